@@ -1,0 +1,1 @@
+"""A second reader: takes the artifacts back and checks them."""

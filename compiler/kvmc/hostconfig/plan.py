@@ -1,0 +1,199 @@
+"""The value that targets render: everything a host and its guests need, nothing left to decide.
+
+Targets are pure functions of a `HostPlan`. Sizes are in KiB unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.site import Platform
+from kvmc.model.values import PciAddress
+from kvmc.resolver.placement import HostPools
+
+
+class Carrier(StrEnum):
+    """What takes a setting to the host. Each knob has exactly one; each carrier belongs to one target."""
+
+    CMDLINE = "cmdline"
+    """A kernel parameter on the boot line."""
+    SYSCTL = "sysctl"
+    """A line of sysctl.d."""
+    TUNED = "tuned"
+    """An option of the kvmc profile; the key is `plugin.option`."""
+    MODPROBE = "modprobe"
+    """A module option in modprobe.d; the key is `module.option`."""
+    SYSTEMD = "systemd"
+    """A unit or a drop-in: CPU affinity of the system, page reservation at run time, VF creation, irqbalance."""
+
+
+class Effect(StrEnum):
+    """When a change of a setting takes hold."""
+
+    LIVE = "live"
+    RESTART = "restart"
+    REBOOT = "reboot"
+
+
+@dataclass(frozen=True, slots=True)
+class HostSetting:
+    """One knob of a host. `key` is spelled as its carrier spells it. `origin`: the blocks that asked for it, as artifacts name
+    them (`pool compute`); `why`: a few words for the reader of the artifact."""
+
+    carrier: Carrier
+    key: str
+    value: str
+    effect: Effect
+    origin: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePages:
+    """Huge pages that a host keeps on one node: those offered to guests and those reserved for others, together."""
+
+    node: int
+    size_kib: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SriovPlan:
+    """VFs to make before libvirt starts."""
+
+    parent: PciAddress
+    vfs: int
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTopology:
+    """What the guest sees; the product is its number of vCPUs."""
+
+    sockets: int
+    dies: int
+    cores: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestCell:
+    """A guest NUMA node. `distances` in the order of the guest's cells; empty for one cell."""
+
+    id: int
+    vcpus: tuple[int, ...]
+    memory_kib: int
+    host_node: int
+    distances: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPlan:
+    """A disk. `source` is the path with its placeholders filled; `target` the guest's name for it (vda); `address` is a PCI
+    address for virtio, None for a bus with a controller of its own (then `unit` counts on it)."""
+
+    name: str
+    type: str
+    source: str
+    bus: str
+    format: str
+    cache: str
+    io: str
+    discard: str
+    queues: int | None
+    iothread: int | None
+    boot: int | None
+    target: str
+    address: PciAddress | None
+    unit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NicPlan:
+    """A NIC: virtio on a bridge, or a PCI function of the host. Exactly one of `bridge` and `device` is set."""
+
+    name: str
+    mac: str
+    bridge: str | None
+    device: PciAddress | None
+    queues: int | None
+    address: PciAddress
+
+
+@dataclass(frozen=True, slots=True)
+class HostdevPlan:
+    """A PCI function of the host, given whole."""
+
+    name: str
+    device: PciAddress
+    address: PciAddress
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPlan:
+    """A guest, complete. `pins` holds a mask for each vCPU in order. Addresses named `address` are the guest's own PCI addresses.
+
+    iothreads: ids from 1, all with the mask `emulator`. root_ports: the guest PCI addresses of its PCIe root ports in the order
+    of their buses (bus n behind port n, from 1). cache: libvirt's `<cache mode>`, or None for QEMU's default.
+    blocks: the blocks that the guest is made of, nearest first (`vm db-1`, `class pg`).
+    """
+
+    name: str
+    uuid: str
+    title: str
+    type: str
+    machine: str
+    firmware: str
+    emulator_path: str
+    vcpus: int
+    memory_kib: int
+    pages_kib: int | None
+    locked: bool
+    dedicated: bool
+    pins: tuple[CpuSet, ...]
+    emulator: CpuSet
+    iothreads: int
+    scheduler: str
+    priority: int
+    isolated: bool
+    cells: tuple[GuestCell, ...]
+    topology: CpuTopology
+    cpu: str
+    cache: str | None
+    pmu: bool
+    disks: tuple[DiskPlan, ...]
+    nics: tuple[NicPlan, ...]
+    hostdevs: tuple[HostdevPlan, ...]
+    root_ports: tuple[PciAddress, ...]
+    scsi_address: PciAddress | None
+    balloon_address: PciAddress | None
+    rng_address: PciAddress
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """One host: all that goes under `generated/<host>/`.
+
+    settings: in the order they are to be written. isolated: CPUs of the boot-time isolated set (empty without isolation).
+    pages: by size, largest first, then node. retired: guests that were here and are to be undefined, name to uuid.
+    """
+
+    host: str
+    arch: str
+    vendor: str | None
+    platform: Platform
+    pools: HostPools
+    isolated: CpuSet
+    pages: tuple[NodePages, ...]
+    settings: tuple[HostSetting, ...]
+    sriov: tuple[SriovPlan, ...]
+    guests: tuple[GuestPlan, ...]
+    retired: Mapping[str, str]
+
+    def carried(self, carrier: Carrier) -> tuple[HostSetting, ...]:
+        """The settings that one carrier takes, in order."""
+        return tuple(setting for setting in self.settings if setting.carrier is carrier)

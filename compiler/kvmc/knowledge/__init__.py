@@ -1,0 +1,1 @@
+"""Facts on kernel, sysctl, module, libvirt, QEMU and tuned knobs, as data."""

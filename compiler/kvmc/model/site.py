@@ -1,0 +1,247 @@
+"""The validated site: what the user asked for, with classes and pools resolved, nothing left to look up but by name.
+
+Sizes are in KiB. Mappings and tuples are in source order. No spans here (two equal sites are equal): where each value was set
+stands beside it, in `Origins`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from kvmc.model.values import PageCount, PciAddress, VersionRange
+
+
+class Boot(StrEnum):
+    """How a host's kernel command line is kept."""
+
+    GRUB = "grub"
+    BLS = "bls"
+    BOOTC = "bootc"
+
+
+class Isolation(StrEnum):
+    """Of a pool: what its dedicated CPUs are kept free of. Of a guest: what it needs of its host."""
+
+    NONE = "none"
+    BOOT = "boot"
+    ANY = "any"
+
+
+class Profile(StrEnum):
+    """What a pool's hosts are tuned for: a table of knobs each (knowledge/profiles.py)."""
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+    REALTIME = "realtime"
+
+
+class Pinning(StrEnum):
+    """`dedicated`: a CPU of its own for each vCPU. `shared`: all vCPUs float over the node's shared CPUs."""
+
+    DEDICATED = "dedicated"
+    SHARED = "shared"
+
+
+class Threads(StrEnum):
+    """Nova's hw:cpu_thread_policy: whole sibling sets where they fit, always, or one thread a core with the rest idle."""
+
+    PREFER = "prefer"
+    REQUIRE = "require"
+    ISOLATE = "isolate"
+
+
+class L3(StrEnum):
+    """Whether a guest's cell stays within one L3 cache."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    ANY = "any"
+
+
+class Emulator(StrEnum):
+    """Where QEMU's own threads and I/O threads run: on the housekeeping CPUs of the guest's nodes, or on a whole core a node
+    that is the guest's alone."""
+
+    HOUSEKEEPING = "housekeeping"
+    OWN = "own"
+
+
+class Iothread(StrEnum):
+    """Which I/O thread serves a disk: QEMU's main loop, one that the guest's disks share, or one of its own."""
+
+    NONE = "none"
+    SHARED = "shared"
+    OWN = "own"
+
+
+class Scheduler(StrEnum):
+    """The policy of vCPU threads (libvirt's vcpusched)."""
+
+    OTHER = "other"
+    FIFO = "fifo"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Platform(_Model):
+    """A host OS build: the versions that decide which knobs exist."""
+
+    name: str
+    kernel: VersionRange
+    libvirt: VersionRange
+    qemu: VersionRange
+    tuned: VersionRange
+    boot: Boot
+    realtime: bool
+    """The kernel is built with PREEMPT_RT."""
+    emulator: str
+    """Path of the QEMU binary on the host."""
+
+
+class DevicePool(_Model):
+    """PCI devices that guests may own one each: the VFs of `parent`, or whole devices at `addresses`; never both."""
+
+    name: str
+    parent: PciAddress | None
+    vfs: int
+    addresses: tuple[PciAddress, ...]
+
+
+class Host(_Model):
+    """A host with its pool's settings resolved. All `*_cores` are whole cores in each node that has CPUs."""
+
+    name: str
+    pool: str | None
+    platform: str
+    topology: str
+    """Path of the topology file, relative to the folder of the site file."""
+    rack: str | None
+    isolation: Isolation
+    profile: Profile
+    housekeeping_cores: int
+    housekeeping_threads: int
+    """Budget: emulator, I/O and vhost threads a housekeeping CPU."""
+    shared_cores: int
+    shared_overcommit: int
+    """Shared vCPUs a shared CPU, at most."""
+    vswitch_cores: int
+    reserve_memory_kib: int
+    """Normal pages kept for the host, a node."""
+    reserve_pages: tuple[PageCount, ...]
+    """Huge pages kept for others, a node, beside those offered."""
+    pages: tuple[PageCount, ...]
+    """Huge pages offered to guests, in each node that has CPUs and memory."""
+    devices: Mapping[str, DevicePool]
+
+
+class Network(_Model):
+    """A network that NICs attach to: a bridge of the host."""
+
+    name: str
+    bridge: str
+
+
+class Storage(_Model):
+    """Where disks live: a path with the placeholders {vm} and {disk}."""
+
+    name: str
+    type: str
+    """libvirt's disk type: `block` or `file`."""
+    source: str
+
+
+class Disk(_Model):
+    """A disk of a guest. Words are libvirt's own."""
+
+    name: str
+    storage: str
+    bus: str
+    format: str
+    cache: str
+    io: str
+    discard: str
+    queues: int | None
+    iothread: Iothread
+    boot: int | None
+
+
+class Nic(_Model):
+    """A NIC: a virtio NIC on a network, or one function of a device pool. Exactly one of the two is set."""
+
+    name: str
+    network: str | None
+    device: str | None
+    mac: str | None
+    queues: int | None
+
+
+class Hostdev(_Model):
+    """A PCI device given whole: one function of a device pool."""
+
+    name: str
+    device: str
+
+
+class Vm(_Model):
+    """A guest with its classes resolved."""
+
+    name: str
+    lineage: tuple[str, ...]
+    """Its classes, nearest first."""
+    uuid: str | None
+    host: str | None
+    pool: str | None
+    type: str
+    """libvirt's domain type: `kvm`, or `qemu` for emulation."""
+    vcpus: int
+    memory_kib: int
+    pages_kib: int | None
+    """Size of its huge pages; None for normal pages."""
+    pinning: Pinning
+    threads: Threads
+    nodes: int
+    l3: L3
+    isolation: Isolation
+    emulator: Emulator
+    scheduler: Scheduler
+    priority: int
+    machine: str
+    firmware: str
+    """`bios` or `uefi`."""
+    cpu: str
+    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), or the name of a CPU model."""
+    locked: bool
+    pmu: bool
+    disks: Mapping[str, Disk]
+    nics: Mapping[str, Nic]
+    hostdevs: Mapping[str, Hostdev]
+
+
+class Place(_Model):
+    """`place apart NAME`: no two of `vms` on one host, or in one rack."""
+
+    name: str
+    relation: str
+    """`apart`."""
+    vms: tuple[str, ...]
+    across: str
+    """`host` or `rack`."""
+
+
+class Site(_Model):
+    """Everything the user said."""
+
+    name: str
+    identity: str
+    targets: tuple[str, ...]
+    platforms: Mapping[str, Platform]
+    hosts: Mapping[str, Host]
+    networks: Mapping[str, Network]
+    storages: Mapping[str, Storage]
+    vms: Mapping[str, Vm]
+    places: Mapping[str, Place]

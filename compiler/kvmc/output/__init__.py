@@ -1,0 +1,1 @@
+"""The last stage: artifacts to disk, all or nothing."""

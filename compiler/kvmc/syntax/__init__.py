@@ -1,0 +1,1 @@
+"""The only place that knows lark: text to tree, with recovery."""

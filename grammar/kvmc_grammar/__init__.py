@@ -1,0 +1,1 @@
+"""The grammar of kvmt as package data."""
