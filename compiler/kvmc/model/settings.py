@@ -363,9 +363,12 @@ def children(block: str) -> tuple[BlockRow, ...]:
 
 
 @cache
-def default(row: Row) -> object:
-    """The typed default of a setting; None where there is none."""
-    return None if row.default is None else row.kind.read(written(row.default))
+def defaults(block: str) -> dict[str, object]:
+    """The typed default of each setting of a block; None where there is none."""
+    return {
+        row.name: None if row.default is None else row.kind.read(written(row.default))
+        for row in settings(block).values()
+    }
 
 
 def written(text: str) -> Value:
