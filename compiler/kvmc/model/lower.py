@@ -9,35 +9,45 @@ from typing import Any
 from kvmc.model.nodes import Node, Tables
 from kvmc.model.origins import Origin, Path
 from kvmc.model.settings import defaults, settings
-from kvmc.model.site import DevicePool, Disk, Host, Hostdev, Network, Nic, Place, Platform, Site, Storage, Vm
+from kvmc.model.site import Site
 
 
 def lower(merged: Tables, lineage: Mapping[tuple[str, str], tuple[str, ...]]) -> Site:
-    """The site. The blocks must have passed every check."""
+    """The site. The blocks must have passed every check.
+
+    All models are built by one validator: one for each model would cost a start of kvmc more than all the rest of this pass.
+    """
     (site,) = merged["site"].values()
-    return Site(
-        name=site.name,
-        **_fields(site),
-        platforms={name: Platform(name=name, **_fields(node)) for name, node in merged["platform"].items()},
-        hosts={name: _host(node) for name, node in merged["host"].items()},
-        networks={name: Network(name=name, **_fields(node)) for name, node in merged["network"].items()},
-        storages={name: Storage(name=name, **_fields(node)) for name, node in merged["storage"].items()},
-        vms={name: _vm(node, lineage["vm", name]) for name, node in merged["vm"].items()},
-        places={name: Place(name=name, relation="apart", **_fields(node)) for name, node in merged["place"].items()},
+    return Site.model_validate(
+        {
+            **_fields(site),
+            "platforms": _named(merged["platform"]),
+            "hosts": {name: _host(node) for name, node in merged["host"].items()},
+            "networks": _named(merged["network"]),
+            "storages": _named(merged["storage"]),
+            "vms": {name: _vm(node, lineage["vm", name]) for name, node in merged["vm"].items()},
+            "places": {name: _fields(node) | {"relation": "apart"} for name, node in merged["place"].items()},
+        }
     )
 
 
+def _named(nodes: Mapping[str, Node]) -> dict[str, dict[str, Any]]:
+    return {name: _fields(node) for name, node in nodes.items()}
+
+
 def _fields(node: Node) -> dict[str, Any]:
-    """The settings of a block under the names of the model's fields."""
+    """The name and the settings of a block, under the names of the model's fields."""
     values = node.values
     default = defaults(node.row.name)
-    return {
+    fields: dict[str, Any] = {"name": node.name} if node.name else {}
+    fields |= {
         row.model_field: values[name].value if name in values else default[name]
         for name, row in settings(node.row.name).items()
     }
+    return fields
 
 
-def _host(node: Node) -> Host:
+def _host(node: Node) -> dict[str, Any]:
     fields = _fields(node)
     for kind in ("housekeeping", "shared", "vswitch", "reserve"):
         child = node.children.get((kind, ""))
@@ -47,27 +57,19 @@ def _host(node: Node) -> Host:
             fields |= {row.model_field: defaults(kind)[row.name] for row in settings(kind).values()}
     stated_in = node.values["topology"].span.file
     fields["topology"] = posixpath.normpath(posixpath.join(posixpath.dirname(stated_in), fields["topology"]))
-    pools: dict[str, DevicePool] = {}
-    for label, child in node.labelled("devices").items():
-        own = _fields(child)
-        pools[label] = DevicePool(
-            name=label, parent=own["parent"], vfs=own["vfs"] or 0, addresses=own["addresses"] or ()
-        )
-    return Host(name=node.name, pool=node.parent.text if node.parent else None, devices=pools, **fields)
+    fields["pool"] = node.parent.text if node.parent else None
+    fields["devices"] = _named(node.labelled("devices"))
+    for pool in fields["devices"].values():
+        pool |= {"vfs": pool["vfs"] or 0, "addresses": pool["addresses"] or ()}
+    return fields
 
 
-def _vm(node: Node, lineage: tuple[str, ...]) -> Vm:
-    disks: dict[str, Disk] = {}
-    nics: dict[str, Nic] = {}
-    hostdevs: dict[str, Hostdev] = {}
-    for (kind, label), child in node.children.items():
-        if kind == "disk":
-            disks[label] = Disk(name=label, **_fields(child))
-        elif kind == "nic":
-            nics[label] = Nic(name=label, **_fields(child))
-        else:
-            hostdevs[label] = Hostdev(name=label, **_fields(child))
-    return Vm(name=node.name, lineage=lineage, disks=disks, nics=nics, hostdevs=hostdevs, **_fields(node))
+def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
+    fields = _fields(node)
+    fields["lineage"] = lineage
+    for kind in ("disk", "nic", "hostdev"):
+        fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
+    return fields
 
 
 def trace(merged: Tables) -> dict[Path, Origin]:

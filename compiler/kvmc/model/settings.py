@@ -36,6 +36,7 @@ from kvmc.model.texts import (
     Text,
     Uuid,
 )
+from kvmc.syntax.parser import parse
 from kvmc.syntax.tree import Setting, Value
 
 
@@ -365,18 +366,21 @@ def children(block: str) -> tuple[BlockRow, ...]:
 @cache
 def defaults(block: str) -> dict[str, object]:
     """The typed default of each setting of a block; None where there is none."""
+    written = _defaults()
     return {
-        row.name: None if row.default is None else row.kind.read(written(row.default))
+        row.name: row.kind.read(written[row.block, row.name]) if row.default is not None else None
         for row in settings(block).values()
     }
 
 
-def written(text: str) -> Value:
-    """The tree of a value as it stands in the table. Its spans point nowhere."""
-    from kvmc.syntax.parser import parse
-
-    file, bag = parse("", f"x = {text}\n")
-    assert file is not None and not bag.has_errors, text
-    setting = file.items[0]
-    assert isinstance(setting, Setting)
-    return setting.value
+@cache
+def _defaults() -> dict[tuple[str, str], Value]:
+    """The table's defaults as trees, all read in one go; their spans point nowhere."""
+    rows = [row for row in ROWS if row.default is not None]
+    file, bag = parse("", "".join(f"{row.name} = {row.default}\n" for row in rows))
+    assert file is not None and not bag.has_errors
+    return {
+        (row.block, row.name): item.value
+        for row, item in zip(rows, file.items, strict=True)
+        if isinstance(item, Setting)
+    }

@@ -9,7 +9,7 @@ from kvmc.diagnostics import Bag, Label, Span
 from kvmc.diagnostics.codes import syntax as codes
 from kvmc.diagnostics.model import Code
 from kvmc.syntax.build import build
-from kvmc.syntax.recovery import accepted, close_lists, feed, finish, unwind
+from kvmc.syntax.recovery import accepted, close_lists, feed, finish, lex, unwind
 from kvmc.syntax.text import check_text
 from kvmc.syntax.tree import File
 
@@ -65,7 +65,7 @@ class _Reader:
         self.name = name
         self.text = text
         self.bag = bag
-        self.parser = _lark().parse_interactive()
+        self.parser = _lark().parse_interactive(text)
         self.tokens: list[Token] = []
         self.opened: list[tuple[Token, Token]] = []
         """The `{` that are open, each with the first token of its line."""
@@ -76,7 +76,7 @@ class _Reader:
     def read(self) -> File | None:
         from lark import Token
 
-        tokens = list(_lark().lex(self.text))
+        tokens = lex(self.parser)
         if tokens and tokens[-1].type != "_NL":
             last = tokens[-1]
             tokens.append(Token("_NL", "\n", last.end_pos, last.line, last.end_column, end_pos=last.end_pos))

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 
+def lex(parser: InteractiveParser) -> list[Token]:
+    """All tokens of the parser's text. The grammar has a token for every character, so this never fails."""
+    return list(parser.lexer_thread.lex(parser.parser_state))
+
+
 def feed(parser: InteractiveParser, token: Token) -> bool:
     """Whether the parser took the token."""
     from lark.exceptions import UnexpectedToken
