@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def lex(parser: InteractiveParser) -> list[Token]:
     """All tokens of the parser's text. The grammar has a token for every character, so this never fails."""
-    return list(parser.lexer_thread.lex(parser.parser_state))
+    tokens: list[Token] = list(parser.lexer_thread.lex(parser.parser_state))  # type: ignore[no-untyped-call]
+    return tokens
 
 
 def feed(parser: InteractiveParser, token: Token) -> bool:
