@@ -12,7 +12,10 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.topology.failure import ReadFailure, quoted
 
 MAX_VALUE = 64 * 1024
-"""Bytes of one sysfs value: the list of every other of 8192 CPUs, the longest that the kernel writes, is below 24 KiB."""
+"""Bytes of one sysfs value: the list of every other of 8192 CPUs, the longest that the kernel writes, is below 24 KiB.
+
+Files of /proc may be longer; their beginning tells enough.
+"""
 MAX_TOTAL = 256 * 1024**2
 """Bytes of all values kept of one dump."""
 
@@ -42,8 +45,6 @@ ROOT_FILES = (
     *("proc/cpuinfo", "proc/meminfo", "proc/mounts", "proc/self/cpuset", "proc/self/cgroup"),
     *("proc/hwloc-nofile-info", "sys/kernel/cpu_byteorder"),
 )
-HEAD_FILES = frozenset({"proc/cpuinfo", "proc/meminfo"})
-"""Long files of which the beginning tells enough."""
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Dump:
         data = self.files.get(path)
         if data is None:
             return None
-        if len(data) > MAX_VALUE and path not in HEAD_FILES:
+        if len(data) > MAX_VALUE and not path.startswith("proc/"):
             raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"{quoted(path)} is longer than {MAX_VALUE // 1024} KiB")
         text = data.rstrip(b"\0 \t\r\n").decode("utf-8", "replace").strip()
         if "\0" in text:

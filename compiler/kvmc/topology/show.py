@@ -33,8 +33,7 @@ def _draw(topology: Topology) -> Iterator[str]:
     if topology.allowed is not None:
         yield f"allowed  {topology.allowed}"
     for index, package in enumerate(topology.packages or ()):
-        nodes = [str(node.id) for node in topology.nodes if node.cpus & package]
-        yield f"package {index}: CPUs {package}, {_count(len(nodes), 'node')} {', '.join(nodes)}".rstrip()
+        yield f"package {index}: CPUs {_short(package)}, {_nodes(topology, package)}".rstrip(", ")
     for node in topology.nodes:
         yield ""
         yield from _node(node, topology)
@@ -89,7 +88,7 @@ def _cores(cpus: CpuSet, topology: Topology, indent: str) -> Iterator[str]:
     for index, cache in enumerate(topology.l3 or ()):
         part = cache & cpus
         if part:
-            note = "" if part == cache else f" (with {cache - part} of other nodes)"
+            note = "" if part == cache else f", shared with {_nodes(topology, cache - part)}".rstrip()
             yield f"{indent}L3 {index}{note}"
             yield from _threads(part, topology, indent + "  ")
             rest = rest - part
@@ -143,7 +142,7 @@ def _device(device: PciDevice) -> str:
     )
     vfs = "" if device.sriov is None else f", SR-IOV up to {_count(device.sriov.total_vfs, 'VF')}"
     group = "" if device.iommu_group is None else f", IOMMU group {device.iommu_group}"
-    near = "" if device.node is not None or device.local_cpus is None else f", near CPUs {device.local_cpus}"
+    near = "" if device.node is not None or device.local_cpus is None else f", near CPUs {_short(device.local_cpus)}"
     return f"{device.address} {kind}{ids}{vfs}{group}{near}"
 
 
@@ -162,12 +161,11 @@ def _odd(topology: Topology) -> Iterator[str]:
     if empty:
         yield f"{_count(len(empty), 'node')} without memory: {', '.join(empty)}"
     for cache in topology.l3 or ():
-        nodes = [str(node.id) for node in topology.nodes if node.cpus & cache]
-        if len(nodes) > 1:
-            yield f"L3 of CPUs {cache} spans nodes {', '.join(nodes)}"
+        if sum(bool(node.cpus & cache) for node in topology.nodes) > 1:
+            yield f"the L3 of CPUs {_short(cache)} spans {_nodes(topology, cache)}"
     for package in topology.packages or ():
         if any(node.cpus & package and not node.cpus.issubset(package) for node in topology.nodes):
-            yield f"a node holds more than package {package}"
+            yield f"a node holds more than the package of CPUs {_short(package)}"
             break
     threads = sorted({len(core) for core in topology.cores or ()})
     if len(threads) > 1:
@@ -175,6 +173,18 @@ def _odd(topology: Topology) -> Iterator[str]:
     pairs = {(a.id, b): value for a in topology.nodes for b, value in a.distances.items()}
     if any(pairs.get((b, a), value) != value for (a, b), value in pairs.items()):
         yield "distances between nodes are not symmetric"
+
+
+def _nodes(topology: Topology, cpus: CpuSet) -> str:
+    """`node 0`, `nodes 0, 2`: those that hold some of the CPUs."""
+    ids = [str(node.id) for node in topology.nodes if node.cpus & cpus]
+    return f"node{'' if len(ids) == 1 else 's'} {', '.join(ids)}" if ids else ""
+
+
+def _short(cpus: CpuSet) -> str:
+    """The list form, or its two ends and its size where CPUs alternate."""
+    text = str(cpus)
+    return text if len(text) <= 40 else f"{text.partition(',')[0]},…,{text.rpartition(',')[2]} ({len(cpus)} CPUs)"
 
 
 def _memory(kib: int) -> str:

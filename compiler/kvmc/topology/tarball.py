@@ -162,8 +162,9 @@ def _members(stream: _Stream) -> Iterator[Member]:
     long_link: bytes | None = None
     size_override: int | None = None
     first = True
-    while (block := stream.read(_BLOCK)) is not None:
-        if block.count(0) == _BLOCK:
+    while True:
+        block = stream.read(_BLOCK)
+        if not block[0] and block.count(0) == _BLOCK:
             return
         size = _header_size(block, first)
         first = False
@@ -190,7 +191,7 @@ def _members(stream: _Stream) -> Iterator[Member]:
             size = 0
         wanted = _wanted(name, kind)
         if kind in (b"0", b"\0", b"7") and wanted:
-            if size > names.MAX_VALUE and not name.endswith((b"proc/cpuinfo", b"proc/meminfo")):
+            if size > names.MAX_VALUE and b"proc/" not in name:
                 raise ReadFailure(
                     codes.TOPOLOGY_TOO_LARGE,
                     f"the archive's entry {quoted(name.decode('utf-8', 'replace'))} is {size} bytes long; "
@@ -213,7 +214,9 @@ def _header_size(block: bytes, first: bool) -> int:
             raise ReadFailure(codes.TOPOLOGY_KIND, "a compressed file that is not a tar archive, or a damaged one")
         raise ReadFailure(codes.TOPOLOGY_DAMAGED, "the archive is damaged: the checksum of an entry is wrong")
     size = int.from_bytes(block[125:136], "big") if block[124] == 0x80 else _octal(block[124:136])
-    if size is None or size > MAX_UNPACKED:
+    if size is None:
+        raise ReadFailure(codes.TOPOLOGY_DAMAGED, "the archive is damaged: the size of an entry is no number")
+    if size > MAX_UNPACKED:
         raise ReadFailure(
             codes.TOPOLOGY_TOO_LARGE, f"the archive has an entry of more than {MAX_UNPACKED // 1024**3} GiB"
         )
@@ -221,8 +224,9 @@ def _header_size(block: bytes, first: bool) -> int:
 
 
 def _octal(field: bytes) -> int | None:
-    digits = field.strip(b" \0").partition(b"\0")[0]
-    return int(digits or b"0", 8) if re.fullmatch(rb"[0-7]*", digits) else None
+    """A number of a header: octal digits that end with a blank or NUL."""
+    digits = field.strip(b" \0")
+    return int(digits or b"0", 8) if (digits or b"0").isdigit() and not digits.strip(b"01234567") else None
 
 
 def _short_name(block: bytes) -> bytes:
@@ -264,39 +268,37 @@ class _Stream:
         self.buffer = b""
         self.at = 0
 
-    def read(self, size: int) -> bytes | None:
-        """Exactly `size` bytes; None at the end. Raises ReadFailure where the end comes too early."""
+    def read(self, size: int) -> bytes:
+        """Exactly `size` bytes. An archive ends with a block of zeros, so running out of bytes is always a failure."""
         end = self.at + size
         if end > len(self.buffer):
             parts = [self.buffer[self.at :]]
             have = len(parts[0])
-            while have < size and (chunk := next(self.chunks, b"")):
-                parts.append(chunk)
-                have += len(chunk)
+            while have < size:
+                parts.append(self.more())
+                have += len(parts[-1])
             self.buffer, self.at, end = b"".join(parts), 0, size
-            if have < size:
-                if not have and size == _BLOCK:
-                    return None
-                raise ReadFailure(codes.TOPOLOGY_DAMAGED, "the archive is truncated")
         data = self.buffer[self.at : end]
         self.at = end
         return data
 
+    def more(self) -> bytes:
+        chunk = next(self.chunks, b"")
+        if not chunk:
+            raise ReadFailure(codes.TOPOLOGY_DAMAGED, "the archive is truncated")
+        return chunk
+
     def content(self, size: int, keep: int = _MAX_HEADER) -> bytes:
         """A member's content up to `keep` bytes; the rest and its padding are passed over."""
-        data = self.read(min(size, keep)) if size else b""
-        self.skip(size, already=min(size, keep))
-        if data is None:
-            raise ReadFailure(codes.TOPOLOGY_DAMAGED, "the archive is truncated")
+        data = self.read(min(size, keep))
+        self.skip(size, already=len(data))
         return data
 
     def skip(self, size: int, already: int = 0) -> None:
         left = -(-size // _BLOCK) * _BLOCK - already
         while left > len(self.buffer) - self.at:
             left -= len(self.buffer) - self.at
-            self.buffer, self.at = next(self.chunks, b""), 0
-            if not self.buffer:
-                raise ReadFailure(codes.TOPOLOGY_DAMAGED, "the archive is truncated")
+            self.buffer, self.at = self.more(), 0
         self.at += left
 
 
