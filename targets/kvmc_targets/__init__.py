@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from kvmc.artifacts import Target
-from kvmc_targets import cmdline, modprobe, sysctl, systemd, tuned
+from kvmc_targets import cmdline, libvirt, modprobe, sysctl, systemd, tuned
 
-BUILTIN: tuple[Target, ...] = (cmdline.TARGET, sysctl.TARGET, tuned.TARGET, modprobe.TARGET, systemd.TARGET)
+BUILTIN: tuple[Target, ...] = (
+    libvirt.TARGET,
+    cmdline.TARGET,
+    sysctl.TARGET,
+    tuned.TARGET,
+    modprobe.TARGET,
+    systemd.TARGET,
+)

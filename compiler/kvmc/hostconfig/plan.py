@@ -172,6 +172,10 @@ class GuestPlan:
     balloon_address: PciAddress | None
     rng_address: PciAddress
     blocks: tuple[str, ...]
+    cpu_features: tuple[str, ...] = ()
+    """CPU features to require beside those of the model."""
+    viommu: bool = False
+    """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
 
 
 @dataclass(frozen=True, slots=True)
