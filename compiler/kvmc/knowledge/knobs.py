@@ -86,6 +86,19 @@ CMDLINE: tuple[Knob, ...] = (
     ),
     Knob(
         "cmdline",
+        "nmi_watchdog",
+        Kind.INTEGER,
+        "reboot",
+        use="0: no periodic NMI, and one more counter for guests' PMUs; the soft lockup detector stays",
+        harm="a CPU that hangs with interrupts off is not reported",
+        source=f"{_PARAMETERS}; the sysctl of that name refuses a write where the kernel has no such watchdog, so that its file "
+        "would not load cleanly",
+        low=0,
+        high=1,
+        arch=("x86_64",),
+    ),
+    Knob(
+        "cmdline",
         "default_hugepagesz",
         Kind.PAGE_SIZE,
         "reboot",
@@ -160,18 +173,6 @@ SYSCTL: tuple[Knob, ...] = (
         source=_KERNEL,
         low=0,
         high=3,
-    ),
-    Knob(
-        "sysctl",
-        "kernel.nmi_watchdog",
-        Kind.INTEGER,
-        "live",
-        use="0: no periodic NMI, and one more counter for guests' PMUs; the soft lockup detector stays",
-        harm="a CPU that hangs with interrupts off is not reported",
-        source=_KERNEL,
-        low=0,
-        high=1,
-        arch=("x86_64",),
     ),
     Knob(
         "sysctl",

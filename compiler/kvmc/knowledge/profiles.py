@@ -41,7 +41,7 @@ _COMMON = (
 )
 
 _QUIET = (
-    Choice("sysctl", "kernel.nmi_watchdog", "0", "no periodic NMI"),
+    Choice("cmdline", "nmi_watchdog", "0", "no periodic NMI"),
     Choice("sysctl", "vm.compaction_proactiveness", "0", "no background compaction"),
     Choice("sysctl", "vm.stat_interval", "10", "fewer counter updates"),
     Choice("tuned", "cpu.min_perf_pct", "100", "no lower clock"),

@@ -53,13 +53,16 @@ failed=0
 reserve() {
   file=$root$1
   want=$2
+  got=
   if ! echo "$want" > "$file"; then
     echo "kvmc: can't write $file" >&2
     failed=1
     return
   fi
-  got=0
   read -r got < "$file"
+  case $got in
+    '' | *[!0-9]*) got=0 ;;
+  esac
   if [ "$got" -lt "$want" ]; then
     echo "kvmc: $file gave $got pages of $want" >&2
     failed=1
@@ -111,6 +114,7 @@ complain() {
 make_vfs() {
   device=$root/sys/bus/pci/devices/$1
   want=$2
+  has=
   waited=0
   # The parent's driver makes the functions; it may still be loading.
   while [ ! -e "$device/driver" ] && [ "$waited" -lt "$patience" ]; do
@@ -125,11 +129,14 @@ make_vfs() {
     complain "$1 makes no virtual functions"
     return
   fi
-  has=
   read -r has < "$device/sriov_numvfs"
-  if [ "$has" = "$want" ]; then
-    return
-  fi
+  case $has in
+    "$want") return ;;
+    '' | *[!0-9]*)
+      complain "can't read how many virtual functions $1 has"
+      return
+      ;;
+  esac
   if [ "$has" != 0 ]; then
     for function in "$device"/virtfn*; do
       driver=$(readlink "$function/driver" || :)
@@ -152,7 +159,6 @@ make_vfs() {
     complain "can't make $want virtual functions of $1"
     return
   fi
-  has=
   read -r has < "$device/sriov_numvfs"
   if [ "$has" != "$want" ]; then
     complain "$1 made $has virtual functions of $want"
