@@ -152,7 +152,8 @@ def compare(layout: Layout, wanted: Wanted, *, force: bool = False) -> tuple[Cha
     for place in sorted(_candidates(layout, wanted, bag)):
         if place not in files:
             _judge_extra(layout, place, removes, bag, force=force)
-    _name_left(layout, wanted, removes, bag)
+    if wanted.prune and not bag.has_errors:
+        _name_left(layout, wanted, removes, bag)
     return Changes(tuple(writes), tuple(removes), len(files) - len(writes)), bag
 
 
