@@ -166,17 +166,16 @@ def topology_show(
     json: Annotated[bool, typer.Option("--json", help="As kvmc's own snapshot.")] = False,
 ) -> None:
     """Show what kvmc reads from a topology file."""
-    from kvmc.cli.tables import topology_text
     from kvmc.diagnostics import Sources
     from kvmc.diagnostics.text import render
     from kvmc.topology.read import read_topology
-    from kvmc.topology.snapshot import dumps
+    from kvmc.topology.show import draw, to_json
 
     found, bag = read_topology(path, path.as_posix())
     tell(render(bag, Sources({}), colour=wants_colour()))
     if found is None or bag.has_errors:
         raise typer.Exit(1)
-    put(dumps(found) if json else topology_text(found))
+    put(to_json(found) if json else draw(found))
 
 
 def _build(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kvmc.diagnostics.text import visible
 from kvmc.driver.outcome import Outcome
@@ -10,7 +10,6 @@ from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Pinning, Site
 from kvmc.model.values import PageCount, size_text
 from kvmc.resolver.placement import GuestPlacement
-from kvmc.topology.model import Topology
 
 _NONE = "-"
 
@@ -64,42 +63,3 @@ def _guest(site: Site, guest: GuestPlacement) -> dict[str, str]:
         "pages": pages,
         "devices": ", ".join(f"{label} {address}" for (_, label), address in guest.devices.items()) or _NONE,
     }
-
-
-def topology_text(topology: Topology) -> str:
-    """A host in a few lines, and a row a node."""
-    head = [
-        ["architecture", topology.arch],
-        ["cpu", " ".join(filter(None, (topology.cpu.vendor, topology.cpu.model))) or _NONE],
-        ["online", str(topology.online) or _NONE],
-        ["offline", str(topology.offline) if topology.offline else _NONE],
-        ["allowed", str(topology.allowed) if topology.allowed is not None else "all"],
-        ["packages", _groups(topology.packages)],
-        ["dies", _groups(topology.dies)],
-        ["l3 caches", _groups(topology.l3)],
-        ["cores", _groups(topology.cores)],
-        ["pci functions", str(len(topology.pci)) if topology.pci is not None else "not told"],
-    ]
-    rows = [["node", "cpus", "memory", "distances", "huge pages"]]
-    rows += [
-        [
-            str(node.id),
-            str(node.cpus) or _NONE,
-            size_text(node.memory_kib) if node.memory_kib is not None else "not told",
-            " ".join(str(distance) for _, distance in sorted(node.distances.items())) or "not told",
-            " ".join(size_text(size) for size in node.page_sizes_kib) or "not told",
-        ]
-        for node in topology.nodes
-    ]
-    return table(head) + "\n" + table(rows)
-
-
-def _groups(groups: Iterable[CpuSet] | None) -> str:
-    """How many, and how large they are where they are few sizes."""
-    if groups is None:
-        return "not told"
-    sizes = [len(group) for group in groups]
-    parts = [
-        f"{sizes.count(size)} of {size} CPU{'s' if size != 1 else ''}" for size in sorted(set(sizes), reverse=True)
-    ]
-    return ", ".join(parts) or _NONE

@@ -10,11 +10,9 @@ from pathlib import Path
 from kvmc.artifacts import Artifact, Target, seal
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import driver as codes
-from kvmc.diagnostics.codes.host import NO_CARRIER
 from kvmc.diagnostics.model import Code
 from kvmc.driver.inputs import read_inputs
 from kvmc.driver.outcome import Outcome
-from kvmc.hostconfig.plan import Carrier
 from kvmc.output.transaction import interrupted
 from kvmc.output.tree import OutputFile
 from kvmc.resolver.locks import HostLock
@@ -87,7 +85,7 @@ def _place(outcome: Outcome, forget: Forget | None, *, search: bool) -> None:
     if not outcome.tell(bag):
         return
     outcome.next_locks = next_locks(outcome.placement, identities, outcome.topologies, living)
-    outcome.plans, bag = derive(site, outcome.topologies, outcome.placement, identities, outcome.next_locks, origins)
+    outcome.plans, bag = derive(site, outcome.topologies, outcome.placement, identities, living, origins)
     outcome.tell(bag)
 
 
@@ -116,7 +114,6 @@ def render(outcome: Outcome, targets: Sequence[Target]) -> dict[tuple[str, str],
 
     chosen = _chosen(outcome, targets)
     owners: dict[tuple[str, str], str] = {}
-    _carried(outcome, chosen, targets)
     if not outcome.ok:
         return owners
     for plan in outcome.plans:
@@ -146,26 +143,6 @@ def _chosen(outcome: Outcome, targets: Sequence[Target]) -> list[Target]:
             help=[f"did you mean `{near[0]}`?"] if near else [],
         )
     return [by_name[name] for name in outcome.site.targets if name in by_name]
-
-
-def _carried(outcome: Outcome, chosen: Sequence[Target], installed: Sequence[Target]) -> None:
-    """An error for each carrier that a plan needs and no chosen target is."""
-    assert outcome.site is not None
-    can = {carrier for target in chosen for carrier in target.carriers}
-    for plan in outcome.plans:
-        needed = {setting.carrier: f"`{setting.key}`" for setting in reversed(plan.settings)}
-        if plan.sriov:
-            needed.setdefault(Carrier.SYSTEMD, f"the VFs of `{plan.sriov[0].parent}`")
-        for carrier, what in needed.items():
-            if carrier in can:
-                continue
-            able = [target.name for target in installed if carrier in target.carriers]
-            outcome.bag.error(
-                NO_CARRIER,
-                f"no chosen target carries {what} to host `{plan.host}`, which goes by {carrier}",
-                outcome.origins.label(("site", outcome.site.name, "targets")),
-                help=[f"add `{able[0]}` to `targets`"] if able else [],
-            )
 
 
 def audit_files(outcome: Outcome) -> None:
