@@ -16,6 +16,8 @@ from kvmc.diagnostics.codes import audit as codes
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)(\+?=)")
 _MENTION = re.compile(r"[ \t]*[^#\s].*GRUB_CMDLINE_LINUX|[ \t]*(?:unset|eval|source|\.)(?=\s)")
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-)?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_FILTER = re.compile(r"""\$\(\s*[A-Za-z_]\w*\s+"?\$\{?([A-Za-z_]\w*)(?::?-)?\}?"?\s*\)""")
+"""A function over the variable's own former value: taken for one that drops words which are set again later."""
 
 Characters = list[tuple[str, int]]
 """A value with the offset that each of its characters has in the file."""
@@ -60,6 +62,7 @@ class _Shell:
     file: File
     at: int
     bag: Bag
+    filters: bool = False
 
     def value(self, name: str) -> tuple[Characters, bool] | None:
         """The characters, and whether they follow the variable's former value. None with a finding."""
@@ -86,11 +89,13 @@ class _Shell:
                 self._not_read(start, "a command")
                 return None
             elif character == "$" and quote != "'":
-                match = _REFERENCE.match(text, self.at)
-                if match is None or (match[1] or match[2]) != name or out or appends:
+                match = _REFERENCE.match(text, self.at) or _FILTER.match(text, self.at)
+                filters = match is not None and match.re is _FILTER
+                if match is None or name not in match.groups() or out or appends:
                     self._not_read(start, "a command or another variable")
                     return None
                 appends = True
+                self.filters |= filters
                 self.at = match.end()
                 continue
             elif not quote and character in "|&()<>":
@@ -122,12 +127,15 @@ def read_grub(files: list[File], bag: Bag) -> list[At[str]]:
     words: dict[str, list[At[str]]] = {"GRUB_CMDLINE_LINUX": [], "GRUB_CMDLINE_LINUX_DEFAULT": []}
     for file in files:
         at = 0
+        before = [word for some in words.values() for word in some]
+        filters = False
         while at < len(file.text):
             match = _ASSIGNMENT.match(file.text, at)
             if match is not None:
                 shell = _Shell(file, match.end(), bag)
                 found = shell.value(match[1])
                 at = shell.at
+                filters |= shell.filters
                 if found is not None:
                     former = words[match[1]] if found[1] or match[2] == "+=" else []
                     words[match[1]] = former + _split(file, found[0])
@@ -137,6 +145,10 @@ def read_grub(files: list[File], bag: Bag) -> list[At[str]]:
                 bag.error(codes.NOT_JUDGED, "the line does more than assign", file.trimmed(at, line).span)
             end = file.text.find("\n", at)
             at = len(file.text) if end < 0 else end + 1
+        if filters:
+            keys = {option(word).value.key for some in words.values() for word in some if word not in before}
+            for name, some in words.items():
+                words[name] = [word for word in some if word not in before or option(word).value.key not in keys]
     return words["GRUB_CMDLINE_LINUX"] + words["GRUB_CMDLINE_LINUX_DEFAULT"]
 
 

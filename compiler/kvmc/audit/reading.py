@@ -204,10 +204,12 @@ def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: 
         "scheduler.isolated_cores": Role.TUNED_ISOLATED,
         "irqbalance.banned_cpus": Role.BANNED,
         "systemd.cpu_affinity": Role.SERVICES,
+        "sysfs./sys/devices/virtual/workqueue/cpumask": Role.WORKQUEUE,
     }.get(f"{plugin}.{key}")
     if role is None or not text:
         return
     if "$" in text:
         bag.error(codes.NOT_JUDGED, f"`{key}` holds a variable that no file of the host sets", at.span)
         return
-    add_set(role, f"{plugin}.{key}", at, cpulists.systemd_list, value, bag)
+    parse = cpulists.hex_mask if role is Role.WORKQUEUE else cpulists.systemd_list
+    add_set(role, f"{plugin}.{key}", at, parse, value, bag)
