@@ -1,0 +1,78 @@
+"""What every test may use: needs of consumer tests, the folder of shared material, the lab's fixtures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import needs as lab_needs
+from lab.libvirtd import Libvirtd
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "needs(*names): real consumers that the test asks (lab/needs.py); makes it a consumer test"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = _needs(item)
+        for name in names:
+            if name not in lab_needs.CHECKS:
+                raise pytest.UsageError(f"{item.nodeid}: `{name}` is no need; there are {', '.join(lab_needs.CHECKS)}")
+        if names:
+            item.add_marker("consumer")
+        if "libvirtd" in names:
+            # One libvirtd a run: all that ask it run in one worker.
+            item.add_marker(pytest.mark.xdist_group("libvirtd"))
+
+
+def _needs(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(name for mark in item.iter_markers("needs") for name in mark.args)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reason = lab_needs.missing(_needs(item))
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where consumers are required, a consumer test that skips has failed."""
+    report = yield
+    if (
+        report.skipped
+        and lab_needs.required()
+        and item.get_closest_marker("consumer")
+        and not hasattr(report, "wasxfail")
+    ):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{lab_needs.REQUIRE}=1, and the test did not run: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded machines: `KVMC_SHARED` is its parent or itself, else it is `../shared` beside the repository."""
+    own = os.environ.get("KVMC_SHARED")
+    candidates = [Path(own), Path(own) / "shared"] if own else [ROOT.parent / "shared"]
+    for folder in candidates:
+        if (folder / "topologies").is_dir():
+            return folder
+    pytest.skip(f"no shared material in {own or '../shared'}")
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[Libvirtd]:
+    """A real libvirtd, in a throw-away copy of this machine. The test that uses it says `@needs("libvirtd")`."""
+    with Libvirtd() as daemon:
+        yield daemon

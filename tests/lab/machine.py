@@ -1,0 +1,288 @@
+"""A machine of a host's shape, booted, and what the kernel made of a command line and sysctls.
+
+QEMU on TCG has the topology's CPUs, nodes and memory; the kernel is the distribution's.
+
+What is not proven: siblings and L3s. Each CPU is a package of its own, since QEMU numbers siblings side by side and most machines
+do not; so CPU n is in the right node, which is what the settings name. Nodes are numbered from 0 without holes, as QEMU does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kvmc.model.cpuset import CpuSet, union
+from kvmc.topology.model import Topology
+from lab import kernel
+
+MEMORY_LIMIT_KIB = 96 << 20
+"""Above this the page tables of a guest alone make this machine swap: a test that needs more says so itself."""
+
+
+class BootError(Exception):
+    """The machine did not come up, or can't be made. The text ends with the last of its console."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeShape:
+    cpus: CpuSet
+    memory_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What QEMU is told. nodes: the index is the node's id in the machine. offline: taken down before anything is read."""
+
+    nodes: tuple[NodeShape, ...]
+    offline: CpuSet = field(default_factory=CpuSet)
+    node_ids: tuple[int, ...] = ()
+    """The ids in the topology, where they differ from the machine's."""
+
+    @property
+    def cpus(self) -> int:
+        return len(union(node.cpus for node in self.nodes))
+
+    @property
+    def memory_kib(self) -> int:
+        return sum(node.memory_kib for node in self.nodes)
+
+
+def shape_of(topology: Topology, *, default_node_kib: int | None = None) -> Shape:
+    """The machine for a topology. CPU numbers that are not online are made, in the first node, and taken offline.
+
+    default_node_kib: memory of a node whose topology does not tell. Raises BootError where there is none.
+    """
+    highest = max(topology.online, default=0)
+    holes = CpuSet.of(range(highest + 1)) - topology.online
+    nodes: list[NodeShape] = []
+    for node in topology.nodes:
+        memory = node.memory_kib if node.memory_kib is not None else default_node_kib
+        if memory is None:
+            raise BootError(f"the topology does not tell the memory of node {node.id}")
+        # QEMU wants whole pages; hosts report what is left after the firmware took its part.
+        nodes.append(NodeShape(node.cpus if nodes else node.cpus | holes, -(-memory // 2048) * 2048))
+    ids = tuple(node.id for node in topology.nodes)
+    return Shape(tuple(nodes), holes, ids if ids != tuple(range(len(ids))) else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """The machine's own words. pages: huge pages by (node, size in KiB). sysctls: each key asked for, by its value, blanks as
+    one space; None where the kernel has no such key. unknown: words that the kernel took for nobody's."""
+
+    cmdline: str
+    online: CpuSet
+    isolated: CpuSet
+    nohz_full: CpuSet
+    irq_affinity: CpuSet
+    thp: str
+    pages: Mapping[tuple[int, int], int]
+    node_cpus: Mapping[int, CpuSet]
+    sysctls: Mapping[str, str | None]
+    unknown: tuple[str, ...]
+    release: str
+    seconds: float
+    lscpu: str
+    dmesg: str
+
+
+_INIT = r"""#!/bin/busybox sh
+export PATH=/bin:/sbin
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+dmesg -n 1
+out=/dev/ttyS1
+stty -F $out raw
+part() { echo "@@ $1"; shift; "$@"; echo; }
+for cpu in $(cat /lab/offline); do echo 0 >/sys/devices/system/cpu/cpu$cpu/online; done
+/lab/sysctl -p /lab/sysctl.conf >/lab/sysctl.log 2>&1
+{
+part release uname -r
+part cmdline cat /proc/cmdline
+part online cat /sys/devices/system/cpu/online
+part isolated cat /sys/devices/system/cpu/isolated
+part nohz_full cat /sys/devices/system/cpu/nohz_full
+part irq cat /proc/irq/default_smp_affinity
+part thp cat /sys/kernel/mm/transparent_hugepage/enabled
+echo "@@ nodes"
+for f in /sys/devices/system/node/node*/cpulist; do echo "$f $(cat $f)"; done
+echo "@@ pages"
+for f in /sys/devices/system/node/node*/hugepages/*/nr_hugepages; do echo "$f $(cat $f)"; done
+echo "@@ sysctls"
+while read -r key; do
+    file=/proc/sys/$key
+    if [ -r "$file" ]; then echo "$key = $(tr '\n\t' '  ' <"$file")"; else echo "$key : none"; fi
+done </lab/keys
+part lscpu /lab/lscpu -J -e=CPU,NODE,ONLINE
+part dmesg dmesg
+echo "@@ end"
+} >$out 2>&1
+poweroff -f
+"""
+
+
+def _libraries(program: str) -> set[Path]:
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return {Path(path) for path in re.findall(r"(/\S+) \(0x", listing)}
+
+
+def _key_path(key: str) -> str:
+    """sysctl.d's spelling of a key below /proc/sys: the first of `.` and `/` is the separator (sysctl.d(5))."""
+    if "/" in key.partition(".")[0]:
+        return key
+    return key.translate(str.maketrans("./", "/."))
+
+
+def sysctl_lines(text: str) -> dict[str, str]:
+    """Keys and values of a sysctl.d file, as sysctl.d(5) reads them; a leading `-` is no part of the key."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip()[0] in "#;":
+            continue
+        key, equals, value = line.partition("=")
+        if equals:
+            found[key.strip().removeprefix("-")] = " ".join(value.split())
+    return found
+
+
+def _initramfs(folder: Path, sysctl_text: str, offline: CpuSet) -> Path:
+    root = folder / "root"
+    for name in ("bin", "sbin", "dev", "proc", "sys", "lab", "tmp", "etc"):
+        (root / name).mkdir(parents=True)
+    programs = {"busybox": root / "bin/busybox", "sysctl": root / "lab/sysctl", "lscpu": root / "lab/lscpu"}
+    for name, place in programs.items():
+        found = shutil.which(name)
+        if found is None:
+            raise BootError(f"no {name} on PATH")
+        shutil.copy(found, place)
+        if name != "busybox":
+            for library in _libraries(found):
+                target = root / str(library).lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(library, target)
+    (root / "init").write_text(_INIT)
+    (root / "init").chmod(0o755)
+    (root / "lab/sysctl.conf").write_text(sysctl_text)
+    (root / "lab/keys").write_text("".join(_key_path(key) + "\n" for key in sysctl_lines(sysctl_text)))
+    (root / "lab/offline").write_text(" ".join(str(cpu) for cpu in offline) + "\n")
+    names = "\0".join(sorted(str(path.relative_to(root)) for path in root.rglob("*"))) + "\0"
+    archive = folder / "initramfs"
+    with archive.open("wb") as out:
+        subprocess.run(
+            ["cpio", "--quiet", "--null", "-o", "-H", "newc", "--owner=0:0"],
+            input=names.encode(), stdout=out, cwd=root, check=True,
+        )  # fmt: skip
+    return archive
+
+
+def _argv(shape: Shape, folder: Path, image: Path, initramfs: Path, cmdline: str) -> list[str]:
+    argv = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+    argv += ["-smp", f"{shape.cpus},sockets={shape.cpus},cores=1,threads=1", "-m", f"{shape.memory_kib}K"]
+    for index, node in enumerate(shape.nodes):
+        memory = f",memdev=ram{index}" if node.memory_kib else ""
+        if node.memory_kib:
+            argv += ["-object", f"memory-backend-ram,id=ram{index},size={node.memory_kib}K,reserve=off"]
+        argv += ["-numa", f"node,nodeid={index}{memory}"]
+    for index, node in enumerate(shape.nodes):
+        for cpu in node.cpus:
+            argv += ["-numa", f"cpu,node-id={index},socket-id={cpu}"]
+    argv += ["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none"]
+    argv += ["-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'report'}"]
+    return [*argv, "-kernel", str(image), "-initrd", str(initramfs), "-append", cmdline]
+
+
+def boot(
+    shape: Shape,
+    cmdline: str | Sequence[str],
+    sysctl_text: str = "",
+    *,
+    limit: float = 180,
+    memory_limit_kib: int = MEMORY_LIMIT_KIB,
+) -> Booted:
+    """Boot, apply the sysctls, read back. `cmdline`: the words under test; `console=ttyS0 rdinit=/init panic=-1` is put behind.
+
+    Raises BootError after `limit` seconds, on a panic, or where the machine is too large for this one.
+    """
+    image = kernel.image()
+    if image is None:
+        raise BootError("no kernel image; tests/lab/install.sh fetches it")
+    numbers = union(node.cpus for node in shape.nodes)
+    if numbers != CpuSet.of(range(shape.cpus)):
+        raise BootError(f"the nodes have the CPUs {numbers}; QEMU numbers them from 0 without holes")
+    if shape.memory_kib > memory_limit_kib:
+        raise BootError(
+            f"the machine needs {shape.memory_kib >> 20} GiB, above the limit of {memory_limit_kib >> 20} GiB"
+        )
+    words = cmdline if isinstance(cmdline, str) else " ".join(cmdline)
+    with tempfile.TemporaryDirectory(prefix="kvmc-boot-") as name:
+        folder = Path(name)
+        archive = _initramfs(folder, sysctl_text, shape.offline)
+        line = f"{words} console=ttyS0 rdinit=/init panic=-1".strip()
+        started = time.monotonic()
+        report = _run(_argv(shape, folder, image, archive, line), folder, limit)
+        return _read(report, time.monotonic() - started)
+
+
+def _run(argv: Sequence[str], folder: Path, limit: float) -> str:
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
+    ) as qemu:
+        try:
+            said, _ = qemu.communicate(timeout=limit)
+            late = False
+        except subprocess.TimeoutExpired:
+            late = True
+            os.killpg(qemu.pid, signal.SIGKILL)
+            said, _ = qemu.communicate()
+    report, console = (
+        path.read_text(errors="replace") if path.exists() else "" for path in (folder / "report", folder / "console")
+    )
+    if "@@ end" not in report:
+        why = f"no report within {limit:.0f} s" if late else f"QEMU ended with {qemu.returncode}"
+        raise BootError(f"{why}\n{said.decode(errors='replace')[-1000:]}\n{report[-500:]}\n{console[-3000:]}")
+    return report.replace("\r", "")
+
+
+def _read(report: str, seconds: float) -> Booted:
+    parts: dict[str, str] = {}
+    for chunk in re.split(r"^@@ ", report, flags=re.M)[1:]:
+        name, _, body = chunk.partition("\n")
+        parts[name] = body.strip()
+    pages = {
+        (int(node), int(size)): int(count)
+        for node, size, count in re.findall(r"/node(\d+)/hugepages/hugepages-(\d+)kB/\S+ (\d+)", parts["pages"])
+    }
+    sysctls: dict[str, str | None] = {}
+    for line in parts["sysctls"].splitlines():
+        key, equals, value = line.partition(" = ")
+        sysctls[key if equals else line.partition(" : ")[0]] = " ".join(value.split()) if equals else None
+    unknown = re.search(r'Unknown kernel command line parameters "([^"]*)"', parts["dmesg"])
+    chosen = re.search(r"\[(\w+)\]", parts["thp"])
+    return Booted(
+        cmdline=parts["cmdline"],
+        online=CpuSet.parse(parts["online"]),
+        isolated=CpuSet.parse(parts["isolated"]),
+        nohz_full=CpuSet() if "null" in parts["nohz_full"] else CpuSet.parse(parts["nohz_full"]),
+        irq_affinity=CpuSet(int(parts["irq"].replace(",", ""), 16)),
+        thp=chosen[1] if chosen else "",
+        pages=pages,
+        node_cpus={
+            int(node): CpuSet.parse(cpus) for node, cpus in re.findall(r"/node(\d+)/cpulist (\S*)", parts["nodes"])
+        },
+        sysctls=sysctls,
+        unknown=tuple(unknown[1].split()) if unknown else (),
+        release=parts["release"],
+        seconds=seconds,
+        lscpu=parts["lscpu"],
+        dmesg=parts["dmesg"],
+    )

@@ -1,0 +1,139 @@
+"""tuned's own loader and its daemon, judging a profile in a throw-away copy of the machine.
+
+/sys and /proc/sys are read-only there, so values are not applied: what is judged is that the profile loads and that every plugin
+and option is one that tuned knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.scratch import Scratch
+
+_LOADER = r"""
+import json, sys
+import tuned.consts as consts
+from tuned.profiles.factory import Factory
+from tuned.profiles.loader import Loader
+from tuned.profiles.locator import Locator
+from tuned.profiles.merger import Merger
+from tuned.profiles.variables import Variables
+from tuned.utils.global_config import GlobalConfig
+
+variables = Variables()
+loader = Loader(Locator(consts.LOAD_DIRECTORIES), Factory(), Merger(), GlobalConfig(), variables)
+try:
+    profile = loader.load(sys.argv[1])
+except Exception as error:
+    sys.exit("%s: %s" % (type(error).__name__, error))
+units = {
+    name: {
+        "type": unit.type,
+        "options": {key: variables.expand(value) if isinstance(value, str) else value for key, value in unit.options.items()},
+    }
+    for name, unit in profile.units.items()
+}
+json.dump(units, sys.stdout)
+"""
+
+# How tuned 2.20 says it (units/manager.py, plugins/base.py, profiles/): plugins, options, functions, variables, assertions.
+_UNKNOWN = re.compile(
+    r"failed to initialize plugin|No module named 'tuned\.plugins|Unknown option|does not support the|invalid function name"
+    r"|not implemented|invalid (variable|varialbe) syntax|unallowed characters|variables_file|assertion '.*' failed"
+    r"|invalid (argument|number of arguments)|BUG: "
+)
+
+
+class TunedError(Exception):
+    """tuned refused the profile; the text is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A section of the loaded profile, includes merged and variables expanded."""
+
+    type: str
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What the daemon said. unknown: its lines that name a plugin or option it does not know."""
+
+    log: str
+    unknown: tuple[str, ...]
+    bootcmdline: str
+
+
+def _install(scratch: Scratch, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        scratch.write(path, text, 0o755 if path.endswith(".sh") else 0o644)
+
+
+def profile_files(folder: Path) -> dict[str, str]:
+    """A profile's folder as it is installed: /etc/tuned/<name of the folder>/..."""
+    return {
+        f"/etc/tuned/{folder.name}/{path.relative_to(folder)}": path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def load_profile(name: str, files: Mapping[str, str]) -> dict[str, Unit]:
+    """The profile as tuned's loader merges it, with these files installed (absolute path to text). Raises TunedError."""
+    with Scratch() as scratch:
+        _install(scratch, files)
+        done = scratch.run("/usr/bin/python3", "-c", _LOADER, name)
+    if done.returncode:
+        raise TunedError(done.stderr.strip())
+    loaded: dict[str, dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
+    units = {}
+    for unit, value in loaded.items():
+        options = value["options"]
+        assert isinstance(options, dict)
+        units[unit] = Unit(str(value["type"]), options)
+    return units
+
+
+def apply(name: str, files: Mapping[str, str], *, settle: float = 20) -> Applied:
+    """Start the daemon with the profile, wait until it has applied it, and read its log. Raises TunedError where it does not."""
+    with Scratch() as scratch:
+        _install(scratch, files)
+        scratch.run("mkdir", "-p", "/run/tuned")
+        scratch.run("rm", "-f", "/etc/tuned/active_profile", "/etc/tuned/bootcmdline")
+        log = "/tmp/tuned.log"
+        daemon = scratch.spawn(
+            "tuned",
+            "--no-dbus",
+            "--no-socket",
+            "--debug",
+            f"--log={log}",
+            "--profile",
+            name,
+            log=Path(scratch.folder) / "tuned.out",
+        )
+        deadline = time.monotonic() + settle
+        text = ""
+        while time.monotonic() < deadline and daemon.poll() is None and "static tuning from profile" not in text:
+            time.sleep(0.05)
+            path = scratch.path(log)
+            text = path.read_text(errors="replace") if path.exists() else ""
+        out = (Path(scratch.folder) / "tuned.out").read_text(errors="replace")
+        cmdline = scratch.path("/etc/tuned/bootcmdline")
+        bootcmdline = cmdline.read_text() if cmdline.exists() else ""
+    daemon.kill()
+    daemon.wait(timeout=20)
+    if "static tuning from profile" not in text:
+        raise TunedError(f"tuned did not apply the profile within {settle:.0f} s\n{out}\n{text[-3000:]}")
+    return Applied(text, _unknown(text), bootcmdline)
+
+
+def _unknown(log: str) -> tuple[str, ...]:
+    return tuple(
+        line for line in log.splitlines() if re.search(r" (WARNING|ERROR|CRITICAL) ", line) and _UNKNOWN.search(line)
+    )
