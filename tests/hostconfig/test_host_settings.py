@@ -141,6 +141,13 @@ def test_a_size_that_a_node_lacks() -> None:
     assert "2MiB" in item.message
 
 
+def test_a_size_that_the_architecture_lacks_where_the_topology_does_not_tell() -> None:
+    _, bag = settle(topology([(0, "0-7")], sizes=()), pages=(PageCount(1, 4096),))
+    assert found(bag) == [codes.NO_SUCH_PAGE_SIZE.id]
+    _, bag = settle(topology([(0, "0-7")], sizes=()), pages=(PageCount(1, GIB),))
+    assert not len(bag)
+
+
 def test_iommu_by_vendor() -> None:
     iommu = {"intel_iommu", "iommu", "iommu.passthrough", "amd_iommu"}
 
@@ -169,7 +176,7 @@ def test_vfs() -> None:
     assert not bag.has_errors
     assert next((plan.parent, plan.vfs) for plan in own.sriov) == (PF, 8)
     assert len(own.sriov) == 2
-    assert "devices n3" in own.sriov[0].origin
+    assert own.sriov[0].origin == "host edge-17a: devices n3"
 
 
 def test_vfs_that_the_parent_does_not_have() -> None:

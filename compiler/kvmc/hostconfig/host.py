@@ -170,7 +170,8 @@ def _sriov(host: Host, topology: Topology, origins: Origins, bag: Bag) -> tuple[
                 origins.label((*path, "vfs")),
             )
             continue
-        plans.append(SriovPlan(pool.parent, pool.vfs, f"{origins.block(*path)}, host {host.name}, devices {pool.name}"))
+        blocks = dict.fromkeys((origins.block(*path), f"host {host.name}"))
+        plans.append(SriovPlan(pool.parent, pool.vfs, f"{', '.join(blocks)}: devices {pool.name}"))
     return tuple(plans)
 
 
