@@ -16,13 +16,13 @@ NODE_FORM = (5, 16)
 
 
 ARCH_SIZES = {"x86_64": (2048, 1024**2)}
-"""Sizes in KiB that an architecture has at most, for topologies that do not tell. Others' depend on how the kernel is built."""
+"""Sizes in KiB that an architecture has at most. Others' depend on how the kernel is built."""
 
 
 def node_pages(host: Host, topology: Topology, origins: Origins) -> tuple[tuple[NodePages, ...], Bag]:
     """Offered and reserved pages together, by size (largest first) and node. Only nodes with CPUs and memory have any.
 
-    Errors: a node that is known not to have a size.
+    Errors: a size that the architecture does not have.
     """
     bag = Bag()
     counts: dict[int, int] = {}
@@ -45,16 +45,16 @@ def _nodes(topology: Topology) -> tuple[Node, ...]:
 def _check_size(
     host: Host, count: PageCount, path: tuple[str, ...], topology: Topology, origins: Origins, bag: Bag
 ) -> None:
-    for node in _nodes(topology):
-        sizes = node.page_sizes_kib or ARCH_SIZES.get(topology.arch, (count.size_kib,))
-        if count.size_kib not in sizes:
-            has = ", ".join(size_text(size) for size in sizes)
-            bag.error(
-                codes.NO_SUCH_PAGE_SIZE,
-                f"host `{host.name}` has no huge pages of {size_text(count.size_kib)} on node {node.id}, which has {has}",
-                origins.label(("host", host.name, *path)),
-                help=(f"ask for pages of {has}",),
-            )
+    """The resolver knows what the topology tells of sizes; where it tells nothing, the architecture still does."""
+    sizes = ARCH_SIZES.get(topology.arch)
+    if sizes is not None and count.size_kib not in sizes:
+        has = ", ".join(size_text(size) for size in sizes)
+        bag.error(
+            codes.NO_SUCH_PAGE_SIZE,
+            f"host `{host.name}` asks for huge pages of {size_text(count.size_kib)}, `{topology.arch}` has {has}",
+            origins.label(("host", host.name, *path)),
+            help=(f"ask for pages of {has}",),
+        )
 
 
 def page_settings(
