@@ -150,8 +150,8 @@ def _cpu(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
     _add(cpu, "topology", **dict(levels))
     if guest.cache is not None:
         _add(cpu, "cache", mode=guest.cache)
-    for feature in guest.cpu_features:
-        _add(cpu, "feature", policy="require", name=feature)
+    for feature, policy in guest.cpu_features:
+        _add(cpu, "feature", policy=policy, name=feature)
     numa = _add(cpu, "numa")
     for cell in guest.cells:
         element = _add(numa, "cell", id=cell.id, cpus=CpuSet.of(cell.vcpus), memory=cell.memory_kib, unit="KiB")
