@@ -120,13 +120,13 @@ def test_iothreads_count_in_order() -> None:
     assert not bag
 
 
-@pytest.mark.parametrize("setting", ["iothread", "queues"])
-def test_settings_of_virtio_disks_on_another_bus(setting: str) -> None:
+@pytest.mark.parametrize(("setting", "bus"), [("iothread", "scsi"), ("iothread", "sata"), ("queues", "sata")])
+def test_settings_that_a_bus_has_not(setting: str, bus: str) -> None:
     path = ("vm", "db-1", "disk", "a", setting)
-    disks = [disk("a", bus="scsi", iothread=Iothread.SHARED, queues=2)]
+    disks = [disk("a", bus=bus, iothread=Iothread.SHARED, queues=2)]
     plan, bag = run(disks=disks, paths=(path,))
-    assert only(bag).message == f"`{setting}` needs `bus = virtio`, disk `a` of guest `db-1` has `bus = scsi`"
-    assert (plan.disks[0].iothread, plan.disks[0].queues, plan.disks[0].unit) == (None, None, 0)
+    assert only(bag).message == f"`{setting}` needs `bus = virtio`, disk `a` of guest `db-1` has `bus = {bus}`"
+    assert (plan.disks[0].iothread, plan.iothreads, plan.disks[0].unit) == (None, 0, 0)
 
 
 def test_defaults_of_virtio_disks_on_another_bus_are_no_wish() -> None:

@@ -171,10 +171,12 @@ class _Guest:
         path = self.gate.path("disk", disk.name)
         if disk.bus != "virtio":
             # A default is no wish: only what stands in the source is.
-            wished = [name for name in ("iothread", "queues") if (*path, name) in self.gate.origins.table]
-            if disk.iothread is Iothread.NONE:
-                wished = [name for name in wished if name != "iothread"]
-            for name in wished:
+            for name, value in (
+                ("iothread", disk.iothread is not Iothread.NONE),
+                ("queues", disk.queues and disk.bus == "sata"),
+            ):
+                if not value or (*path, name) not in self.gate.origins.table:
+                    continue
                 self.gate.tell(
                     codes.WRONG_BUS,
                     f"`{name}` needs `bus = virtio`, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
@@ -208,7 +210,7 @@ class _Guest:
             cache=disk.cache,
             io=disk.io,
             discard=disk.discard,
-            queues=disk.queues if virtio else None,
+            queues=disk.queues if disk.bus != "sata" else None,
             iothread=iothreads.get(disk.name),
             boot=disk.boot,
             target=target,

@@ -80,6 +80,7 @@ CASES: dict[str, GuestPlan] = {
     **{f"{count} cells": _cells(count) for count in (1, 2, 3, 4)},
     "60 virtio disks": _disks("virtio", 60),
     "60 scsi disks": _disks("scsi", 60, io="io_uring"),
+    "scsi queues": _disks("scsi", 2, queues=4),
     "6 sata disks": _disks("sata", 6, io="threads", cache="writeback"),
     "disk files": _disks("virtio", 2, storage="files", format="qcow2", io="threads", cache="default", discard="ignore"),
     "names that are not ASCII": derive(

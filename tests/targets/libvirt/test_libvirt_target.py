@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -106,6 +108,36 @@ def test_cpu_modes(case: str, cpu: list[str]) -> None:
 def test_levels_that_the_platform_knows(libvirt: str, names: list[str]) -> None:
     (topology,) = tree("plain", libvirt=libvirt).iterfind("cpu/topology")
     assert list(topology.attrib) == names
+
+
+@pytest.mark.parametrize(
+    ("libvirt", "expected"),
+    [
+        ("6.4", {"audio": 0, "watchdog": 0, "migratable": 0}),
+        ("7.2", {"audio": 1, "watchdog": 0, "migratable": 1}),
+        ("9.0..11.3", {"audio": 1, "watchdog": 0, "migratable": 1}),
+        ("11.3", {"audio": 1, "watchdog": 1, "migratable": 1}),
+    ],
+)
+def test_words_that_the_platform_knows(libvirt: str, expected: dict[str, int]) -> None:
+    root = tree("plain", libvirt=libvirt)
+    paths = {"audio": "devices/audio", "watchdog": "devices/watchdog[@model='itco']", "migratable": "cpu/@migratable"}
+    assert {name: len(values(root, path)) for name, path in paths.items()} == expected
+
+
+def test_queues_of_scsi_disks_are_the_controllers() -> None:
+    root = tree("scsi queues")
+    assert values(root, "devices/controller[@type='scsi']/driver/@queues") == ["4"]
+    assert values(root, "devices/disk/driver/@queues") == []
+
+
+def test_the_target_is_there_without_lxml() -> None:
+    """Start-up of commands that render nothing does not pay for it."""
+    code = "import sys, kvmc_targets.libvirt; sys.exit('lxml' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False).returncode
+        == 0
+    )
 
 
 def test_caches() -> None:
