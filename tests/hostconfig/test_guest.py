@@ -120,12 +120,19 @@ def test_iothreads_count_in_order() -> None:
     assert not bag
 
 
-@pytest.mark.parametrize(("setting", "bus"), [("iothread", "scsi"), ("iothread", "sata"), ("queues", "sata")])
-def test_settings_that_a_bus_has_not(setting: str, bus: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "bus", "needed"),
+    [
+        ("iothread", "scsi", "`bus = virtio`"),
+        ("iothread", "sata", "`bus = virtio`"),
+        ("queues", "sata", "`bus = virtio` or `bus = scsi`"),
+    ],
+)
+def test_settings_that_a_bus_has_not(setting: str, bus: str, needed: str) -> None:
     path = ("vm", "db-1", "disk", "a", setting)
     disks = [disk("a", bus=bus, iothread=Iothread.SHARED, queues=2)]
     plan, bag = run(disks=disks, paths=(path,))
-    assert only(bag).message == f"`{setting}` needs `bus = virtio`, disk `a` of guest `db-1` has `bus = {bus}`"
+    assert only(bag).message == f"`{setting}` needs {needed}, disk `a` of guest `db-1` has `bus = {bus}`"
     assert (plan.disks[0].iothread, plan.iothreads, plan.disks[0].unit) == (None, 0, 0)
 
 

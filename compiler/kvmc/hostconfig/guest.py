@@ -171,15 +171,15 @@ class _Guest:
         path = self.gate.path("disk", disk.name)
         if disk.bus != "virtio":
             # A default is no wish: only what stands in the source is.
-            for name, value in (
-                ("iothread", disk.iothread is not Iothread.NONE),
-                ("queues", disk.queues and disk.bus == "sata"),
+            for name, wished, buses in (
+                ("iothread", disk.iothread is not Iothread.NONE, "`bus = virtio`"),
+                ("queues", disk.queues is not None and disk.bus == "sata", "`bus = virtio` or `bus = scsi`"),
             ):
-                if not value or (*path, name) not in self.gate.origins.table:
+                if not wished or (*path, name) not in self.gate.origins.table:
                     continue
                 self.gate.tell(
                     codes.WRONG_BUS,
-                    f"`{name}` needs `bus = virtio`, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
+                    f"`{name}` needs {buses}, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
                     (*path, name),
                     secondary=[self.gate.origins.label((*path, "bus"), "the bus")],
                 )
