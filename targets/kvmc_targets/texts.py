@@ -8,9 +8,14 @@ from itertools import groupby
 from kvmc.hostconfig.plan import HostSetting
 
 
+def one_line(text: str) -> str:
+    """The text with nothing in it that could end its line."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def comment(text: str) -> str:
     """A comment line. Whatever the text holds, it stays one line."""
-    return "# " + "".join(char if char.isprintable() else " " for char in text)
+    return f"# {one_line(text)}"
 
 
 def grouped(settings: Iterable[HostSetting]) -> Iterable[tuple[str, Sequence[HostSetting]]]:

@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 
-from hostconfig.host_samples import GIB, INTEL, devices, host, origins, plan, platform, pools
+from hostconfig.host_samples import GIB, INTEL, PF, devices, host, origins, plan, platform, pools
 from kvmc.artifacts import Artifact, Comment, Phase, Seal, Step, inspect, seal
 from kvmc.diagnostics.codes import host as codes
 from kvmc.hostconfig.apply import apply_list, merge_steps
 from kvmc.hostconfig.derive import derive
+from kvmc.hostconfig.identity import identify
 from kvmc.hostconfig.plan import Carrier, Effect, HostPlan
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import Boot, Isolation, Profile, Site
 from kvmc.model.values import PageCount
 from kvmc.resolver.locks import GuestLock, HostLock, Identity
-from kvmc.resolver.placement import GuestPlacement, Placement
+from kvmc.resolver.placement import GuestPlacement, HostPools, Placement
 from kvmc_targets import BUILTIN
+from support import guests
 
 TARGETS = ("libvirt", "cmdline", "sysctl", "tuned", "modprobe", "systemd")
 
@@ -131,18 +133,57 @@ def test_retired_are_those_that_are_not_here() -> None:
     assert list(of.retired) == ["before", "gone"]
 
 
-@pytest.mark.parametrize("missing", [name for name in TARGETS if name != "libvirt"])
-def test_a_setting_in_use_needs_its_target(missing: str) -> None:
-    of = site(targets=tuple(name for name in TARGETS if name != missing), host={"devices": devices(n3=8)})
+def test_settings_in_use_need_their_targets() -> None:
+    of = site(targets=("libvirt", "tuned"), host={"devices": devices(n3=8)})
     placement = Placement({"edge-17a": pools(INTEL)}, {})
     _, bag = derive(of, {"edge-17a": INTEL}, placement, {}, {}, origins())
     (item,) = bag
     assert item.code is codes.NO_CARRIER
     assert item.primary is not None
     assert item.primary.span == origins().table[("site", "s", "targets")].span
-    assert f"`{missing}`" in item.message
-    key = next(setting.key for setting in plan(INTEL, devices=devices(n3=8)).carried(Carrier(missing)))
-    assert f"`{key}`" in item.message
+    lacking = [Carrier.CMDLINE, Carrier.SYSCTL, Carrier.MODPROBE, Carrier.SYSTEMD]
+    for carrier, note in zip(lacking, item.notes, strict=True):
+        first = plan(INTEL, devices=devices(n3=8)).carried(carrier)[0]
+        assert f"`{carrier}`" in item.message
+        assert f"`{first.key}`" in note
+        assert first.origin[0] in note
+
+
+def test_functions_alone_need_the_systemd_target() -> None:
+    of = site(
+        targets=("cmdline", "sysctl", "tuned"),
+        host={"devices": devices(n3=8), "profile": Profile.THROUGHPUT, "isolation": Isolation.NONE, "pages": ()},
+    )
+    everything = HostPools(INTEL.online, CpuSet(), CpuSet(), CpuSet())
+    _, bag = derive(of, {"edge-17a": INTEL}, Placement({"edge-17a": everything}, {}), {}, {}, origins())
+    (item,) = bag
+    assert "`systemd`" in item.message
+    assert str(PF) in item.notes[0]
+
+
+def test_adding_guests_changes_nothing_of_the_host() -> None:
+    """The same host with no guest, one and two: only the domains and the list differ."""
+    on = guests.platform()
+    trees: list[dict[str, str]] = []
+    where = guests.topology()
+    sets: tuple[tuple[str, ...], ...] = ((), ("db-1",), ("db-1", "db-2"))
+    for names in sets:
+        vms = [guests.vm(name) for name in names]
+        made = guests.site(vms, on, targets=TARGETS)
+        cells = {name: [guests.cell(0, 0, range(2 + 4 * at, 6 + 4 * at))] for at, name in enumerate(names)}
+        own = HostPools(CpuSet.of([0, 8, 16, 24]), CpuSet(), where.online - CpuSet.of([0, 8, 16, 24]), CpuSet())
+        placement = Placement({"h": own}, guests.place(cells).guests)
+        found = guests.origins_of(made)
+        identities, bag = identify(made, placement, {}, found)
+        plans, more = derive(made, {"h": where}, placement, identities, {}, found)
+        assert not bag.has_errors and not more.has_errors, [*bag, *more]
+        (of,) = plans
+        assert [guest.name for guest in of.guests] == list(names)
+        trees.append({artifact.path: seal(artifact) for artifact in rendered(of)})
+    for names, tree in zip(sets, trees, strict=True):
+        own_files = {path: text for path, text in tree.items() if not path.startswith("domains/")}
+        assert own_files == trees[0]
+        assert set(tree) - set(own_files) == {f"domains/{name}.xml" for name in names}
 
 
 def test_a_target_that_nothing_needs_may_be_missing() -> None:

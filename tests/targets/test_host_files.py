@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import json
 import os
 import shutil
@@ -343,3 +344,29 @@ def test_mount_units_are_named_as_their_folder() -> None:
             break
     else:
         pytest.fail("no mount for the second size")
+
+
+@pytest.mark.parametrize("boot", Boot)
+def test_names_that_mean_no_good_stay_in_their_comments(boot: Boot) -> None:
+    """Names are checked long before; were one to slip through, it still could not become a line of its own."""
+    evil = "pool x\nreboot\r\u2028kernel.panic = 1\x00\x85touch /pwned"
+    of = plan(INTEL, on=platform(boot=boot, kernel="5.10"), pages=PAGES, devices=devices(n3=8))
+    settings = tuple(dataclasses.replace(setting, origin=(evil,)) for setting in of.settings)
+    sriov = tuple(dataclasses.replace(one, origin=evil) for one in of.sriov)
+    bad = dataclasses.replace(of, host=evil, settings=settings, sriov=sriov)
+    for target in HOST_TARGETS:
+        for artifact, clean in zip(target.render(bad), target.render(of), strict=True):
+            live = [
+                line
+                for line in artifact.text.splitlines()
+                if not line.strip().startswith("#") and "summary=" not in line
+            ]
+            assert live == [
+                line for line in clean.text.splitlines() if not line.strip().startswith("#") and "summary=" not in line
+            ]
+
+
+def test_a_mount_is_never_restarted() -> None:
+    steps = [step.argv for artifact in systemd.TARGET.render(plan(INTEL, pages=PAGES)) for step in artifact.steps]
+    assert ("systemctl", "start", "dev-hugepages2M.mount") in steps
+    assert ("systemctl", "restart", "dev-hugepages2M.mount") not in steps

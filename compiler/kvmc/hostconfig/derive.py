@@ -27,13 +27,14 @@ def derive(
     """One plan a placed host, in the site's order; guests in the site's order."""
     bag = Bag()
     plans: list[HostPlan] = []
+    owns: dict[str, HostSettings] = {}
     for name, host in site.hosts.items():
         if name not in placement.pools:
             continue
         topology, platform, pools = topologies[name], site.platforms[host.platform], placement.pools[name]
         own, host_bag = derive_host_settings(host, topology, pools, platform, origins)
         bag.extend(host_bag)
-        _check_carriers(name, own, site, origins, bag)
+        owns[name] = own
         guests: list[GuestPlan] = []
         for guest in placement.guests.values():
             if guest.host == name:
@@ -56,6 +57,7 @@ def derive(
                 retired=_retired(locks.get(name), guests),
             )
         )
+    _check_carriers(owns, site, origins, bag)
     return tuple(plans), bag
 
 
@@ -69,22 +71,26 @@ def _retired(lock: HostLock | None, guests: list[GuestPlan]) -> Mapping[str, str
     return {name: before[name] for name in sorted(before) if name not in names and before[name] not in uuids}
 
 
-def _check_carriers(host: str, own: HostSettings, site: Site, origins: Origins, bag: Bag) -> None:
-    """Each carrier is the target of the same name; a setting whose carrier is not among the chosen targets would be lost."""
-    for carrier in Carrier:
-        used = [setting for setting in own.settings if setting.carrier is carrier]
-        names = [setting.key for setting in used]
-        if carrier is Carrier.SYSTEMD:
-            names += [f"sriov_numvfs of {plan.parent}" for plan in own.sriov]
-        if not names or carrier.value in site.targets:
-            continue
-        more = f" and {len(names) - 1} more of its settings" if len(names) > 1 else ""
-        asked = origins.label(("host", host), "this host has it") if not used else None
+def _check_carriers(owns: Mapping[str, HostSettings], site: Site, origins: Origins, bag: Bag) -> None:
+    """Each carrier is the target of the same name; a setting whose carrier is not among the chosen targets would be lost.
+
+    One error for all that is missing, with one example a target.
+    """
+    missing: dict[str, str] = {}
+    for host, own in owns.items():
+        uses = [
+            (setting.carrier, setting.key, f"{', '.join(setting.origin)}: {setting.why}") for setting in own.settings
+        ]
+        uses += [(Carrier.SYSTEMD, f"sriov_numvfs of {plan.parent}", plan.origin) for plan in own.sriov]
+        for carrier, key, asked in uses:
+            if carrier.value not in site.targets:
+                missing.setdefault(carrier.value, f"host `{host}` has `{key}` go through `{carrier}` ({asked})")
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
         bag.error(
             codes.NO_CARRIER,
-            f"`{names[0]}` of host `{host}`{more} goes through the target `{carrier}`, which `targets` does not list",
+            f"`targets` of site `{site.name}` has no {names}, which settings in use go through",
             origins.label(("site", site.name, "targets")),
-            secondary=(asked,) if asked else (),
-            notes=tuple(f"asked for by {', '.join(setting.origin)}: {setting.why}" for setting in used[:1]),
-            help=(f"add `{carrier}` to `targets`",),
+            notes=missing.values(),
+            help=(f"add {names} to `targets`",),
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
-from kvmc.hostconfig.guest_gates import HOST_CPU_MODES, Gate, check_cpu, check_machine, check_texts
+from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine, check_texts
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, NicPlan
@@ -99,7 +99,7 @@ class _Guest:
             balloon_address=addresses.get("balloon"),
             rng_address=addresses["rng"],
             blocks=(f"vm {vm.name}", *(f"class {name}" for name in vm.lineage)),
-            cpu_features=self._cpu_features(shape),
+            cpu_features=shape.features,
             viommu=highest_apic_id(shape.topology) >= _FIRST_WIDE_APIC_ID,
         )
 
@@ -115,6 +115,7 @@ class _Guest:
             self.topology,
             pinned=dedicated,
             host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
+            amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
         )
         if shape.hidden:
@@ -126,6 +127,12 @@ class _Guest:
             )
         return shape
 
+    def _amd_cpu(self) -> bool:
+        """Whether the guest's CPU is AMD's or Hygon's: the host's, of which KVM guests cannot have another. SVM tells where the
+        vendor is not known."""
+        cpu = self.topology.cpu
+        return cpu.vendor in _AMD if cpu.vendor is not None else "svm" in cpu.features or self.vm.cpu.startswith("EPYC")
+
     def _cells(self) -> tuple[GuestCell, ...]:
         cells = self.guest.cells
         distances = cell_distances([cell.node for cell in cells], self.topology)
@@ -133,14 +140,6 @@ class _Guest:
             GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row)
             for index, (cell, row) in enumerate(zip(cells, distances, strict=True))
         )
-
-    def _cpu_features(self, shape: CpuShape) -> tuple[str, ...]:
-        """AMD's CPUID tells of threads and of L3 caches in leaves that come with `topoext`, and QEMU leaves that feature out of the
-        host's own model unless it is named (target/i386/cpu.c, no_autoenable_flags)."""
-        amd = self.topology.cpu.vendor in _AMD
-        told = shape.topology.threads > 1 or shape.topology.dies > 1
-        host_model = self.vm.type == "kvm" and self.vm.cpu in (*HOST_CPU_MODES, "maximum")
-        return ("topoext",) if amd and told and host_model else ()
 
     # -- devices
 
@@ -172,13 +171,15 @@ class _Guest:
         path = self.gate.path("disk", disk.name)
         if disk.bus != "virtio":
             # A default is no wish: only what stands in the source is.
-            wished = [name for name in ("iothread", "queues") if (*path, name) in self.gate.origins.table]
-            if disk.iothread is Iothread.NONE:
-                wished = [name for name in wished if name != "iothread"]
-            for name in wished:
+            for name, wished, buses in (
+                ("iothread", disk.iothread is not Iothread.NONE, "`bus = virtio`"),
+                ("queues", disk.queues is not None and disk.bus == "sata", "`bus = virtio` or `bus = scsi`"),
+            ):
+                if not wished or (*path, name) not in self.gate.origins.table:
+                    continue
                 self.gate.tell(
                     codes.WRONG_BUS,
-                    f"`{name}` needs `bus = virtio`, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
+                    f"`{name}` needs {buses}, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
                     (*path, name),
                     secondary=[self.gate.origins.label((*path, "bus"), "the bus")],
                 )
@@ -209,7 +210,7 @@ class _Guest:
             cache=disk.cache,
             io=disk.io,
             discard=disk.discard,
-            queues=disk.queues if virtio else None,
+            queues=disk.queues if disk.bus != "sata" else None,
             iothread=iothreads.get(disk.name),
             boot=disk.boot,
             target=target,

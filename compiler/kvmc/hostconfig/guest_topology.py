@@ -3,6 +3,10 @@
 What QEMU makes of a topology on x86 (target/i386/cpu.c, CPUID leaves 4, 0xB, 0x1F and 0x8000001D): vCPU numbers fill threads, then
 cores, dies and sockets; L1 and L2 belong to a core; L3 belongs to a die. So one L3 a die is the only way to say where L3 caches
 are, and a guest whose dies are not one L3 each is told of no L3 at all (`cache mode='disable'`).
+
+AMD's leaves for threads (0x8000001E) and caches (0x8000001D) come with the feature `topoext`. QEMU leaves it out of the host's own
+model unless it is named, and with it shows an L3 a die whatever the cache mode says. So an AMD guest has both, true dies and
+threads, or neither: flat cores and no `topoext`.
 """
 
 from __future__ import annotations
@@ -23,28 +27,30 @@ MAX_DISTANCE = 254
 
 @dataclass(frozen=True, slots=True)
 class CpuShape:
-    """A guest's topology; `cache`: libvirt's `<cache mode>`, None for QEMU's default of one L3 a die. `hidden`: what its pins share
-    and the guest is not told, for people; empty where it is told all."""
+    """A guest's topology; `cache`: libvirt's `<cache mode>`, None for QEMU's default of one L3 a die. `features`: what makes the
+    CPU model show them, name and policy. `hidden`: what its pins share and the guest is not told, for people."""
 
     topology: CpuTopology
     cache: str | None
+    features: tuple[tuple[str, str], ...] = ()
     hidden: tuple[str, ...] = ()
 
 
 def cpu_shape(
-    cells: Sequence[CellPlacement], host: Topology, *, pinned: bool, host_cpu: bool, dies_known: bool
+    cells: Sequence[CellPlacement], host: Topology, *, pinned: bool, host_cpu: bool, amd: bool, dies_known: bool
 ) -> CpuShape:
     """The topology of a guest. The product of its parts is the number of vCPUs.
 
     pinned: each vCPU has a CPU of its own. host_cpu: the guest has the host's CPU model, whose caches can be passed through.
-    dies_known: the platform can declare dies.
+    amd: the guest's CPU is of AMD's kind. dies_known: the platform can declare dies.
     """
     vcpus = sum(len(cell.vcpus) for cell in cells)
     even = _even(cells)
     sockets = len(cells) if even else 1
     if not pinned:
         within = even and all(_within_one(union(cell.pins), host.l3) for cell in cells)
-        return CpuShape(CpuTopology(sockets, 1, vcpus // sockets, 1), None if within else "disable")
+        flat = CpuTopology(sockets, 1, vcpus // sockets, 1)
+        return CpuShape(flat, None) if within else CpuShape(flat, "disable", _amd_features(amd, "disable"))
 
     hidden: list[str] = []
     if not even:
@@ -53,20 +59,27 @@ def cpu_shape(
     if threads == 1 and _share_cores(cells, host):
         hidden.append("some of its vCPUs are siblings and others are not, so all are shown as cores")
     dies = _dies(cells, host, threads)
-    if dies is None:
-        if host.l3 is None:
-            hidden.append("the topology does not tell which CPUs share an L3 cache, so none is shown")
-        else:
-            hidden.append("its vCPUs are spread over L3 caches unevenly, so no L3 cache is shown")
-    elif dies > 1 and not dies_known:
+    if dies is None and host.l3 is None:
+        hidden.append("the topology does not tell which CPUs share an L3 cache, so none is shown")
+    elif dies is None and even:
+        hidden.append("its vCPUs are spread over L3 caches unevenly, so no L3 cache is shown")
+    elif dies is not None and dies > 1 and not dies_known:
         hidden.append("its cells span several L3 caches, and the platform's libvirt is older than 6.1 and has no dies")
         dies = None
-    true_l3 = even and dies is not None
-    shown = dies if true_l3 and dies is not None else 1
-    cache = None if true_l3 else "disable"
-    if true_l3 and shown == 1 and host_cpu and _whole_caches(cells, host, threads):
-        cache = "passthrough"
-    return CpuShape(CpuTopology(sockets, shown, vcpus // sockets // shown // threads, threads), cache, tuple(hidden))
+    if dies is None or not even:
+        if amd and threads > 1:
+            hidden.append("AMD's CPUID tells of siblings only together with L3 caches, so all are shown as cores")
+            threads = 1
+        shape = CpuTopology(sockets, 1, vcpus // sockets // threads, threads)
+        return CpuShape(shape, "disable", _amd_features(amd, "disable"), tuple(hidden))
+    cache = "passthrough" if dies == 1 and host_cpu and _whole_caches(cells, host, threads) else None
+    told = amd and (dies > 1 or threads > 1)
+    shape = CpuTopology(sockets, dies, vcpus // sockets // dies // threads, threads)
+    return CpuShape(shape, cache, _amd_features(told, "require"), tuple(hidden))
+
+
+def _amd_features(wanted: bool, policy: str) -> tuple[tuple[str, str], ...]:
+    return (("topoext", policy),) if wanted else ()
 
 
 def cell_distances(nodes: Sequence[int], host: Topology) -> tuple[tuple[int, ...], ...]:

@@ -41,7 +41,7 @@ def derive_host_settings(
     _profile(host, topology, pools, isolated, settings)
     _passthrough(host, topology, settings)
     _kept_free(topology, pools, settings)
-    sriov = _sriov(host, topology, origins, bag)
+    sriov = _sriov(host, origins)
     order = list(Carrier)
     items = sorted(settings.items, key=lambda setting: order.index(setting.carrier))
     return HostSettings(tuple(items), pages, sriov, isolated), bag
@@ -147,30 +147,13 @@ def _kept_free(topology: Topology, pools: HostPools, settings: Settings) -> None
         )
 
 
-def _sriov(host: Host, topology: Topology, origins: Origins, bag: Bag) -> tuple[SriovPlan, ...]:
+def _sriov(host: Host, origins: Origins) -> tuple[SriovPlan, ...]:
+    """All functions that the host offers, used or spare. That the parents can make them is the resolver's to check."""
     plans: list[SriovPlan] = []
     for pool in host.devices.values():
-        if pool.parent is None:
-            continue
-        path = ("host", host.name, "devices", pool.name)
-        device = topology.pci.get(pool.parent) if topology.pci is not None else None
-        if topology.pci is not None and (device is None or device.sriov is None):
-            what = "is not on the host" if device is None else "makes no virtual functions"
-            bag.error(
-                codes.NO_SUCH_PARENT,
-                f"`{pool.parent}`, the parent of device pool `{pool.name}` of host `{host.name}`, {what}",
-                origins.label((*path, "parent")),
-            )
-            continue
-        if device is not None and device.sriov is not None and pool.vfs > device.sriov.total_vfs:
-            bag.error(
-                codes.TOO_MANY_VFS,
-                f"device pool `{pool.name}` of host `{host.name}` asks for {pool.vfs} virtual functions, "
-                f"`{pool.parent}` has {device.sriov.total_vfs}",
-                origins.label((*path, "vfs")),
-            )
-            continue
-        plans.append(SriovPlan(pool.parent, pool.vfs, f"{origins.block(*path)}, host {host.name}, devices {pool.name}"))
+        if pool.parent is not None:
+            blocks = dict.fromkeys((origins.block("host", host.name, "devices", pool.name), f"host {host.name}"))
+            plans.append(SriovPlan(pool.parent, pool.vfs, f"{', '.join(blocks)}: devices {pool.name}"))
     return tuple(plans)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.hostconfig.plan import Carrier, NodePages
@@ -17,17 +15,21 @@ NODE_FORM = (5, 16)
 """The first kernel whose `hugepages=` takes counts by node (commit b5389086ad7b)."""
 
 
+ARCH_SIZES = {"x86_64": (2048, 1024**2)}
+"""Sizes in KiB that an architecture has at most. Others' depend on how the kernel is built."""
+
+
 def node_pages(host: Host, topology: Topology, origins: Origins) -> tuple[tuple[NodePages, ...], Bag]:
     """Offered and reserved pages together, by size (largest first) and node. Only nodes with CPUs and memory have any.
 
-    Errors: a node that is known not to have a size.
+    Errors: a size that the architecture does not have.
     """
     bag = Bag()
     counts: dict[int, int] = {}
     for path, pages in (("pages",), host.pages), (("reserve", "pages"), host.reserve_pages):
         for count in pages:
             counts[count.size_kib] = counts.get(count.size_kib, 0) + count.number
-            _check_size(host, count, path, _nodes(topology), origins, bag)
+            _check_size(host, count, path, topology, origins, bag)
     return tuple(
         NodePages(node.id, size, counts[size])
         for size in sorted(counts, reverse=True)
@@ -41,15 +43,15 @@ def _nodes(topology: Topology) -> tuple[Node, ...]:
 
 
 def _check_size(
-    host: Host, count: PageCount, path: tuple[str, ...], nodes: Iterable[Node], origins: Origins, bag: Bag
+    host: Host, count: PageCount, path: tuple[str, ...], topology: Topology, origins: Origins, bag: Bag
 ) -> None:
-    lacking = [node for node in nodes if node.page_sizes_kib and count.size_kib not in node.page_sizes_kib]
-    if lacking:
-        first = lacking[0]
-        has = ", ".join(size_text(size) for size in first.page_sizes_kib)
+    """The resolver knows what the topology tells of sizes; where it tells nothing, the architecture still does."""
+    sizes = ARCH_SIZES.get(topology.arch)
+    if sizes is not None and count.size_kib not in sizes:
+        has = ", ".join(size_text(size) for size in sizes)
         bag.error(
             codes.NO_SUCH_PAGE_SIZE,
-            f"host `{host.name}` has no huge pages of {size_text(count.size_kib)} on node {first.id}, which has {has}",
+            f"host `{host.name}` asks for huge pages of {size_text(count.size_kib)}, `{topology.arch}` has {has}",
             origins.label(("host", host.name, *path)),
             help=(f"ask for pages of {has}",),
         )

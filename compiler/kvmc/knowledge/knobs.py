@@ -4,12 +4,10 @@ Versions: a kernel knob without `since` is in 5.10, 6.1, 6.12 and 7.2 alike, who
 release between two of these brought it, the later of the two stands here unless the commit is named.
 
 Left out on purpose, though guides list them:
-
 - `kernel.timer_migration=0`: on nohz_full CPUs it keeps timers where they were armed, on the CPU that is to be kept quiet.
-- `tsc=reliable`: newer kernels stop watching a TSC by themselves where it is safe; elsewhere a wrong clock is worse than jitter.
+- `tsc=reliable`: newer kernels trust a TSC by themselves where it is safe; elsewhere a wrong clock is worse than jitter.
 - `nosoftlockup`: with nohz_full the watchdog stays on the other CPUs by itself.
-- a fair server of zero: see `kernel.sched_rt_runtime_us`.
-- `idle=poll`, C-state and P-state driver switches on the command line: `/dev/cpu_dma_latency`, which tuned holds, is enough.
+- `idle=poll`, driver switches for C-states: `/dev/cpu_dma_latency`, which tuned holds, is enough.
 - `vfio-pci.ids`: it takes every device of that id, the host's own too.
 """
 
@@ -19,8 +17,6 @@ from kvmc.knowledge.model import AMD, INTEL, Kind, Knob
 from kvmc.model.values import Version
 
 _PARAMETERS = "Documentation/admin-guide/kernel-parameters.txt"
-_VM = "Documentation/admin-guide/sysctl/vm.rst"
-_KERNEL = "Documentation/admin-guide/sysctl/kernel.rst"
 
 CMDLINE: tuple[Knob, ...] = (
     Knob(
@@ -91,8 +87,7 @@ CMDLINE: tuple[Knob, ...] = (
         "reboot",
         use="0: no periodic NMI, and one more counter for guests' PMUs; the soft lockup detector stays",
         harm="a CPU that hangs with interrupts off is not reported",
-        source=f"{_PARAMETERS}; the sysctl of that name refuses a write where the kernel has no such watchdog, so that its file "
-        "would not load cleanly",
+        source=f"{_PARAMETERS}; the sysctl of that name refuses a write where the kernel has no such watchdog",
         low=0,
         high=1,
         arch=("x86_64",),
@@ -170,7 +165,7 @@ SYSCTL: tuple[Knob, ...] = (
         "live",
         use="0 where guests are bound to nodes: nothing is left to move, and its faults are jitter",
         harm="0 on a host whose load floats over nodes",
-        source=_KERNEL,
+        source="Documentation/admin-guide/sysctl/kernel.rst",
         low=0,
         high=3,
     ),
@@ -192,7 +187,7 @@ SYSCTL: tuple[Knob, ...] = (
         "live",
         use="0: no background compaction",
         harm="fewer free huge pages for THP",
-        source=f"{_VM}; mm/compaction.c (5.9)",
+        source="Documentation/admin-guide/sysctl/vm.rst; mm/compaction.c (5.9)",
         low=0,
         high=100,
         since=Version(5, 9),
@@ -205,7 +200,7 @@ SYSCTL: tuple[Knob, ...] = (
         "live",
         use="10: the per-CPU counters are folded less often (s)",
         harm="stale counters",
-        source=f"{_VM}; tuned's cpu-partitioning and realtime profiles",
+        source="Documentation/admin-guide/sysctl/vm.rst; tuned's realtime profile",
         low=1,
     ),
     Knob(
@@ -215,7 +210,7 @@ SYSCTL: tuple[Knob, ...] = (
         "live",
         use="10: a host keeps its processes and drops page cache first",
         harm="0 can end in an earlier OOM",
-        source=_VM,
+        source="Documentation/admin-guide/sysctl/vm.rst",
         low=0,
         high=100,
     ),

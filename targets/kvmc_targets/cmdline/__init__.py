@@ -33,7 +33,7 @@ def _commented(settings: Sequence[HostSetting]) -> list[str]:
     lines: list[str] = []
     for blocks, group in grouped(settings):
         lines.append(blocks)
-        lines += [f"#   {word(setting)}: {setting.why}" for setting in group]
+        lines += [f"#   {setting.key}: {setting.why}" for setting in group]
     return lines
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from lxml import etree
 
 from kvmc.hostconfig.plan import DiskPlan, GuestPlan, HostdevPlan, NicPlan
-from kvmc.model.values import PciAddress
+from kvmc.model.values import PciAddress, VersionRange
 
 _AHCI = PciAddress(0, 0, 0x1F, 2)
 """q35's own SATA controller (ICH9), which cannot be left out."""
 
 
-def devices(guest: GuestPlan) -> etree._Element:
-    """The `<devices>` element."""
+def devices(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
+    """The `<devices>` element, as the oldest libvirt of the platform knows it."""
     root = etree.Element("devices")
     _add(root, "emulator").text = guest.emulator_path
     for disk in guest.disks:
@@ -25,9 +25,13 @@ def devices(guest: GuestPlan) -> etree._Element:
     _add(_add(root, "console", type="pty"), "target", type="serial", port="0")
     _add(root, "input", type="mouse", bus="ps2")
     _add(root, "input", type="keyboard", bus="ps2")
-    _add(root, "audio", id="1", type="none")
+    if libvirt.since(7, 2):
+        _add(root, "audio", id="1", type="none")
     for hostdev in guest.hostdevs:
         _hostdev(root, hostdev)
+    if libvirt.since(9, 1):
+        # Part of q35 itself, named since then; earlier releases do not know the word.
+        _add(root, "watchdog", model="itco", action="reset")
     balloon = _add(root, "memballoon", model="none" if guest.balloon_address is None else "virtio")
     if guest.balloon_address is not None:
         _address(balloon, guest.balloon_address)
@@ -67,7 +71,7 @@ def _disk(root: etree._Element, plan: DiskPlan) -> None:
         "io": plan.io,
         "discard": plan.discard,
         "iothread": plan.iothread,
-        "queues": plan.queues,
+        "queues": plan.queues if plan.bus == "virtio" else None,
     }
     for name, value in options.items():
         if value not in (None, "default"):
@@ -86,7 +90,12 @@ def _controllers(root: etree._Element, guest: GuestPlan) -> None:
     _add(root, "controller", type="usb", index="0", model="none")
     _address(_add(root, "controller", type="sata", index="0"), _AHCI)
     if guest.scsi_address is not None:
-        _address(_add(root, "controller", type="scsi", index="0", model="virtio-scsi"), guest.scsi_address)
+        scsi = _add(root, "controller", type="scsi", index="0", model="virtio-scsi")
+        # Queues are the controller's, whichever disk asks.
+        queues = max((disk.queues or 0 for disk in guest.disks if disk.bus == "scsi"), default=0)
+        if queues:
+            _add(scsi, "driver", queues=str(queues))
+        _address(scsi, guest.scsi_address)
     _add(root, "controller", type="pci", index="0", model="pcie-root")
     for number, address in enumerate(guest.root_ports, 1):
         port = _add(root, "controller", type="pci", index=str(number), model="pcie-root-port")

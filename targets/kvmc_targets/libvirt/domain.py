@@ -1,8 +1,8 @@
 """A guest as a domain of libvirt, in the order in which libvirt writes a domain back.
 
-Everything that libvirt 9.0 would add by itself is here (controllers, addresses, the PS/2 devices), so what it keeps is what was
-reviewed. What later releases add beside it: `clusters` (10.1, written where the platform has it), the machine's own watchdog (9.1),
-and for UEFI the paths of the firmware that the host has (at definition since 9.2).
+Everything that libvirt would add by itself is here where the platform's release knows it (controllers, addresses, the PS/2 devices,
+the machine's own watchdog), so what it keeps is what was reviewed. It adds one thing beside: for UEFI, since 9.2, the paths of the
+firmware that it finds on the host.
 
 There is no `hard_limit`, though `<locked/>` lifts the limit of locked memory: a limit has to hold all of QEMU's address space,
 which nobody can compute, and one too low kills the guest (libvirt, "hard_limit"). Guest memory itself is bounded by its pages.
@@ -55,7 +55,7 @@ def domain(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
     power = _add(root, "pm")
     _add(power, "suspend-to-mem", enabled="no")
     _add(power, "suspend-to-disk", enabled="no")
-    root.append(devices(guest))
+    root.append(devices(guest, libvirt))
     return root
 
 
@@ -135,7 +135,9 @@ def _features(root: etree._Element, guest: GuestPlan) -> None:
 
 def _cpu(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
     if guest.cpu in ("host-passthrough", "maximum"):
-        cpu = _add(root, "cpu", mode=guest.cpu, check="none", migratable="on")
+        cpu = _add(root, "cpu", mode=guest.cpu, check="none")
+        if libvirt.since(6, 5):
+            cpu.set("migratable", "on")
     elif guest.cpu == "host-model":
         cpu = _add(root, "cpu", mode="host-model", check="partial")
     else:
@@ -150,8 +152,8 @@ def _cpu(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
     _add(cpu, "topology", **dict(levels))
     if guest.cache is not None:
         _add(cpu, "cache", mode=guest.cache)
-    for feature in guest.cpu_features:
-        _add(cpu, "feature", policy="require", name=feature)
+    for feature, policy in guest.cpu_features:
+        _add(cpu, "feature", policy=policy, name=feature)
     numa = _add(cpu, "numa")
     for cell in guest.cells:
         element = _add(numa, "cell", id=cell.id, cpus=CpuSet.of(cell.vcpus), memory=cell.memory_kib, unit="KiB")

@@ -21,11 +21,11 @@ def _heads(settings: Iterable[HostSetting]) -> list[str]:
     return list(dict.fromkeys(blocks for blocks, _ in grouped(settings)))
 
 
-def _started(unit: str, effect: Effect, note: str = "") -> tuple[Step, ...]:
+def _started(unit: str, effect: Effect, note: str, verb: str = "restart") -> tuple[Step, ...]:
     return (
         owned.DAEMON_RELOAD,
         Step(Phase.BOOT, ("systemctl", "enable", unit), Effect.REBOOT),
-        Step(Phase.HOST, ("systemctl", "restart", unit), effect, note),
+        Step(Phase.HOST, ("systemctl", verb, unit), effect, note),
     )
 
 
@@ -67,7 +67,8 @@ def _vfs(plan: HostPlan) -> Sequence[Artifact]:
 def _mount(setting: HostSetting) -> Artifact:
     size = setting.value
     unit = f"dev-hugepages{size}.mount"
-    steps = _started(unit, Effect.RESTART, "libvirt looks for mounts when it starts")
+    # A mount that guests have pages from can't be taken away, so it is never restarted.
+    steps = _started(unit, Effect.RESTART, "libvirt looks for mounts when it starts", "start")
     text = fill(MOUNT, heads=_heads([setting]), where=setting.key, size=size)
     return Artifact(owned.mount_unit(size), text, Comment.HASH, steps=steps)
 

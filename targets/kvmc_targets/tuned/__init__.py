@@ -9,7 +9,7 @@ from kvmc.artifacts import Artifact, Comment, Phase, Step
 from kvmc.hostconfig import owned
 from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting
 from kvmc.model.values import VersionRange
-from kvmc_targets.texts import fill, grouped
+from kvmc_targets.texts import fill, grouped, one_line
 
 _PROFILE = """\
 [main]
@@ -60,7 +60,7 @@ class TunedTarget:
         for setting in settings:
             plugins.setdefault(setting.key.partition(".")[0], []).append(setting)
         sections = [(plugin, list(grouped(group))) for plugin, group in plugins.items()]
-        text = fill(_PROFILE, host=plan.host, sections=sections)
+        text = fill(_PROFILE, host=one_line(plan.host), sections=sections)
         paths = profile_paths(plan.platform.tuned)
         return tuple(Artifact(path, text, Comment.HASH, steps=_STEPS) for path in paths)
 

@@ -11,12 +11,8 @@ VENDOR_UNKNOWN = Code(
 REALTIME_NOT_ISOLATED = Code("KVMC0504", Severity.ERROR, "the realtime profile needs isolated CPUs")
 REALTIME_KERNEL = Code("KVMC0505", Severity.WARNING, "the realtime profile on a kernel without PREEMPT_RT")
 NOTHING_TO_ISOLATE = Code("KVMC0506", Severity.WARNING, "isolation without dedicated or vswitch CPUs")
-NO_SUCH_PAGE_SIZE = Code("KVMC0507", Severity.ERROR, "a node has no huge pages of this size")
+NO_SUCH_PAGE_SIZE = Code("KVMC0507", Severity.ERROR, "an architecture has no huge pages of this size")
 PAGES_AT_RUN_TIME = Code("KVMC0508", Severity.NOTE, "huge pages are reserved by a unit, not by the kernel at boot")
-NO_SUCH_PARENT = Code(
-    "KVMC0509", Severity.ERROR, "the parent of a device pool is not on the host or makes no virtual functions"
-)
-TOO_MANY_VFS = Code("KVMC0510", Severity.ERROR, "a device pool asks for more virtual functions than its parent has")
 
 # 0550..0599: guests
 UUID_TWICE = Code("KVMC0550", Severity.ERROR, "two guests have one uuid")
