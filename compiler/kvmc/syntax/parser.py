@@ -72,6 +72,8 @@ class _Reader:
         self.surplus = 0
         """How many more `{` than `}` the file has: closing braces that were lost."""
         self.error_line = 0
+        self.broken_text = 0
+        """The line of the last quote that was not closed."""
 
     def read(self) -> File | None:
         from lark import Token
@@ -185,9 +187,7 @@ class _Reader:
         """Say what is wrong with the token that the parser did not take."""
         token = self.tokens[index]
         if token.type == "ERROR" and token.startswith('"'):
-            self.report(
-                codes.UNCLOSED_TEXT, token, "a quoted text is not closed on its line", "opened here", 'end it with `"`'
-            )
+            self.unclosed_text(token, self.tokens[index - 1] if index else None)
             return
         if token.type == "CLOSE" and not self.opened:
             self.report(
@@ -213,6 +213,17 @@ class _Reader:
         if token.type in ("COLON", "STAR", "ERROR"):
             hint = "put a text with such characters in double quotes"
         self.report(codes.UNEXPECTED, token, f"unexpected {shown}", text, hint)
+
+    def unclosed_text(self, token: Token, before: Token | None) -> None:
+        """A quote without its twin on its line; the other half of a text that a newline broke is no error of its own."""
+        line = token.line or 0
+        adjoins = before is None or before.type == "_NL" or before.end_pos == token.start_pos
+        if adjoins and line == self.broken_text + 1:
+            self.error_line = line
+            return
+        self.broken_text = line
+        help = 'end it with `"`; a text has no newline in it'
+        self.report(codes.UNCLOSED_TEXT, token, "a quoted text is not closed on its line", "opened here", help)
 
     def report(self, code: Code, token: Token, message: str, label: str, help: str) -> None:
         """Add an error, unless its line has one already: what follows an error on its line is its echo."""
