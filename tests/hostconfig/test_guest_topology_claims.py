@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 from hypothesis import given, settings
@@ -49,6 +50,9 @@ def guests(draw: st.DrawFn) -> tuple[list[CellPlacement], Topology]:
         )
         cells.append(cell(node.id, first, cpus))
         first += len(cpus)
+    if draw(st.booleans()):
+        numbers = iter(draw(st.permutations(range(first))))
+        cells = [replace(one, vcpus=tuple(sorted(next(numbers) for _ in one.vcpus))) for one in cells]
     return cells, host
 
 
