@@ -2,7 +2,17 @@
 
 from kvmc.diagnostics.model import Code, Severity
 
+# 0501 to 0549: what a host is told.
 NO_CARRIER = Code("KVMC0501", Severity.ERROR, "no chosen target carries a setting in use")
+NOT_IN_RELEASE = Code("KVMC0502", Severity.ERROR, "a setting does not exist in every release of the platform")
+VENDOR_UNKNOWN = Code(
+    "KVMC0503", Severity.ERROR, "passthrough needs the CPU's vendor, which the topology does not tell"
+)
+REALTIME_NOT_ISOLATED = Code("KVMC0504", Severity.ERROR, "the realtime profile needs isolated CPUs")
+REALTIME_KERNEL = Code("KVMC0505", Severity.WARNING, "the realtime profile on a kernel without PREEMPT_RT")
+NOTHING_TO_ISOLATE = Code("KVMC0506", Severity.WARNING, "isolation without dedicated or vswitch CPUs")
+NO_SUCH_PAGE_SIZE = Code("KVMC0507", Severity.ERROR, "an architecture has no huge pages of this size")
+PAGES_AT_RUN_TIME = Code("KVMC0508", Severity.NOTE, "huge pages are reserved by a unit, not by the kernel at boot")
 
 # 0550..0599: guests
 UUID_TWICE = Code("KVMC0550", Severity.ERROR, "two guests have one uuid")

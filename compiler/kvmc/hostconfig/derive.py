@@ -1,0 +1,96 @@
+"""The plan of every host: its own settings, and its guests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.guest import derive_guest
+from kvmc.hostconfig.host import HostSettings, derive_host_settings
+from kvmc.hostconfig.plan import Carrier, GuestPlan, HostPlan
+from kvmc.model.origins import Origins
+from kvmc.model.site import Site
+from kvmc.resolver.locks import HostLock, Identity
+from kvmc.resolver.placement import Placement
+from kvmc.topology import Topology
+
+
+def derive(
+    site: Site,
+    topologies: Mapping[str, Topology],
+    placement: Placement,
+    identities: Mapping[str, Identity],
+    locks: Mapping[str, HostLock],
+    origins: Origins,
+) -> tuple[tuple[HostPlan, ...], Bag]:
+    """One plan a placed host, in the site's order; guests in the site's order."""
+    bag = Bag()
+    plans: list[HostPlan] = []
+    owns: dict[str, HostSettings] = {}
+    for name, host in site.hosts.items():
+        if name not in placement.pools:
+            continue
+        topology, platform, pools = topologies[name], site.platforms[host.platform], placement.pools[name]
+        own, host_bag = derive_host_settings(host, topology, pools, platform, origins)
+        bag.extend(host_bag)
+        owns[name] = own
+        guests: list[GuestPlan] = []
+        for guest in placement.guests.values():
+            if guest.host == name:
+                vm = site.vms[guest.vm]
+                plan, guest_bag = derive_guest(vm, guest, identities[vm.name], host, platform, topology, site, origins)
+                bag.extend(guest_bag)
+                guests.append(plan)
+        plans.append(
+            HostPlan(
+                host=name,
+                arch=topology.arch,
+                vendor=topology.cpu.vendor,
+                platform=platform,
+                pools=pools,
+                isolated=own.isolated,
+                pages=own.pages,
+                settings=own.settings,
+                sriov=own.sriov,
+                guests=tuple(guests),
+                retired=_retired(locks.get(name), guests),
+            )
+        )
+    _check_carriers(owns, site, origins, bag)
+    return tuple(plans), bag
+
+
+def _retired(lock: HostLock | None, guests: list[GuestPlan]) -> Mapping[str, str]:
+    """Guests of the last build and before that are not here now, by name. A guest that was renamed and keeps its uuid is here."""
+    if lock is None:
+        return {}
+    names = {guest.name for guest in guests}
+    uuids = {guest.uuid for guest in guests}
+    before = dict(lock.retired) | {name: guest.identity.uuid for name, guest in lock.guests.items()}
+    return {name: before[name] for name in sorted(before) if name not in names and before[name] not in uuids}
+
+
+def _check_carriers(owns: Mapping[str, HostSettings], site: Site, origins: Origins, bag: Bag) -> None:
+    """Each carrier is the target of the same name; a setting whose carrier is not among the chosen targets would be lost.
+
+    One error for all that is missing, with one example a target.
+    """
+    missing: dict[str, str] = {}
+    for host, own in owns.items():
+        uses = [
+            (setting.carrier, setting.key, f"{', '.join(setting.origin)}: {setting.why}") for setting in own.settings
+        ]
+        uses += [(Carrier.SYSTEMD, f"sriov_numvfs of {plan.parent}", plan.origin) for plan in own.sriov]
+        for carrier, key, asked in uses:
+            if carrier.value not in site.targets:
+                missing.setdefault(carrier.value, f"host `{host}` has `{key}` go through `{carrier}` ({asked})")
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        bag.error(
+            codes.NO_CARRIER,
+            f"`targets` of site `{site.name}` has no {names}, which settings in use go through",
+            origins.label(("site", site.name, "targets")),
+            notes=missing.values(),
+            help=(f"add {names} to `targets`",),
+        )
