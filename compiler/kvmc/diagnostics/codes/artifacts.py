@@ -11,10 +11,6 @@ RECOVERED = Code("KVMC0606", Severity.NOTE, "an interrupted build was finished o
 BUSY = Code("KVMC0607", Severity.ERROR, "another build of this site is running")
 WRITE_FAILED = Code("KVMC0608", Severity.ERROR, "the generated files could not be written")
 LOCKS_CHANGE = Code("KVMC0609", Severity.ERROR, "the locks would change, and `--locked` forbids it")
-LEFT_BEHIND = Code("KVMC0650", Severity.NOTE, "files that kvmc did not write stay in the folder of a host that is gone")
-JOURNAL_UNREADABLE = Code("KVMC0651", Severity.ERROR, "the journal of an interrupted build cannot be read")
-TREE_UNREADABLE = Code("KVMC0652", Severity.ERROR, "a generated file or its folder cannot be read")
-STALE = Code("KVMC0601", Severity.ERROR, "an artifact on disk is not what the site says")
 
 LOCK_UNREADABLE = Code("KVMC0610", Severity.ERROR, "a lock file cannot be read")
 LOCK_VERSION = Code("KVMC0611", Severity.ERROR, "a lock file is of another version")
@@ -25,3 +21,7 @@ LOCK_CONFLICT = Code("KVMC0615", Severity.ERROR, "two locked guests claim the sa
 LOCK_OVERFULL = Code("KVMC0616", Severity.ERROR, "locked guests claim more than a node has")
 LOCK_TWO_HOSTS = Code("KVMC0617", Severity.ERROR, "a guest is locked on two hosts")
 LOCK_MISSING = Code("KVMC0618", Severity.ERROR, "a guest has no valid placement in the locks")
+
+LEFT_BEHIND = Code("KVMC0650", Severity.NOTE, "files that kvmc did not write stay in the folder of a host that is gone")
+JOURNAL_UNREADABLE = Code("KVMC0651", Severity.ERROR, "the journal of an interrupted build cannot be read")
+TREE_UNREADABLE = Code("KVMC0652", Severity.ERROR, "a generated file or its folder cannot be read")
