@@ -107,8 +107,24 @@ def test_uneven_cells_are_not_sockets() -> None:
     host = topology()
     cells = [cell(0, 0, siblings(host, [1, 2])), cell(1, 4, siblings(host, [9]))]
     assert shape(cells, host) == CpuShape(
-        CpuTopology(1, 1, 3, 2), "disable", (), ("its cells differ in size, so they are not sockets",)
+        CpuTopology(1, 1, 3, 2),
+        "disable",
+        (),
+        ("its cells differ in size or vCPU order, so they are not sockets",),
     )
+
+
+def test_cells_whose_vcpus_are_interleaved() -> None:
+    host = topology()
+    cells = [replace(cell(0, 0, [1, 17]), vcpus=(0, 2)), replace(cell(1, 0, [9, 25]), vcpus=(1, 3))]
+    found = shape(cells, host)
+    assert (found.topology, found.cache) == (CpuTopology(1, 1, 4, 1), "disable")
+
+
+def test_an_l3_that_splits_a_core_makes_no_dies() -> None:
+    host = replace(topology(nodes=1, cores=2), l3=tuple(CpuSet.of([cpu]) for cpu in range(4)))
+    found = shape([cell(0, 0, siblings(host, [0, 1]))], host)
+    assert (found.topology, found.cache) == (CpuTopology(1, 1, 2, 2), "disable")
 
 
 def test_whole_l3s_pass_the_host_caches() -> None:

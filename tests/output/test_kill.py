@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kvmc.diagnostics import Severity
-from kvmc.output.journal import JOURNAL
+from kvmc.output import JOURNAL
 from kvmc.output.transaction import exclusive, interrupted, recover
 from kvmc.output.tree import Layout, compare
 from output.dying import DyingDisk, run, wanted_of

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from kvmc.output import JOURNAL
 from kvmc.output.disk import Disk
-from kvmc.output.journal import JOURNAL, JOURNAL_TEMP
+from kvmc.output.journal import JOURNAL_TEMP
 from kvmc.output.transaction import exclusive, interrupted, recover, write
 from kvmc.output.tree import Layout, compare
 from output.dying import DyingDisk, run, wanted_of

@@ -146,7 +146,8 @@ def _knobs(context: Context) -> None:
                 secondary=[Label(other.span, f"`{other.value}`")],
             )
             break
-        first[knob.name].append(knob)
+        else:
+            first[knob.name].append(knob)
 
 
 def _name(knob: Knob) -> str:

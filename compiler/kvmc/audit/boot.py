@@ -87,7 +87,7 @@ def _pages(word: At[str], owner: str, size: int, host: HostFiles, bag: Bag) -> N
     nodes = [node.id for node in host.topology.nodes if node.memory_kib != 0]
     if not size:
         return
-    found: list[PageSupply] = []
+    found: dict[int | None, PageSupply] = {}
     for part in word.value.split(","):
         left, colon, right = part.partition(":")
         node = integer(left) if colon else None
@@ -98,13 +98,16 @@ def _pages(word: At[str], owner: str, size: int, host: HostFiles, bag: Bag) -> N
         if colon and host.topology.node(node if node is not None else -1) is None:
             bag.error(
                 codes.BOOT_NODE_ABSENT,
-                f"`hugepages={word.value}` asks node {node} for pages; the host has nodes {_ids(host.topology)}",
+                f"`hugepages={word.value[:100]}` asks node {node} for pages; the host has nodes {_ids(host.topology)}",
                 word.span,
                 notes=["the kernel drops the whole list for one entry that it cannot use"],
             )
             return
-        found.append(PageSupply(node, size, count, word.span))
-    for supply in found:
+        if node in found:
+            bag.error(codes.REPEATED, f"`hugepages={word.value[:40]}` names node {node} twice", word.span)
+            return
+        found[node] = PageSupply(node, size, count, word.span)
+    for supply in found.values():
         host.pages.append(supply)
         for one in nodes if supply.node is None else [supply.node]:
             host.knobs.append(Knob(knobs.pages(size, one), "hugepages", owner, str(supply.count), word.span))

@@ -89,6 +89,17 @@ class Context:
             return isolated | nohz if nohz else isolated
         return self.files.cpus(Role.TUNED_ISOLATED) or self.files.cpus(Role.BANNED)
 
+    @property
+    def narrow(self) -> CpuSet:
+        """CPUs for guests alone, at their narrowest."""
+        return self.firm if self.files.isolated else self.pool
+
+    @property
+    def services(self) -> CpuSet:
+        """CPUs of the system's services; empty where no file tells, or what tells is wrong."""
+        blamed = self.blamed()
+        return CpuSet() if any(one.span in blamed for one in self.files.of(Role.SERVICES)) else self.files.housekeeping
+
     def core(self, cpu: int) -> CpuSet:
         """The threads of the CPU's core; the CPU alone where the topology does not tell."""
         return next((core for core in self.topology.cores or () if cpu in core), CpuSet.of([cpu]))

@@ -224,7 +224,9 @@ class _Reader:
             text = self.needed(node, "size")
             size = self.kib(text, node.get("unit", "KiB")) if text else None
             cells = self.cpus(node.attribute("nodeset"), cpulists.libvirt_list, "the nodeset")
-            if size is not None:
+            if size is not None and size.value == DEFAULT_PAGE:
+                unreadable(self.bag, size.span, "a size of pages", "0")
+            elif size is not None:
                 found.append(At(Page(size.value, cells.value if cells else None), size.span))
         return tuple(found) or (At(Page(DEFAULT_PAGE, None), backing.span),)
 

@@ -12,7 +12,8 @@ from kvmc.diagnostics.codes import audit as codes
 def single(domains: Iterable[Domain], bag: Bag) -> list[Domain]:
     """Each guest once: what else could be said of a second one has the same cause."""
     first: dict[str, Domain] = {}
-    for domain in domains:
+    # Of two, the one whose file bears its name is the right one.
+    for domain in sorted(domains, key=lambda domain: not domain.file.path.endswith(f"/{domain.name}.xml")):
         other = first.setdefault(domain.name, domain)
         if other is not domain:
             bag.error(
@@ -21,7 +22,7 @@ def single(domains: Iterable[Domain], bag: Bag) -> list[Domain]:
                 Label(domain.head),
                 secondary=[Label(other.head)],
             )
-    return list(first.values())
+    return sorted(first.values(), key=lambda domain: domain.file.name)
 
 
 def check_host(domains: Iterable[Domain], bag: Bag) -> None:

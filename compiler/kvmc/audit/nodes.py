@@ -128,7 +128,7 @@ def _beside(context: Context, domain: Domain) -> None:
     blamed = context.blamed()
     for cell in cells_of(domain):
         where = nodes_for(domain, cell.value.id)
-        if where is None or where.span in blamed:
+        if where is None or where.span in blamed or cell.span in blamed:
             continue
         near = context.cpus_of(where.value)
         pins = [(vcpu, domain.pins[vcpu]) for vcpu in cell.value.vcpus if vcpu in domain.pins and vcpu < domain.count]
@@ -230,9 +230,9 @@ def _topology(context: Context, domain: Domain) -> None:
         return
     for start in range(0, count, threads):
         pins = [domain.pins[vcpu] for vcpu in range(start, start + threads) if vcpu in domain.pins]
-        if any(pin.span in blamed for pin in pins):
+        if any(pin.span in blamed for pin in pins) or (domain.pins and len(pins) < threads):
             continue
-        own = len(pins) == threads and all(len(pin.value) == 1 for pin in pins)
+        own = bool(pins) and all(len(pin.value) == 1 for pin in pins)
         if not own or not union(pin.value for pin in pins).issubset(context.core(pins[0].value.first)):
             shown = ", ".join(str(pin.value) for pin in pins) or "no CPU of its own"
             context.bag.error(

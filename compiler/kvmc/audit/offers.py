@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
-from kvmc.audit.pages import kept
+from kvmc.audit.pages import kept, source_of
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.site import Host, Isolation
@@ -17,6 +17,7 @@ def check(context: Context) -> None:
         return
     _pages(context, host)
     _cores(context, host)
+    _services(context, host)
     _interrupts(context)
     _vfs(context, host)
 
@@ -36,12 +37,13 @@ def _pages(context: Context, host: Host) -> None:
             node = context.topology.node(id)
             offers = node is not None and bool(node.cpus & context.topology.usable) and node.memory_kib != 0
             wanted = asked.get(size, 0) if offers else 0
-            if has != wanted and (source is None or source.span not in blamed):
+            place = source_of(context, size, source)
+            if has != wanted and place not in blamed:
                 context.bag.error(
                     codes.OFFER_BROKEN,
                     f"host `{host.name}` is to keep {wanted} pages of {size_text(size)} on node {id}, offered and reserved; "
                     f"its files keep {has}",
-                    Label(source.span) if source else _boot(context),
+                    place,
                 )
 
 
@@ -74,6 +76,28 @@ def _cores(context: Context, host: Host) -> None:
                 f"{has}" + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
                 places[0].label() if places else _boot(context),
             )
+
+
+def _services(context: Context, host: Host) -> None:
+    """The system's services have the boot CPU and the node's number of whole cores."""
+    topology, services = context.topology, context.services
+    places = context.files.of(Role.SERVICES)
+    if not services or topology.cores is None or topology.online.first not in topology.usable:
+        return
+    wanted = max(host.housekeeping_cores, 1)
+    wrong = (
+        [f"leave out CPU {topology.online.first}, on which the host boots"]
+        if topology.online.first not in services
+        else []
+    )
+    for node in topology.nodes:
+        cores = [core & topology.usable for core in topology.cores if core & node.cpus & topology.usable]
+        has = sum(core.issubset(services) for core in cores)
+        if cores and has != min(wanted, len(cores)):
+            wrong.append(f"have {has} whole cores of node {node.id}, and {wanted} are to be theirs")
+    if wrong:
+        text = f"services of host `{host.name}` run on CPUs {services}: they {' and '.join(wrong)}"
+        context.bag.error(codes.OFFER_BROKEN, text, places[0].label())
 
 
 def _interrupts(context: Context) -> None:

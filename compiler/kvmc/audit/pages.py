@@ -8,7 +8,7 @@ from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.domain import DEFAULT_PAGE, Cell, Domain, Page
 from kvmc.audit.hostfiles import PageSupply
 from kvmc.audit.source import At
-from kvmc.diagnostics import Label
+from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import size_text
@@ -111,6 +111,12 @@ def kept(context: Context, size_kib: int) -> dict[int, tuple[int, PageSupply | N
     return found
 
 
+def source_of(context: Context, size_kib: int, supply: PageSupply | None) -> Span | None:
+    """The place to blame for a node's pages: what keeps them, else what keeps such pages elsewhere, else the boot line."""
+    other = supply or next((one for one in context.files.pages if one.size_kib == size_kib), None)
+    return other.span if other is not None else context.files.boot_place
+
+
 def _spread(demands: list[Demand], there: dict[int, int]) -> dict[int, list[Demand]]:
     """Which demands no longer fit, by node: first those of one node, then the others where most is left. Changes `there`."""
     short: dict[int, list[Demand]] = {}
@@ -138,15 +144,9 @@ def _pages(context: Context, demands: list[Demand]) -> None:
         there = {node: count for node, (count, _) in supply.items()}
         for node, guilty in sorted(_spread(some, there).items()):
             has, source = supply.get(node, (0, None))
-            boot = context.files.boot_place
             labels = [demand.label for demand in guilty]
-            primary = (
-                Label(source.span, f"{has} pages on node {node}")
-                if source
-                else Label(boot, "none here")
-                if boot
-                else None
-            )
+            place = source_of(context, size, source)
+            primary = Label(place, f"{has} pages on node {node}") if place else None
             context.bag.error(
                 codes.PAGES_SHORT,
                 f"guests take {has - there[node]} pages of {size_text(size)} on node {node} of host `{context.files.host}`, "

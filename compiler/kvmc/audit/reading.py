@@ -93,7 +93,7 @@ def _sound(file: File, bag: Bag) -> bool:
         problem = "is empty, or no plain file"
     elif len(file.text) > MAX_LENGTH:
         problem = f"has more than {MAX_LENGTH} characters"
-    elif any("\ud800" <= one <= "\udfff" for one in file.text):
+    elif not _encodes(file.text):
         problem = "is not UTF-8"
     elif "\0" in file.text:
         problem = "holds a zero byte"
@@ -103,6 +103,14 @@ def _sound(file: File, bag: Bag) -> bool:
     if not file.text.endswith("\n") and not file.path.endswith(".xml"):
         last = file.text.rfind("\n") + 1
         bag.error(codes.FILE_CUT_OFF, f"`{file.path}` does not end with a newline", file.span(last, len(file.text)))
+    return True
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,6 +12,9 @@ INTERNAL = 70
 
 def main() -> None:
     """The command `kvmc`. Exits 0 (clean), 1 (errors, or stale files), 2 (usage), 70 (a bug in kvmc)."""
+    # a build depends on the site alone, never on what else is installed; and looking for plugins takes its time
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    gc.set_threshold(100_000)  # a run is short: most of what it makes lives to its end
     try:
         from kvmc.cli.app import app
 

@@ -11,7 +11,8 @@ import typer
 from kvmc.cli.streams import put, tell, wants_colour
 
 if TYPE_CHECKING:
-    from kvmc.driver import Forget, Outcome
+    from kvmc.driver.outcome import Outcome
+    from kvmc.driver.stages import Forget
 
 app = typer.Typer(
     help="Compile a site of KVM hosts to libvirt domains and to the hosts' own settings.",
@@ -83,7 +84,7 @@ def replan(
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Forget placements (all, a host's, a guest's), keep identities, and build."""
-    from kvmc.driver import Forget
+    from kvmc.driver.stages import Forget
 
     forget = Forget(tuple(host or ()), tuple(vm or ()))
     _build(site, format, check=check, output=output, force=force, forget=forget)
@@ -92,7 +93,8 @@ def replan(
 @app.command()
 def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
     """Validate a site, its topologies and its locks, without building."""
-    from kvmc.driver import check_site, site_file
+    from kvmc.driver.inputs import site_file
+    from kvmc.driver.stages import check_site
 
     outcome = check_site(site_file(site))
     _show(outcome, format)
@@ -103,7 +105,8 @@ def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
 def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
     """Show what is placed where; writes nothing."""
     from kvmc.cli.tables import placement_rows, placement_text
-    from kvmc.driver import plan_site, site_file
+    from kvmc.driver.inputs import site_file
+    from kvmc.driver.stages import plan_site
 
     outcome = plan_site(site_file(site))
     _show(outcome, format, {"guests": placement_rows(outcome)} if outcome.ok else {})
@@ -129,8 +132,8 @@ def audit(
     Without --site, a site.kvmt beside DIR is taken, unless --topology is given.
     """
     from kvmc.diagnostics.text import counted
-    from kvmc.driver import audit_tree, site_file
-    from kvmc.driver.inputs import SITE_NAME
+    from kvmc.driver.audit import audit_tree
+    from kvmc.driver.inputs import SITE_NAME, site_file
 
     named: dict[str, Path] = {}
     for text in topology or ():
@@ -190,7 +193,8 @@ def _build(
     locked: bool = False,
     forget: Forget | None = None,
 ) -> None:
-    from kvmc.driver import Options, build_site, site_file
+    from kvmc.driver.build import Options, build_site
+    from kvmc.driver.inputs import site_file
     from kvmc.output.diff import describe, unified
     from kvmc_targets import BUILTIN
 
@@ -220,7 +224,7 @@ def _show(outcome: Outcome, format: Format, result: dict[str, object] | None = N
         from kvmc.diagnostics.json import render as render_json
 
         put(render_json(outcome.bag, outcome.sources, result))
-    else:
+    elif outcome.bag.items:
         from kvmc.diagnostics.text import render
 
         tell(render(outcome.bag, outcome.sources, colour=wants_colour()))

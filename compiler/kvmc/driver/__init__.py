@@ -1,9 +1,5 @@
-"""The pipeline as functions: the stages put together, stopping between them at an error, each imported when it runs."""
+"""The pipeline as functions: the stages put together, stopping between them at an error.
 
-from kvmc.driver.audit import audit_tree
-from kvmc.driver.build import Options, build_site
-from kvmc.driver.inputs import site_file
-from kvmc.driver.outcome import Outcome
-from kvmc.driver.stages import Forget, check_site, plan_site
-
-__all__ = ["Forget", "Options", "Outcome", "audit_tree", "build_site", "check_site", "plan_site", "site_file"]
+inputs reads, stages compiles, build writes, audit reads a tree back. Each stage is imported when it runs: a check pays for no
+target.
+"""

@@ -10,8 +10,8 @@ from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.driver.inputs import read_inputs
 from kvmc.driver.outcome import Outcome
-from kvmc.output.disk import read_found, walk
-from kvmc.output.tree import TEMP_SUFFIX, reason
+from kvmc.output import TEMP_SUFFIX
+from kvmc.output.disk import read_found, reason, walk
 
 
 def audit_tree(tree: Path, site: Path | None, topologies: Mapping[str, Path]) -> Outcome:

@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag, Diagnostic, Label
+from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.driver.outcome import Outcome
 from kvmc.model.site import Site
-from kvmc.output.disk import read_found
-from kvmc.output.tree import LOCKS, reason
-from kvmc.resolver.locks import HostLock
+from kvmc.output import LOCKS
+from kvmc.output.disk import read_found, reason
+
+if TYPE_CHECKING:
+    from kvmc.resolver.locks import HostLock
 
 SITE_NAME = "site.kvmt"
 
@@ -106,7 +110,7 @@ def _read_lock(folder: Path, host: str, bag: Bag, outcome: Outcome) -> HostLock 
     except OSError as error:
         found, why = None, reason(error)
     if why:
-        bag.error(codes.LOCK_UNREADABLE, f"cannot read the lock `{shown}`: {why}")
+        bag.error(artifacts.LOCK_UNREADABLE, f"cannot read the lock `{shown}`: {why}")
     if found is None:
         return None
     lock, told = loads(found.text, shown)
@@ -115,7 +119,7 @@ def _read_lock(folder: Path, host: str, bag: Bag, outcome: Outcome) -> HostLock 
     bag.extend(told)
     if lock is not None and lock.host != host:
         bag.error(
-            codes.LOCK_MISNAMED,
+            artifacts.LOCK_OTHER_HOST,
             f"the lock `{shown}` is of host `{lock.host}`",
             help=[f"restore `{shown}` from your repository"],
         )

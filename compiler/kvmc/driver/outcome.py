@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag, Diagnostic, Sources
-from kvmc.hostconfig.plan import HostPlan
 from kvmc.model.origins import Origins
-from kvmc.model.site import Site
-from kvmc.output.tree import Changes, Layout, OutputFile
-from kvmc.resolver.locks import HostLock
-from kvmc.resolver.placement import Placement
-from kvmc.topology.model import Topology
+
+if TYPE_CHECKING:
+    from kvmc.hostconfig.plan import HostPlan
+    from kvmc.model.site import Site
+    from kvmc.output.tree import Changes, Layout, OutputFile
+    from kvmc.resolver.locks import HostLock
+    from kvmc.resolver.placement import Placement
+    from kvmc.topology.model import Topology
 
 
 @dataclass(slots=True)

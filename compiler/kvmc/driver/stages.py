@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kvmc.artifacts import Artifact, Target, seal
 from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.model import Code
 from kvmc.driver.inputs import read_inputs
 from kvmc.driver.outcome import Outcome
-from kvmc.output.transaction import interrupted
-from kvmc.output.tree import OutputFile
-from kvmc.resolver.locks import HostLock
+from kvmc.output import JOURNAL
+
+if TYPE_CHECKING:
+    from kvmc.artifacts import Artifact, Target
+    from kvmc.resolver.locks import HostLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,18 @@ class Forget:
 def check_site(path: Path) -> Outcome:
     """Validate a site, its topologies and its locks; searches nothing, writes nothing."""
     outcome = read_inputs(path)
-    outcome.tell(interrupted(path.parent))
+    if os.path.lexists(path.parent / JOURNAL):
+        from kvmc.output.transaction import interrupted
+
+        outcome.tell(interrupted(path.parent))
     if outcome.ok and outcome.site is not None:
         from kvmc.resolver.solve import resolve
 
         outcome.placement, bag = resolve(
             outcome.site, outcome.topologies, _living(outcome), outcome.origins, search=False
         )
-        outcome.tell(bag)
+        # a guest that was never built is no fault of the site's
+        outcome.tell(item for item in bag if item.code is not artifacts.LOCK_MISSING)
     return outcome
 
 
@@ -92,10 +99,13 @@ def _place(outcome: Outcome, forget: Forget | None, *, search: bool) -> None:
 def _known(outcome: Outcome, code: Code, kind: str, names: Sequence[str], all: Collection[str]) -> None:
     for name in names:
         if name not in all:
-            near = get_close_matches(name, list(all), 1)
-            outcome.bag.error(
-                code, f"the site has no {kind} `{name}`", help=[f"did you mean `{near[0]}`?"] if near else []
-            )
+            outcome.bag.error(code, f"the site has no {kind} `{name}`", help=_near(name, all))
+
+
+def _near(name: str, all: Collection[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return [f"did you mean `{one}`?" for one in get_close_matches(name, list(all), 1)]
 
 
 def check_names(outcome: Outcome, hosts: Sequence[str], only: Sequence[str]) -> None:
@@ -110,22 +120,24 @@ def check_names(outcome: Outcome, hosts: Sequence[str], only: Sequence[str]) -> 
 
 def render(outcome: Outcome, targets: Sequence[Target]) -> dict[tuple[str, str], str]:
     """Fill in every host's files from the site's targets; gives the target of each (host, path), none for the list of steps."""
+    from kvmc.artifacts import seal
     from kvmc.hostconfig.apply import apply_list
+    from kvmc.output.tree import OutputFile
 
     chosen = _chosen(outcome, targets)
     owners: dict[tuple[str, str], str] = {}
     if not outcome.ok:
         return owners
     for plan in outcome.plans:
-        artifacts: list[Artifact] = []
+        made: list[Artifact] = []
         for target in chosen:
             for artifact in target.render(plan):
                 other = owners.setdefault((plan.host, artifact.path), target.name)
-                if other != target.name or any(artifact.path == done.path for done in artifacts):
+                if other != target.name or any(artifact.path == done.path for done in made):
                     raise RuntimeError(f"targets {other} and {target.name} both write {artifact.path!r}")
-                artifacts.append(artifact)
-        artifacts.append(apply_list(plan, artifacts))
-        outcome.files[plan.host] = {one.path: OutputFile(seal(one), one.mode) for one in artifacts}
+                made.append(artifact)
+        made.append(apply_list(plan, made))
+        outcome.files[plan.host] = {one.path: OutputFile(seal(one), one.mode) for one in made}
     return owners
 
 
@@ -134,13 +146,12 @@ def _chosen(outcome: Outcome, targets: Sequence[Target]) -> list[Target]:
     by_name = {target.name: target for target in targets}
     missing = [name for name in outcome.site.targets if name not in by_name]
     for name in missing:
-        near = get_close_matches(name, list(by_name), 1)
         outcome.bag.error(
             codes.UNKNOWN_TARGET,
             f"target `{name}` is not installed",
             outcome.origins.label(("site", outcome.site.name, "targets")),
             notes=["installed are " + ", ".join(f"`{one}`" for one in by_name)],
-            help=[f"did you mean `{near[0]}`?"] if near else [],
+            help=_near(name, by_name),
         )
     return [by_name[name] for name in outcome.site.targets if name in by_name]
 

@@ -54,7 +54,7 @@ def cpu_shape(
 
     hidden: list[str] = []
     if not even:
-        hidden.append("its cells differ in size, so they are not sockets")
+        hidden.append("its cells differ in size or vCPU order, so they are not sockets")
     threads = _threads(cells, host)
     if threads == 1 and _share_cores(cells, host):
         hidden.append("some of its vCPUs are siblings and others are not, so all are shown as cores")
@@ -72,7 +72,7 @@ def cpu_shape(
             threads = 1
         shape = CpuTopology(sockets, 1, vcpus // sockets // threads, threads)
         return CpuShape(shape, "disable", _amd_features(amd, "disable"), tuple(hidden))
-    cache = "passthrough" if dies == 1 and host_cpu and _whole_caches(cells, host, threads) else None
+    cache = "passthrough" if host_cpu and _whole_caches(cells, host, threads) else None
     told = amd and (dies > 1 or threads > 1)
     shape = CpuTopology(sockets, dies, vcpus // sockets // dies // threads, threads)
     return CpuShape(shape, cache, _amd_features(told, "require"), tuple(hidden))
@@ -119,14 +119,13 @@ def _within_one(cpus: CpuSet, groups: Sequence[CpuSet] | None) -> bool:
 
 
 def _threads(cells: Sequence[CellPlacement], host: Topology) -> int:
-    """Threads a core: the size of the host's cores if every core of the guest is one of them whole, else 1."""
+    """Threads a core: the size of the host's cores if, in the order of vCPU numbers, every core of the guest is one of them whole;
+    else 1."""
+    pins = [pin for _, pin in sorted(pair for cell in cells for pair in zip(cell.vcpus, cell.pins, strict=True))]
     cores = set(host.cores or ())
-    size = next((len(core) for core in host.cores or () if cells[0].pins[0].issubset(core)), 1)
-    for cell in cells:
-        chunks = [union(cell.pins[start : start + size]) for start in range(0, len(cell.pins), size)]
-        if any(chunk not in cores or len(chunk) != size for chunk in chunks):
-            return 1
-    return size
+    size = next((len(core) for core in cores if pins[0].issubset(core)), 1)
+    chunks = [union(pins[start : start + size]) for start in range(0, len(pins), size)]
+    return size if all(chunk in cores and len(chunk) == size for chunk in chunks) else 1
 
 
 def _share_cores(cells: Sequence[CellPlacement], host: Topology) -> bool:
@@ -135,7 +134,8 @@ def _share_cores(cells: Sequence[CellPlacement], host: Topology) -> bool:
 
 
 def _dies(cells: Sequence[CellPlacement], host: Topology, threads: int) -> int | None:
-    """L3 caches a cell, where every cell is made of runs of vCPUs of one length, each run in an L3 of its own; else None."""
+    """L3 caches a cell, where every cell is made of runs of vCPUs of one length, each run in an L3 of its own and of whole cores;
+    else None."""
     owner = {cpu: index for index, group in enumerate(host.l3 or ()) for cpu in group}
     counts: set[int] = set()
     lengths: set[int] = set()

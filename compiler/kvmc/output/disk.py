@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
-from kvmc.artifacts import SEAL, Seal, inspect
+if TYPE_CHECKING:
+    from kvmc.artifacts import Seal
 
 _HEAD = 8192
 """Bytes in which a seal must begin: it stands in the first two lines."""
@@ -23,7 +25,18 @@ class Found:
     text: str
     digest: str
     executable: bool
-    seal: Seal
+
+    @property
+    def seal(self) -> Seal:
+        """Whose file it is."""
+        from kvmc.artifacts import inspect
+
+        return inspect(self.text)
+
+
+def reason(error: OSError) -> str:
+    """What the system says, as a message ends."""
+    return (error.strerror or type(error).__name__).lower()
 
 
 class Disk:
@@ -91,11 +104,16 @@ def read_found(path: Path, *, whole: bool = True) -> Found | None:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
             return None
-        data = file.read(_HEAD)
-        if whole or SEAL.encode() in data:
-            data += file.read()
+        data = file.read() if whole else _read_sealed(file)
     text = data.decode(errors="replace")
-    return Found(text, hashlib.sha256(data).hexdigest(), bool(info.st_mode & stat.S_IXUSR), inspect(text))
+    return Found(text, hashlib.sha256(data).hexdigest(), bool(info.st_mode & stat.S_IXUSR))
+
+
+def _read_sealed(file: BinaryIO) -> bytes:
+    from kvmc.artifacts import SEAL
+
+    head = file.read(_HEAD)
+    return head + file.read() if SEAL.encode() in head else head
 
 
 def digest_of(text: str) -> str:

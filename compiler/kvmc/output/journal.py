@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from kvmc.output import GENERATED, JOURNAL, TEMP_SUFFIX
 from kvmc.output.disk import digest_of
-from kvmc.output.tree import GENERATED, TEMP_SUFFIX, Changes, Layout, Place, Root
+from kvmc.output.tree import Changes, Layout, Place, Root
 
-JOURNAL = ".kvmc-journal.json"
 JOURNAL_TEMP = f"{JOURNAL}{TEMP_SUFFIX}"
 FORMAT = 1
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as codes
-from kvmc.output.disk import Disk, obstacle, read_found
-from kvmc.output.journal import JOURNAL, JOURNAL_TEMP, Entry, Journal, Phase, dumps, loads, of_changes
-from kvmc.output.tree import Changes, Layout, Place, Root, reason
+from kvmc.output import JOURNAL
+from kvmc.output.disk import Disk, obstacle, read_found, reason
+from kvmc.output.journal import JOURNAL_TEMP, Entry, Journal, Phase, dumps, loads, of_changes
+from kvmc.output.tree import Changes, Layout, Place, Root
 
 
 @contextmanager

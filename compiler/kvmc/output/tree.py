@@ -10,11 +10,8 @@ from pathlib import Path
 from kvmc.artifacts import Seal
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as codes
-from kvmc.output.disk import Found, digest_of, obstacle, read_found, walk
-
-TEMP_SUFFIX = ".kvmc-new"
-LOCKS = "locks"
-GENERATED = "generated"
+from kvmc.output import GENERATED, LOCKS, TEMP_SUFFIX
+from kvmc.output.disk import Found, digest_of, obstacle, read_found, reason, walk
 
 _NAMED = 10
 """Files named in one diagnostic before the rest is only counted."""
@@ -288,8 +285,3 @@ def _name_left(layout: Layout, wanted: Wanted, removes: Iterable[Remove], bag: B
                 f"host `{host}` is gone from the site, but files that are not kvmc's stay in `{layout.shown}/{host}`",
                 notes=[", ".join(names)],
             )
-
-
-def reason(error: OSError) -> str:
-    """What the system says, as a message ends."""
-    return (error.strerror or type(error).__name__).lower()

@@ -22,6 +22,9 @@ MAX_DEPTH = 32
 MAX_ERRORS = 50
 """Syntax errors told of one file: more of them say that it is no kvmt."""
 
+MAX_TOKENS = 1_000_000
+"""Words and signs in one file: a bound on time and memory where a file is made of single characters."""
+
 _WORDS = {
     "WORD": "a word",
     "STRING": "a quoted text",
@@ -78,12 +81,16 @@ class _Reader:
     def read(self) -> File | None:
         from lark import Token
 
-        tokens = lex(self.parser)
+        tokens = lex(self.parser, MAX_TOKENS + 1)
+        if len(tokens) > MAX_TOKENS:
+            text = f"`{self.name}` has more than {MAX_TOKENS} words and signs"
+            self.bag.error(codes.TOO_LARGE, text, self.span(tokens[-1]))
+            return None
         if tokens and tokens[-1].type != "_NL":
             last = tokens[-1]
             tokens.append(Token("_NL", "\n", last.end_pos, last.line, last.end_column, end_pos=last.end_pos))
         self.tokens, unclosed = close_lists(tokens)
-        for token in unclosed:
+        for token in unclosed[: MAX_ERRORS + 1]:
             self.report(codes.UNCLOSED_LIST, token, "a list is never closed", "opened here", "end it with `]`")
         kinds = [token.type for token in self.tokens]
         self.surplus = kinds.count("OPEN") - kinds.count("CLOSE")
@@ -103,6 +110,9 @@ class _Reader:
                 first = token
             if first is token:
                 self.close_by_indent(token)
+            if len(self.bag) > MAX_ERRORS:
+                self.stop(token)
+                return False
             if token.type == "OPEN" and len(self.opened) == MAX_DEPTH:
                 self.report(codes.TOO_DEEP, token, f"blocks are nested more than {MAX_DEPTH} deep", "", "")
                 return False
@@ -110,13 +120,13 @@ class _Reader:
                 self.track(token, first or token)
                 index += 1
                 continue
-            if len(self.bag) >= MAX_ERRORS:
-                text = f"more than {MAX_ERRORS} errors: `{self.name}` is not read further"
-                self.bag.error(codes.TOO_MANY, text, self.span(token))
-                return False
             self.explain(index)
             index = self.recover(index, first or token)
         return True
+
+    def stop(self, token: Token) -> None:
+        text = f"more than {MAX_ERRORS} errors: `{self.name}` is not read further"
+        self.bag.error(codes.TOO_MANY, text, self.span(token))
 
     def track(self, token: Token, first: Token) -> None:
         if token.type == "OPEN":
@@ -157,7 +167,7 @@ class _Reader:
 
     def close_by_indent(self, token: Token) -> None:
         """Close blocks whose brace was lost: the file lacks braces, and a line stands no deeper than the block it would be in."""
-        while self.surplus > 0 and self.opened and token.type in ("WORD", "CLOSE"):
+        while self.surplus > 0 and self.opened and token.type in ("WORD", "CLOSE") and len(self.bag) <= MAX_ERRORS:
             indent = self.opened[-1][1].column or 0
             column = token.column or 0
             if column > indent or (token.type == "CLOSE" and column == indent):
@@ -170,11 +180,11 @@ class _Reader:
         opened, first = self.opened.pop()
         self.surplus -= 1
         end = self.text.find("{", first.start_pos or 0)
-        header = self.text[first.start_pos or 0 : end].strip()[:60]
+        header = " ".join(self.text[first.start_pos or 0 : end][:60].split())
         secondary = [Label(self.span(before), "the next line that is not in it")] if before else []
         self.bag.error(
             codes.UNCLOSED_BLOCK,
-            f"block `{header}` is never closed",
+            f"block `{header}` is never closed" if header else "a block is never closed",
             Label(self.span(opened), "opened here"),
             secondary=secondary,
             help=["end it with `}` on a line of its own"],

@@ -5,6 +5,7 @@ lark's stacks are only half public: nothing but this module touches them, and la
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
     from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 
-def lex(parser: InteractiveParser) -> list[Token]:
-    """All tokens of the parser's text. The grammar has a token for every character, so this never fails."""
-    tokens: list[Token] = list(parser.lexer_thread.lex(parser.parser_state))  # type: ignore[no-untyped-call]
+def lex(parser: InteractiveParser, limit: int) -> list[Token]:
+    """The first tokens of the parser's text. The grammar has a token for every character, so this never fails."""
+    tokens: list[Token] = list(islice(parser.lexer_thread.lex(parser.parser_state), limit))  # type: ignore[no-untyped-call]
     return tokens
 
 

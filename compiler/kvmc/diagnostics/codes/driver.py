@@ -16,6 +16,4 @@ NO_SUCH_VM = Code("KVMC0022", Severity.ERROR, "the command line names a guest th
 UNKNOWN_TARGET = Code("KVMC0023", Severity.ERROR, "the site names a target that is not installed")
 TARGET_NOT_CHOSEN = Code("KVMC0024", Severity.ERROR, "the command line names a target that the site does not use")
 AUDIT_REFUTES = Code("KVMC0025", Severity.ERROR, "the audit refutes what kvmc was about to write")
-LOCK_UNREADABLE = Code("KVMC0026", Severity.ERROR, "a lock cannot be read")
-LOCK_MISNAMED = Code("KVMC0027", Severity.ERROR, "a lock is of another host than its name says")
-NOTHING_TO_AUDIT = Code("KVMC0028", Severity.ERROR, "there is nothing to audit")
+NOTHING_TO_AUDIT = Code("KVMC0026", Severity.ERROR, "there is nothing to audit")
