@@ -26,7 +26,6 @@ class ReadFailure(Exception):  # noqa: N818 - not a bug of ours: it never leaves
 
 def quoted(text: str) -> str:
     """Foreign text in backticks: one line, printable, cut where it is long."""
-    safe = "".join(
-        c if c.isprintable() and c != "`" else c.encode("unicode_escape").decode("ascii") for c in text[:1000]
-    )
+    text = text[:1000].replace("`", "'")
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return f"`{safe if len(safe) <= SHOWN_LENGTH else safe[: SHOWN_LENGTH - 1] + '…'}`"

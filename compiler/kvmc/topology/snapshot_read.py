@@ -149,9 +149,8 @@ class _Reader:
             try:
                 cpus = cpus | CpuSet.parse(text)
             except ValueError as error:
-                self.wrong(
-                    where, f"is no list of CPUs: {quoted(str(error))}" if not str(error).isprintable() else f": {error}"
-                )
+                reason = str(error) if str(error).isprintable() else quoted(text)
+                self.wrong(where, f"is no list of CPUs: {reason}")
         return cpus
 
     def address(self, value: Any, where: str) -> PciAddress | None:
@@ -168,8 +167,9 @@ class _Reader:
         for key in ("online", "nodes"):
             if key not in top:
                 self.bag.error(codes.TOPOLOGY_INCOMPLETE, f"{self.shown}: `{key}` is missing")
+        before = len(self.bag)
         online = self.cpus(top.get("online", ""), "online")
-        if "online" in top and not online:
+        if "online" in top and not online and len(self.bag) == before:
             self.bag.error(codes.TOPOLOGY_INCOMPLETE, f"{self.shown}: `online` names no CPU")
         offline = self.cpus(top["offline"], "offline") if "offline" in top else None
         if offline is not None and offline & online:
@@ -209,10 +209,15 @@ class _Reader:
         return distinct(found)
 
     def nodes(self, items: list[Any], online: CpuSet) -> tuple[Node, ...]:
-        ids: list[int] = []
-        for index, item in enumerate(items):
-            id = item.get("id") if isinstance(item, dict) else None
-            ids.append(self.integer(id, f"nodes[{index}].id", 0, MAX_NODE))
+        shapeless = [index for index, item in enumerate(items) if not isinstance(item, dict)]
+        for index in shapeless:
+            self.wrong(f"nodes[{index}]", "is not an object")
+        if shapeless:
+            return ()
+        before = len(self.bag)
+        ids = [self.integer(item.get("id"), f"nodes[{index}].id", 0, MAX_NODE) for index, item in enumerate(items)]
+        if len(self.bag) > before:
+            return ()
         for index, id in enumerate(ids):
             if id in ids[:index]:
                 self.wrong(f"nodes[{index}].id", f"is {id}, which another node has")
@@ -221,7 +226,7 @@ class _Reader:
 
     def node(self, item: Any, where: str, ids: list[int], id: int, online: CpuSet) -> Node:
         told = self.keys(item, where, ("id", "cpus", "memory_kib", "page_sizes_kib", "distances"))
-        if "cpus" not in told and isinstance(item, dict):
+        if "cpus" not in told:
             self.wrong(f"{where}.cpus", 'is missing; a node of memory alone has `""`')
         cpus = self.cpus(told.get("cpus", ""), f"{where}.cpus")
         self.within(cpus, online, f"{where}.cpus")

@@ -165,6 +165,7 @@ def _members(stream: _Stream) -> Iterator[Member]:
     while True:
         block = stream.read(_BLOCK)
         if not block[0] and block.count(0) == _BLOCK:
+            stream.drain()
             return
         size = _header_size(block, first)
         first = False
@@ -281,6 +282,11 @@ class _Stream:
         data = self.buffer[self.at : end]
         self.at = end
         return data
+
+    def drain(self) -> None:
+        """Unpack what follows the archive's end: the packing's own checksum stands behind it."""
+        for _ in self.chunks:
+            pass
 
     def more(self) -> bytes:
         chunk = next(self.chunks, b"")
