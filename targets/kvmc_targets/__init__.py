@@ -1,1 +1,15 @@
-"""The built-in targets."""
+"""Built-in renderers, one package a target."""
+
+from __future__ import annotations
+
+from kvmc.artifacts import Target
+from kvmc_targets import cmdline, libvirt, modprobe, sysctl, systemd, tuned
+
+BUILTIN: tuple[Target, ...] = (
+    libvirt.TARGET,
+    cmdline.TARGET,
+    sysctl.TARGET,
+    tuned.TARGET,
+    modprobe.TARGET,
+    systemd.TARGET,
+)

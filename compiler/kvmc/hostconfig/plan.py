@@ -172,6 +172,10 @@ class GuestPlan:
     balloon_address: PciAddress | None
     rng_address: PciAddress
     blocks: tuple[str, ...]
+    cpu_features: tuple[tuple[str, str], ...] = ()
+    """CPU features that differ from the model's: name and libvirt's policy (`require` or `disable`)."""
+    viommu: bool = False
+    """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
 
 
 @dataclass(frozen=True, slots=True)

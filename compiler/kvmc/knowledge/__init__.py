@@ -1,1 +1,1 @@
-"""Facts on kernel, sysctl, module, libvirt, QEMU and tuned knobs, as data."""
+"""Facts on the knobs of a host, as data: what exists since when, what it is for, when it harms, who says so."""

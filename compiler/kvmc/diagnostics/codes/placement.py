@@ -2,4 +2,19 @@
 
 from kvmc.diagnostics.model import Code, Severity
 
-NOT_PLACED = Code("KVMC0401", Severity.ERROR, "a guest fits on no host")
+NOT_PLACED = Code("KVMC0401", Severity.ERROR, "no placement found for a guest")
+TOO_LARGE = Code("KVMC0402", Severity.ERROR, "a guest is larger than every host")
+INTENT = Code("KVMC0403", Severity.ERROR, "no host can give what a guest's setting asks for")
+POOLS_EXCEED_NODE = Code("KVMC0404", Severity.ERROR, "a node has too few cores for its pools")
+TOPOLOGY_LACKS = Code("KVMC0405", Severity.ERROR, "a topology does not tell what placement needs")
+MEMORY_EXCEEDED = Code("KVMC0406", Severity.ERROR, "pages and reserve exceed a node's memory")
+PAGE_SIZE_ABSENT = Code("KVMC0407", Severity.ERROR, "a node has no huge pages of this size")
+DEVICE_ABSENT = Code("KVMC0408", Severity.ERROR, "a host has no such PCI device")
+NOT_SRIOV = Code("KVMC0409", Severity.ERROR, "a PCI device makes no virtual functions")
+TOO_MANY_VFS = Code("KVMC0410", Severity.ERROR, "more virtual functions than the device makes")
+DEVICE_TWICE = Code("KVMC0411", Severity.ERROR, "a PCI device is offered twice")
+IOMMU_GROUP_SPLIT = Code("KVMC0412", Severity.ERROR, "an IOMMU group is given only in part")
+RACK_UNKNOWN = Code("KVMC0413", Severity.ERROR, "a host has no rack where guests are kept apart by rack")
+APART_TOO_MANY = Code("KVMC0414", Severity.ERROR, "more guests to keep apart than places")
+SPLIT_UNEVEN = Code("KVMC0415", Severity.ERROR, "a guest's vCPUs or memory can't be split over its nodes and pages")
+HOUSEKEEPING_BUDGET = Code("KVMC0416", Severity.WARNING, "more threads on the housekeeping CPUs than their budget")

@@ -1,0 +1,96 @@
+"""The audit of one host, and of a whole site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kvmc.audit import agreement, cpus, faithful, identity, nodes, offers, pages
+from kvmc.audit.context import Context
+from kvmc.audit.domain import Domain
+from kvmc.audit.hostfiles import HostFiles
+from kvmc.audit.reading import read_host
+from kvmc.diagnostics import Bag, Label
+from kvmc.diagnostics.codes import audit as codes
+from kvmc.model.site import Place, Site
+from kvmc.topology import Topology
+
+
+def audit_host(host: str, files: Mapping[str, str], topology: Topology, site: Site | None) -> Bag:
+    """Whether one host's files agree with each other and with its topology, and with the site where there is one.
+
+    files: path below the host's folder -> text. Spans have the file `<host>/<path>`. What only all hosts together can tell (a
+    guest that is missing or there twice) is `audit_site`'s.
+    """
+    bag = Bag()
+    _host(host, files, topology, site, bag)
+    return bag
+
+
+def _host(host: str, files: Mapping[str, str], topology: Topology, site: Site | None, bag: Bag) -> HostFiles:
+    mine = Bag()
+    value = read_host(host, files, topology, mine)
+    context = Context(value, site, mine)
+    value.domains = identity.single(value.domains, mine)
+    identity.check_identities(value.domains, mine)
+    identity.check_host(value.domains, mine)
+    agreement.check(context)
+    cpus.check(context)
+    nodes.check(context)
+    pages.check(context)
+    offers.check(context)
+    faithful.check(context)
+    bag.extend(mine)
+    return value
+
+
+def audit_site(trees: Mapping[str, Mapping[str, str]], topologies: Mapping[str, Topology], site: Site | None) -> Bag:
+    """Every host as `audit_host` does, then all together: identities, and with the site that each guest is there once, none is
+    missing, and what is to be apart is apart. Hosts in the order of their names."""
+    bag = Bag()
+    domains: list[tuple[str, Domain]] = []
+    for host in sorted(trees):
+        topology = topologies.get(host)
+        if topology is None:
+            bag.error(
+                codes.HOST_EXTRA, f"artifacts for `{host}` are there, which is no host of the site with a topology"
+            )
+            continue
+        value = _host(host, trees[host], topology, site, bag)
+        domains += [(host, domain) for domain in value.domains]
+    kept = {id(domain) for domain in identity.single([domain for _, domain in domains], bag)}
+    domains = [(host, domain) for host, domain in domains if id(domain) in kept]
+    identity.check_identities([domain for _, domain in domains], bag)
+    if site is not None:
+        _all_there(trees, domains, site, bag)
+        for place in site.places.values():
+            _apart(place, domains, site, bag)
+    return bag
+
+
+def _all_there(trees: Mapping[str, Mapping[str, str]], domains: list[tuple[str, Domain]], site: Site, bag: Bag) -> None:
+    for host in site.hosts:
+        if host not in trees:
+            bag.error(codes.HOST_MISSING, f"host `{host}` of the site has no artifacts")
+    there = {domain.name for _, domain in domains}
+    for name in site.vms:
+        if name not in there:
+            bag.error(codes.GUEST_MISSING, f"`{name}` is on none of {len(trees)} hosts")
+
+
+def _apart(place: Place, domains: list[tuple[str, Domain]], site: Site, bag: Bag) -> None:
+    """The first two that are together."""
+    first: dict[str, tuple[str, Domain]] = {}
+    for host, domain in domains:
+        if domain.name not in place.vms:
+            continue
+        known = site.hosts.get(host)
+        rack = known.rack if known and place.across == "rack" else None
+        where = f"rack `{rack}`" if rack else f"host `{host}`"
+        _, other = first.setdefault(where, (host, domain))
+        if other is not domain:
+            bag.error(
+                codes.NOT_APART,
+                f"`{other.name}` and `{domain.name}` are together on {where}; `place {place.name}` keeps them apart",
+                Label(domain.head),
+                secondary=[Label(other.head)],
+            )

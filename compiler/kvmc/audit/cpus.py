@@ -1,0 +1,209 @@
+"""Who runs where: no CPU owned twice, floating threads off the owned and the isolated ones, pins inside their pool."""
+
+from __future__ import annotations
+
+from kvmc.audit.context import Context
+from kvmc.audit.domain import Domain
+from kvmc.audit.hostfiles import Role
+from kvmc.audit.source import At
+from kvmc.diagnostics import Label
+from kvmc.diagnostics.codes import audit as codes
+from kvmc.model.cpuset import CpuSet
+
+
+def check(context: Context) -> None:
+    for domain in context.files.domains:
+        _present(context, domain)
+    _owned_twice(context)
+    _housekeeping(context)
+    for domain in context.files.domains:
+        _unpinned(context, domain)
+    _floating(context)
+    _pool(context)
+    _cores(context)
+
+
+def _present(context: Context, domain: Domain) -> None:
+    """Pins for vCPUs and threads that are there, on CPUs that are there."""
+    bag, online = context.bag, context.topology.online
+    for vcpu, pin in sorted(domain.pins.items()):
+        if domain.vcpus is not None and vcpu >= domain.count:
+            bag.error(
+                codes.STRAY,
+                f"`{domain.name}` has a pin for vCPU {vcpu}, and {domain.count} vCPUs from 0",
+                pin.span,
+                secondary=[domain.vcpus.label("vCPUs")],
+            )
+    ids = domain.iothreads.value if domain.iothreads else frozenset()
+    for id, pin in sorted(domain.iothread_pins.items()):
+        if id not in ids:
+            bag.error(codes.STRAY, f"`{domain.name}` has a pin for I/O thread {id}, which is not there", pin.span)
+    for disk in domain.disks:
+        if disk.value.iothread is not None and disk.value.iothread not in ids:
+            bag.error(
+                codes.STRAY,
+                f"a disk of `{domain.name}` wants I/O thread {disk.value.iothread}, which is not there",
+                disk.span,
+            )
+    for sched in domain.scheds:
+        stray = CpuSet.of(vcpu for vcpu in sched.value.vcpus if vcpu >= domain.count)
+        if stray and domain.vcpus is not None:
+            bag.error(
+                codes.STRAY,
+                f"`{domain.name}` has a scheduler for vCPUs {stray}, and {domain.count} vCPUs from 0",
+                sched.span,
+            )
+    masks = [*domain.pins.values(), *domain.iothread_pins.values(), domain.emulator, domain.mask]
+    for mask in masks:
+        absent = mask.value - online if mask else CpuSet()
+        if mask is not None and absent:
+            bag.error(
+                codes.CPU_ABSENT,
+                f"`{domain.name}` is put on CPU {absent}; host `{context.files.host}` has {online} online",
+                mask.span,
+            )
+
+
+def _missing(domain: Domain) -> CpuSet:
+    return CpuSet.of(vcpu for vcpu in range(domain.count) if vcpu not in domain.pins)
+
+
+def _unpinned(context: Context, domain: Domain) -> None:
+    """vCPUs, the emulator and I/O threads that no file pins float over the guest's mask, or over all CPUs."""
+    bag = context.bag
+    missing = _missing(domain)
+    if missing and domain.vcpus is not None and (context.dedicated(domain) or domain.pins or domain.mask is None):
+        danger = domain.pins or context.dedicated(domain) or context.firm or any(True for _ in context.owned())
+        if danger:
+            bag.error(
+                codes.PIN_MISSING,
+                f"{len(missing)} of {domain.count} vCPUs of `{domain.name}` have no pin: {missing}",
+                domain.vcpus.span,
+            )
+    mask = domain.mask.value if domain.mask else context.topology.online
+    others = CpuSet.of(pin.value.first for owner, _, pin in context.owned() if owner.name != domain.name)
+    bad = mask & (others | context.firm)
+    if not bad:
+        return
+    if domain.emulator is None:
+        bag.error(
+            codes.HELPER_UNPINNED,
+            f"the emulator of `{domain.name}` has no pin and may run on CPUs {bad}, which are isolated or others' own",
+            domain.head,
+        )
+    ids = domain.iothreads.value if domain.iothreads else frozenset()
+    loose = CpuSet.of(id for id in ids if id not in domain.iothread_pins and id <= 8191)
+    if loose and domain.iothreads is not None:
+        bag.error(
+            codes.HELPER_UNPINNED,
+            f"I/O threads {loose} of `{domain.name}` have no pin and may run on CPUs {bad}, which are isolated or others' own",
+            domain.iothreads.span,
+        )
+
+
+def _owned_twice(context: Context) -> None:
+    first: dict[int, tuple[Domain, int, At[CpuSet]]] = {}
+    for domain, vcpu, pin in context.owned():
+        cpu = pin.value.first
+        if cpu not in first:
+            first[cpu] = (domain, vcpu, pin)
+            continue
+        other, number, place = first[cpu]
+        context.bag.error(
+            codes.CPU_OWNED_TWICE,
+            f"CPU {cpu} is given to vCPU {number} of `{other.name}` and to vCPU {vcpu} of `{domain.name}`",
+            pin.label(f"vCPU {vcpu} of `{domain.name}`"),
+            secondary=[place.label(f"vCPU {number} of `{other.name}`")],
+        )
+
+
+def _housekeeping(context: Context) -> None:
+    """Owned CPUs that the host's own work may use. What is in the pool is the fault of the host's list, said elsewhere."""
+    blamed = context.blamed()
+    for domain, vcpu, pin in context.owned():
+        if pin.span in blamed or pin.value.issubset(context.pool):
+            continue
+        for one in context.files.of(Role.SERVICES, Role.IRQ):
+            if one.cpus & pin.value:
+                context.bag.error(
+                    codes.GUEST_ON_HOUSEKEEPING,
+                    f"vCPU {vcpu} of `{domain.name}` owns CPU {pin.value}, which `{one.setting}` leaves to the host: {one.cpus}",
+                    pin.span,
+                    secondary=[one.label()],
+                )
+                break
+
+
+def _floating(context: Context) -> None:
+    blamed = context.blamed()
+    owners = [(domain, vcpu, pin) for domain, vcpu, pin in context.owned() if pin.span not in blamed]
+    isolated = context.firm
+    for thread in context.floating():
+        domain, mask = thread.domain, thread.mask
+        if mask.span in blamed:
+            continue
+        where = mask.value & isolated
+        if where:
+            context.bag.error(
+                codes.FLOATING_IN_ISOLATED,
+                f"{thread.who} of `{domain.name}` may run on CPUs {mask.value}; {where} are isolated from balancing",
+                mask.span,
+                secondary=[one.label() for one in context.files.of(Role.ISOLATED)],
+                notes=["the scheduler does not move threads between isolated CPUs"],
+            )
+            continue
+        for other, vcpu, pin in owners:
+            if other.name == domain.name:
+                continue
+            if pin.value & mask.value:
+                context.bag.error(
+                    codes.HELPER_ON_GUEST,
+                    f"{thread.who} of `{domain.name}` may run on CPU {pin.value}, which is vCPU {vcpu} of `{other.name}`",
+                    mask.span,
+                    secondary=[pin.label(f"vCPU {vcpu} of `{other.name}`")],
+                )
+                break
+            if context.core(pin.value.first) & mask.value:
+                context.bag.error(
+                    codes.CORE_SHARED,
+                    f"{thread.who} of `{domain.name}` may run on CPU {context.core(pin.value.first) & mask.value}, "
+                    f"a sibling of CPU {pin.value}, which is vCPU {vcpu} of `{other.name}`",
+                    mask.span,
+                    secondary=[pin.label(f"vCPU {vcpu} of `{other.name}`")],
+                )
+                break
+
+
+def _pool(context: Context) -> None:
+    pool = context.pool
+    if not pool:
+        return
+    blamed = context.blamed()
+    sources: list[Label] = [one.label() for one in context.files.of(Role.ISOLATED)]
+    sources = sources or [one.label() for one in context.files.of(Role.TUNED_ISOLATED, Role.BANNED)]
+    for domain, vcpu, pin in context.owned():
+        if pin.span not in blamed and not pin.value.issubset(pool):
+            context.bag.error(
+                codes.OUTSIDE_POOL,
+                f"vCPU {vcpu} of `{domain.name}` owns CPU {pin.value}, outside the dedicated CPUs {pool}",
+                pin.span,
+                secondary=sources[:1],
+            )
+
+
+def _cores(context: Context) -> None:
+    """A core with a dedicated vCPU belongs to that guest."""
+    blamed = context.blamed()
+    first: dict[CpuSet, tuple[Domain, int, At[CpuSet]]] = {}
+    for domain, vcpu, pin in context.owned():
+        if pin.span in blamed:
+            continue
+        core = context.core(pin.value.first)
+        other, number, place = first.setdefault(core, (domain, vcpu, pin))
+        if other.name != domain.name:
+            context.bag.error(
+                codes.CORE_SHARED,
+                f"vCPU {number} of `{other.name}` and vCPU {vcpu} of `{domain.name}` are on one core: CPUs {core}",
+                pin.label(f"vCPU {vcpu} of `{domain.name}`"),
+                secondary=[place.label(f"vCPU {number} of `{other.name}`")],
+            )

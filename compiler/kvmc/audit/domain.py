@@ -1,0 +1,378 @@
+"""A libvirt domain as far as the audit judges it. Sizes in KiB. Facts on elements: libvirt's formatdomain page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kvmc.audit import cpulists, xml
+from kvmc.audit.source import At, File, T, integer, unreadable
+from kvmc.diagnostics import Bag, Span
+from kvmc.diagnostics.codes import audit as codes
+from kvmc.model.cpuset import MAX_CPU, CpuSet
+from kvmc.model.values import PciAddress
+
+DEFAULT_PAGE = 0
+"""The page size of a `<hugepages/>` that names none."""
+
+_BYTES = {"b": 1, "bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15, "EB": 10**18}
+_BYTES |= {name: 1024**power for power, letter in enumerate("KMGTPE", 1) for name in (letter, f"{letter}iB")}
+_BYTES |= {"k": 1024}
+
+
+@dataclass(frozen=True, slots=True)
+class Sched:
+    """A scheduler policy of some vCPUs."""
+
+    vcpus: CpuSet
+    policy: str
+    priority: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemNode:
+    """Where the memory of a cell comes from; `cell` None for the whole guest."""
+
+    cell: int | None
+    mode: str
+    nodes: CpuSet
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A size of huge pages for some cells; `cells` None for all others."""
+
+    size_kib: int
+    cells: CpuSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    id: int
+    vcpus: CpuSet
+    memory_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestTopology:
+    sockets: int
+    dies: int
+    clusters: int
+    cores: int
+    threads: int
+
+    @property
+    def product(self) -> int:
+        return self.sockets * self.dies * self.clusters * self.cores * self.threads
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    source: str
+    kind: str
+    shared: bool
+    iothread: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """`source`: the bridge or network; empty for a passed function."""
+
+    kind: str
+    source: str
+    mac: At[str] | None
+    device: At[PciAddress] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One guest. `head`: the place for what is not there. Pins by vCPU or I/O thread id; a repeated id is in `repeated`."""
+
+    file: File
+    head: Span
+    name: str
+    uuid: At[str] | None
+    type: str
+    memory: At[int] | None
+    vcpus: At[int] | None
+    mask: At[CpuSet] | None
+    pins: dict[int, At[CpuSet]]
+    emulator: At[CpuSet] | None
+    iothreads: At[frozenset[int]] | None
+    iothread_pins: dict[int, At[CpuSet]]
+    scheds: tuple[At[Sched], ...]
+    numa: tuple[At[MemNode], ...]
+    pages: tuple[At[Page], ...]
+    locked: bool
+    machine: At[str] | None
+    cpu: At[str] | None
+    pmu: bool
+    uefi: bool
+    cells: tuple[At[Cell], ...]
+    topology: At[GuestTopology] | None
+    disks: tuple[At[Disk], ...]
+    nics: tuple[At[Nic], ...]
+    hostdevs: tuple[At[PciAddress], ...]
+
+    @property
+    def count(self) -> int:
+        return self.vcpus.value if self.vcpus else 0
+
+    @property
+    def functions(self) -> tuple[At[PciAddress], ...]:
+        """All PCI functions of the host that it is given."""
+        return self.hostdevs + tuple(nic.value.device for nic in self.nics if nic.value.device)
+
+
+class _Reader:
+    def __init__(self, bag: Bag) -> None:
+        self.bag = bag
+
+    def number(self, at: At[str] | None, what: str = "a whole number") -> int | None:
+        if at is None:
+            return None
+        value = integer(at.value)
+        if value is None:
+            unreadable(self.bag, at.span, what, at.value)
+        return value
+
+    def threads(self, at: At[str]) -> int | None:
+        """A number of threads, no more than the kernel has CPUs."""
+        value = self.number(at)
+        if value is not None and value > MAX_CPU + 1:
+            self.bag.error(
+                codes.VALUE_UNREADABLE, f"{value} threads are more than the kernel's {MAX_CPU + 1} CPUs", at.span
+            )
+            return None
+        return value
+
+    def iothreads(self, root: xml.Node) -> At[frozenset[int]] | None:
+        """The ids of the I/O threads: from 1, unless `<iothreadids>` names them."""
+        node = root.child("iothreads")
+        named = {self.number(self.needed(one, "id")) for one in root.all("iothreadids", "iothread")} - {None}
+        count = self.threads(node.text()) if node else None
+        if count is None and not named:
+            return None
+        ids = {id for id in named if id is not None}
+        free = (id for id in range(1, MAX_CPU + 2 + len(ids)) if id not in ids)
+        while len(ids) < (count or 0):
+            ids.add(next(free))
+        place = node or root.child("iothreadids")
+        return At(frozenset(ids), place.text().span) if place else None
+
+    def kib(self, at: At[str], unit: str) -> At[int] | None:
+        number = self.number(at, "a size")
+        if number is None:
+            return None
+        if unit not in _BYTES:
+            unreadable(self.bag, at.span, "in a unit that libvirt knows", f"{at.value} {unit}")
+            return None
+        return At(-(-number * _BYTES[unit] // 1024), at.span)
+
+    def cpus(self, at: At[str] | None, parse: Callable[[str], T], what: str) -> At[T] | None:
+        if at is None:
+            return None
+        try:
+            return At(parse(at.value), at.span)
+        except ValueError as problem:
+            self.bag.error(codes.VALUE_UNREADABLE, f"{what} cannot be read: {problem}", at.span)
+            return None
+
+    def needed(self, node: xml.Node, name: str) -> At[str] | None:
+        at = node.attribute(name)
+        if at is None:
+            self.bag.error(codes.VALUE_UNREADABLE, f"`<{node.tag}>` has no `{name}`", node.span)
+        return at
+
+    def pins(self, root: xml.Node, tag: str, key: str) -> dict[int, At[CpuSet]]:
+        found: dict[int, At[CpuSet]] = {}
+        for node in root.all("cputune", tag):
+            id = self.number(self.needed(node, key))
+            cpus = self.cpus(self.needed(node, "cpuset"), cpulists.libvirt_list, "the pin")
+            if id is None or cpus is None:
+                continue
+            if id in found:
+                self.bag.error(
+                    codes.REPEATED,
+                    f"`{tag}` says twice where {key} {id} runs: `{found[id].value}` and `{cpus.value}`",
+                    cpus.span,
+                    secondary=[found[id].label("first here")],
+                )
+                continue
+            found[id] = cpus
+        return found
+
+    def numa(self, root: xml.Node) -> tuple[At[MemNode], ...]:
+        found = []
+        for tag in ("memory", "memnode"):
+            for node in root.all("numatune", tag):
+                where = node.attribute("nodeset")
+                if where is None and node.get("placement") == "auto":
+                    continue
+                nodes = self.cpus(self.needed(node, "nodeset"), cpulists.libvirt_list, "the nodeset")
+                cell = self.number(self.needed(node, "cellid")) if tag == "memnode" else None
+                if nodes is not None and (tag == "memory" or cell is not None):
+                    found.append(At(MemNode(cell, node.get("mode", "strict"), nodes.value), nodes.span))
+        return tuple(found)
+
+    def pages(self, root: xml.Node) -> tuple[At[Page], ...]:
+        backing = root.child("memoryBacking", "hugepages")
+        if backing is None:
+            return ()
+        found = []
+        for node in backing.children("page"):
+            text = self.needed(node, "size")
+            size = self.kib(text, node.get("unit", "KiB")) if text else None
+            cells = self.cpus(node.attribute("nodeset"), cpulists.libvirt_list, "the nodeset")
+            if size is not None:
+                found.append(At(Page(size.value, cells.value if cells else None), size.span))
+        return tuple(found) or (At(Page(DEFAULT_PAGE, None), backing.span),)
+
+    def cells(self, root: xml.Node) -> tuple[At[Cell], ...]:
+        found = []
+        for index, node in enumerate(root.all("cpu", "numa", "cell")):
+            id = self.number(node.attribute("id")) if node.attribute("id") else index
+            cpus = self.cpus(node.attribute("cpus"), cpulists.libvirt_list, "the cell's list of vCPUs")
+            text = self.needed(node, "memory")
+            memory = self.kib(text, node.get("unit", "KiB")) if text else None
+            if id is not None and memory is not None:
+                found.append(At(Cell(id, cpus.value if cpus else CpuSet(), memory.value), node.span))
+        return tuple(found)
+
+    def topology(self, root: xml.Node) -> At[GuestTopology] | None:
+        node = root.child("cpu", "topology")
+        if node is None:
+            return None
+        parts: list[int] = []
+        for name in ("sockets", "dies", "clusters", "cores", "threads"):
+            at = node.attribute(name)
+            value = self.number(at) if at else 1
+            if value is None:
+                return None
+            parts.append(value)
+        return At(GuestTopology(*parts), node.span)
+
+    def scheds(self, root: xml.Node) -> tuple[At[Sched], ...]:
+        found = []
+        for node in root.all("cputune", "vcpusched"):
+            vcpus = self.cpus(self.needed(node, "vcpus"), cpulists.libvirt_list, "the list of vCPUs")
+            priority = self.number(node.attribute("priority"))
+            if vcpus is not None:
+                found.append(At(Sched(vcpus.value, node.get("scheduler"), priority), node.span))
+        return tuple(found)
+
+    def function(self, node: xml.Node) -> At[PciAddress] | None:
+        """The host's PCI function below `<source>`."""
+        address = node.child("source", "address")
+        if address is None or (address.get("type", "pci") != "pci") or address.attribute("bus") is None:
+            return None
+        parts: list[int] = []
+        for name, limit in (("domain", 0xFFFFFFFF), ("bus", 0xFF), ("slot", 0x1F), ("function", 7)):
+            at = address.attribute(name)
+            try:
+                value = int(at.value, 0) if at else 0
+            except ValueError:
+                value = -1
+            if at is not None and not 0 <= value <= limit:
+                unreadable(self.bag, at.span, f"a PCI {name}", at.value)
+                return None
+            parts.append(value)
+        return At(PciAddress(*parts), address.span)
+
+    def disks(self, root: xml.Node) -> tuple[At[Disk], ...]:
+        found = []
+        for node in root.all("devices", "disk"):
+            if node.get("device", "disk") not in ("disk", "lun"):
+                continue
+            source = node.child("source")
+            at = None
+            for name in ("dev", "file", "name", "volume", "dir"):
+                at = at or (source.attribute(name) if source else None)
+            driver = node.child("driver")
+            iothread = self.number(driver.attribute("iothread")) if driver else None
+            shared = node.child("shareable") is not None or node.child("readonly") is not None
+            text, place = (at.value, at.span) if at else ("", node.span)
+            if source is not None and source.get("pool"):
+                text = f"{source.get('pool')}/{text}"
+            found.append(At(Disk(text, node.get("type"), shared, iothread), place))
+        return tuple(found)
+
+    def nics(self, root: xml.Node) -> tuple[At[Nic], ...]:
+        found = []
+        for node in root.all("devices", "interface"):
+            kind = node.get("type")
+            mac = node.child("mac")
+            source = node.child("source")
+            device = self.function(node) if kind == "hostdev" else None
+            name = (source.get("bridge") or source.get("network")) if source else ""
+            address = mac.attribute("address") if mac else None
+            lower = At(address.value.lower(), address.span) if address else None
+            found.append(At(Nic(kind, name, lower, device), node.span))
+        return tuple(found)
+
+    def hostdevs(self, root: xml.Node) -> tuple[At[PciAddress], ...]:
+        nodes = (node for node in root.all("devices", "hostdev") if node.get("type") == "pci")
+        return tuple(at for at in map(self.function, nodes) if at is not None)
+
+
+def read_domain(file: File, bag: Bag) -> Domain | None:
+    """The domain, or None with a finding. What it holds and we cannot read is a finding and is left out of the value."""
+    root = xml.parse(file, bag)
+    if root is None:
+        return None
+    if root.tag != "domain":
+        bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is no domain: its root is `<{root.tag[:40]}>`", root.span)
+        return None
+    reader = _Reader(bag)
+    title = root.child("name")
+    name = title.text() if title else At("", root.span)
+    if not name.value:
+        bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is a domain without a name", root.span)
+        return None
+    vcpu, memory, uuid = root.child("vcpu"), root.child("memory"), root.child("uuid")
+    for tag, node in (("vcpu", vcpu), ("memory", memory)):
+        if node is None:
+            bag.error(codes.FILE_UNREADABLE, f"domain `{name.value}` has no `<{tag}>`", name.span)
+    cpu, kind, loader = root.child("cpu"), root.child("os", "type"), root.child("os")
+    mode = cpu.attribute("mode") if cpu else None
+    model = cpu.child("model") if cpu else None
+    if model is not None and (mode is None or mode.value == "custom"):
+        mode = model.text()
+    pmu = root.child("features", "pmu")
+    emulators = list(root.all("cputune", "emulatorpin"))
+    for extra in emulators[1:]:
+        bag.error(
+            codes.REPEATED,
+            "`emulatorpin` is there twice",
+            extra.span,
+            secondary=[At("", emulators[0].span).label("first")],
+        )
+    emulator = reader.needed(emulators[0], "cpuset") if emulators else None
+    count = reader.threads(vcpu.text()) if vcpu else None
+    return Domain(
+        file=file,
+        head=name.span,
+        name=name.value,
+        uuid=At(uuid.text().value.lower().replace("-", ""), uuid.text().span) if uuid else None,
+        type=root.get("type"),
+        memory=reader.kib(memory.text(), memory.get("unit", "KiB")) if memory else None,
+        vcpus=At(count, vcpu.text().span) if vcpu and count is not None else None,
+        mask=reader.cpus(vcpu.attribute("cpuset"), cpulists.libvirt_list, "the mask of vCPUs") if vcpu else None,
+        pins=reader.pins(root, "vcpupin", "vcpu"),
+        emulator=reader.cpus(emulator, cpulists.libvirt_list, "the emulator's mask"),
+        iothreads=reader.iothreads(root),
+        iothread_pins=reader.pins(root, "iothreadpin", "iothread"),
+        scheds=reader.scheds(root),
+        numa=reader.numa(root),
+        pages=reader.pages(root),
+        locked=root.child("memoryBacking", "locked") is not None,
+        machine=kind.attribute("machine") if kind else None,
+        cpu=mode,
+        pmu=pmu is None or pmu.get("state", "on") != "off",
+        uefi=loader is not None and (loader.get("firmware") == "efi" or loader.child("loader") is not None),
+        cells=reader.cells(root),
+        topology=reader.topology(root),
+        disks=reader.disks(root),
+        nics=reader.nics(root),
+        hostdevs=reader.hostdevs(root),
+    )

@@ -1,0 +1,186 @@
+"""Huge pages of each node and size, and normal memory: what guests take is no more than what the host keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kvmc.audit.context import Context, cells_of, nodes_for
+from kvmc.audit.domain import DEFAULT_PAGE, Cell, Domain, Page
+from kvmc.audit.hostfiles import PageSupply
+from kvmc.audit.source import At
+from kvmc.diagnostics import Label
+from kvmc.diagnostics.codes import audit as codes
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.values import size_text
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Memory that one cell takes: pages of a size, or normal memory where `size_kib` is 0. `count`: pages, or KiB."""
+
+    domain: Domain
+    nodes: CpuSet
+    size_kib: int
+    count: int
+    place: At[Page] | At[int]
+
+    @property
+    def label(self) -> Label:
+        what = f"{self.count} pages" if self.size_kib else size_text(self.count)
+        return Label(self.place.span, f"`{self.domain.name}` takes {what}")
+
+
+def check(context: Context) -> None:
+    _sizes(context)
+    demands = [demand for domain in context.files.domains for demand in _demands(context, domain)]
+    if context.files.has_host_half:
+        _pages(context, demands)
+        _memory(context, demands)
+
+
+def page_of(domain: Domain, cell: Cell) -> At[Page] | None:
+    """The page size of a cell; None for normal pages."""
+    own = next((page for page in domain.pages if page.value.cells is not None and cell.id in page.value.cells), None)
+    return own or next((page for page in domain.pages if page.value.cells is None), None)
+
+
+def _demands(context: Context, domain: Domain) -> list[Demand]:
+    found = []
+    blamed = context.blamed()
+    every = CpuSet.of(node.id for node in context.topology.nodes)
+    for cell in cells_of(domain):
+        where = nodes_for(domain, cell.value.id)
+        if where is not None and where.span in blamed:
+            continue
+        nodes = where.value & every if where else every
+        page = page_of(domain, cell.value)
+        if page is None:
+            assert domain.memory is not None or domain.cells
+            place: At[int] | At[Page] = domain.memory or At(cell.value.memory_kib, cell.span)
+            found.append(Demand(domain, nodes, 0, cell.value.memory_kib, place))
+            continue
+        size = page.value.size_kib if page.value.size_kib != DEFAULT_PAGE else context.files.default_page_kib
+        if page.span in blamed or not size:
+            continue
+        if cell.value.memory_kib % size:
+            context.bag.error(
+                codes.PAGES_UNEVEN,
+                f"a cell of `{domain.name}` has {cell.value.memory_kib} KiB, no whole number of pages of {size_text(size)}",
+                cell.span,
+                secondary=[page.label("the size of its pages")],
+            )
+        found.append(Demand(domain, nodes, size, -(-cell.value.memory_kib // size), page))
+    return found
+
+
+def _sizes(context: Context) -> None:
+    """Sizes that the host has, where its topology tells them."""
+    known = {size for node in context.topology.nodes for size in node.page_sizes_kib}
+    if not known:
+        return
+    shown = ", ".join(size_text(size) for size in sorted(known))
+    for domain in context.files.domains:
+        for page in domain.pages:
+            if page.value.size_kib not in known | {DEFAULT_PAGE}:
+                context.bag.error(
+                    codes.PAGE_SIZE_ABSENT,
+                    f"`{domain.name}` wants pages of {size_text(page.value.size_kib)}; "
+                    f"host `{context.files.host}` has pages of {shown}",
+                    page.span,
+                )
+    for supply in context.files.pages:
+        if supply.size_kib not in known:
+            context.bag.error(
+                codes.PAGE_SIZE_ABSENT,
+                f"pages of {size_text(supply.size_kib)} are to be kept; host `{context.files.host}` has pages of {shown}",
+                supply.span,
+            )
+
+
+def kept(context: Context, size_kib: int) -> dict[int, tuple[int, PageSupply | None]]:
+    """Pages of a size by node, with what says so. A count without a node is spread evenly over the nodes with memory."""
+    nodes = [node.id for node in context.topology.nodes if node.memory_kib != 0]
+    found: dict[int, tuple[int, PageSupply | None]] = {node.id: (0, None) for node in context.topology.nodes}
+    for supply in context.files.pages:
+        if supply.size_kib != size_kib:
+            continue
+        for node in nodes if supply.node is None else [supply.node]:
+            share = supply.count // len(nodes) if supply.node is None else supply.count
+            before = found.get(node, (0, None))[0]
+            found[node] = (before + share, supply)
+    return found
+
+
+def _spread(demands: list[Demand], there: dict[int, int]) -> dict[int, list[Demand]]:
+    """Which demands no longer fit, by node: first those of one node, then the others where most is left. Changes `there`."""
+    short: dict[int, list[Demand]] = {}
+    for demand in sorted(demands, key=lambda one: len(one.nodes)):
+        if len(demand.nodes) == 1:
+            there[demand.nodes.first] = there.get(demand.nodes.first, 0) - demand.count
+            continue
+        left = demand.count
+        for node in sorted(demand.nodes, key=lambda id: (-there.get(id, 0), id)):
+            part = min(left, max(there.get(node, 0), 0))
+            there[node] = there.get(node, 0) - part
+            left -= part
+        if left and demand.nodes:
+            there[demand.nodes.first] = there.get(demand.nodes.first, 0) - left
+    for node, left in there.items():
+        if left < 0:
+            short[node] = [demand for demand in demands if node in demand.nodes]
+    return short
+
+
+def _pages(context: Context, demands: list[Demand]) -> None:
+    for size in sorted({demand.size_kib for demand in demands if demand.size_kib}):
+        some = [demand for demand in demands if demand.size_kib == size]
+        supply = kept(context, size)
+        there = {node: count for node, (count, _) in supply.items()}
+        for node, guilty in sorted(_spread(some, there).items()):
+            has, source = supply.get(node, (0, None))
+            boot = context.files.boot_place
+            labels = [demand.label for demand in guilty]
+            primary = (
+                Label(source.span, f"{has} pages on node {node}")
+                if source
+                else Label(boot, "none here")
+                if boot
+                else None
+            )
+            context.bag.error(
+                codes.PAGES_SHORT,
+                f"guests take {has - there[node]} pages of {size_text(size)} on node {node} of host `{context.files.host}`, "
+                f"which keeps {has}",
+                primary or labels[0],
+                secondary=labels,
+            )
+
+
+def _memory(context: Context, demands: list[Demand]) -> None:
+    """Total of the node against its huge pages, its guests' normal memory, and the reserve that the site asks for."""
+    host = context.site.hosts.get(context.files.host) if context.site else None
+    reserve = host.reserve_memory_kib if host else 0
+    sizes = {supply.size_kib for supply in context.files.pages}
+    normal = [demand for demand in demands if not demand.size_kib]
+    there: dict[int, int] = {}
+    paged: dict[int, int] = {}
+    unknown = CpuSet.of(node.id for node in context.topology.nodes if node.memory_kib is None)
+    for node in context.topology.nodes:
+        if node.memory_kib is not None:
+            paged[node.id] = sum(kept(context, size)[node.id][0] * size for size in sizes)
+            mine = reserve if node.cpus else 0
+            there[node.id] = node.memory_kib - paged[node.id] - mine
+    start = dict(there)
+    known = [demand for demand in normal if not demand.nodes & unknown]
+    for id, guilty in sorted(_spread(known, there).items()):
+        found = context.topology.node(id)
+        total = found.memory_kib if found is not None else 0
+        pages = [Label(supply.span, "huge pages") for supply in context.files.pages if supply.node in (None, id)]
+        labels = [demand.label for demand in guilty] + pages
+        context.bag.error(
+            codes.MEMORY_SHORT,
+            f"node {id} of host `{context.files.host}` has {total} KiB: {paged[id]} KiB are huge pages, "
+            f"{start[id] - there[id]} KiB normal memory of guests, {total - paged[id] - start[id] if total else 0} KiB the reserve",
+            labels[0] if labels else None,
+            secondary=labels[1:],
+        )

@@ -1,0 +1,5 @@
+"""`python -m kvmc.cli`."""
+
+from kvmc.cli import main
+
+main()

@@ -1,0 +1,231 @@
+"""The commands. Each imports what it runs when it runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kvmc.cli.streams import put, tell, wants_colour
+
+if TYPE_CHECKING:
+    from kvmc.driver import Forget, Outcome
+
+app = typer.Typer(
+    help="Compile a site of KVM hosts to libvirt domains and to the hosts' own settings.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topology = typer.Typer(help="Read hosts' topologies.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(topology, name="topology")
+
+
+class Format(StrEnum):
+    """`text`: diagnostics on standard error, results on standard output. `json`: both in one object on standard output."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
+AnyFormat = Annotated[Format, typer.Option("--format", help="How to tell what was found.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Write nothing; show what would change and exit 1 if anything would.")
+]
+Hosts = Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help="Only this host; may be repeated.")]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", metavar="TARGET", help="Write only this target's files.")
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Put the generated tree there.")]
+Locked = Annotated[bool, typer.Option("--locked", help="Fail where the locks would change; search nothing.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files of kvmc's that were edited by hand.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False) -> None:
+    if version:
+        from kvmc import __version__
+
+        put(f"kvmc {__version__}\n")
+        raise typer.Exit
+
+
+@app.command()
+def build(
+    site: Site,
+    check: Check = False,
+    host: Hosts = None,
+    target: Targets = None,
+    output: Output = None,
+    locked: Locked = False,
+    force: Force = False,
+    format: AnyFormat = Format.TEXT,
+) -> None:
+    """Place all guests and write every host's files."""
+    _build(site, format, check=check, host=host, target=target, output=output, locked=locked, force=force)
+
+
+@app.command()
+def replan(
+    site: Site,
+    host: Hosts = None,
+    vm: Annotated[
+        list[str] | None, typer.Option("--vm", metavar="VM", help="Only this guest; may be repeated.")
+    ] = None,
+    check: Check = False,
+    output: Output = None,
+    force: Force = False,
+    format: AnyFormat = Format.TEXT,
+) -> None:
+    """Forget placements (all, a host's, a guest's), keep identities, and build."""
+    from kvmc.driver import Forget
+
+    forget = Forget(tuple(host or ()), tuple(vm or ()))
+    _build(site, format, check=check, output=output, force=force, forget=forget)
+
+
+@app.command()
+def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
+    """Validate a site, its topologies and its locks, without building."""
+    from kvmc.driver import check_site, site_file
+
+    outcome = check_site(site_file(site))
+    _show(outcome, format)
+    _end(outcome)
+
+
+@app.command()
+def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
+    """Show what is placed where; writes nothing."""
+    from kvmc.cli.tables import placement_rows, placement_text
+    from kvmc.driver import plan_site, site_file
+
+    outcome = plan_site(site_file(site))
+    _show(outcome, format, {"guests": placement_rows(outcome)} if outcome.ok else {})
+    if outcome.ok and format is Format.TEXT:
+        put(placement_text(outcome))
+    _end(outcome)
+
+
+@app.command()
+def audit(
+    tree: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the hosts' folders.")],
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="SITE", help="The site it shall be faithful to.")
+    ] = None,
+    topology: Annotated[
+        list[str] | None,
+        typer.Option("--topology", metavar="HOST=PATH", help="A host's topology, for a tree without a site."),
+    ] = None,
+    format: AnyFormat = Format.TEXT,
+) -> None:
+    """Read a generated tree back and check that it holds together; with a site, that it gives what the site asks for.
+
+    Without --site, a site.kvmt beside DIR is taken, unless --topology is given.
+    """
+    from kvmc.diagnostics.text import counted
+    from kvmc.driver import audit_tree, site_file
+    from kvmc.driver.inputs import SITE_NAME
+
+    named: dict[str, Path] = {}
+    for text in topology or ():
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter("give it as HOST=PATH", param_hint="'--topology'")
+        named[name] = Path(path)
+    beside = tree.resolve().parent / SITE_NAME
+    if site is None and not named and beside.is_file():
+        site = beside
+    outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
+    _show(outcome, format)
+    if outcome.ok and format is Format.TEXT:
+        put(f"{counted(len(outcome.files), 'host')} audited\n")
+    _end(outcome)
+
+
+@app.command()
+def targets() -> None:
+    """List the targets, what they carry, and which real consumer has taken their files."""
+    from kvmc.cli.tables import table
+    from kvmc_targets import BUILTIN
+
+    rows = [[one.name, ", ".join(sorted(one.carriers)) or "-", one.proven] for one in BUILTIN]
+    put(table([["target", "carries", "proven"], *rows]))
+
+
+@topology.command("show")
+def topology_show(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A topology file of any known format, or a sysfs folder.")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="As kvmc's own snapshot.")] = False,
+) -> None:
+    """Show what kvmc reads from a topology file."""
+    from kvmc.diagnostics import Sources
+    from kvmc.diagnostics.text import render
+    from kvmc.topology.read import read_topology
+    from kvmc.topology.show import draw, to_json
+
+    found, bag = read_topology(path, path.as_posix())
+    tell(render(bag, Sources({}), colour=wants_colour()))
+    if found is None or bag.has_errors:
+        raise typer.Exit(1)
+    put(to_json(found) if json else draw(found))
+
+
+def _build(
+    site: Path,
+    format: Format,
+    *,
+    check: bool,
+    output: Path | None,
+    force: bool,
+    host: list[str] | None = None,
+    target: list[str] | None = None,
+    locked: bool = False,
+    forget: Forget | None = None,
+) -> None:
+    from kvmc.driver import Options, build_site, site_file
+    from kvmc.output.diff import describe, unified
+    from kvmc_targets import BUILTIN
+
+    names = [one.name for one in BUILTIN]
+    for name in target or ():
+        if name not in names:
+            raise typer.BadParameter(f"'{name}' is not one of {', '.join(names)}", param_hint="'--target'")
+    options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget)
+    outcome = build_site(site_file(site), BUILTIN, options)
+    layout, changes = outcome.layout, outcome.changes
+    if layout is None or changes is None:
+        _show(outcome, format)
+        _end(outcome)
+        return
+    files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
+    _show(outcome, format, {"written": outcome.ok and not check, "files": files})
+    if format is Format.TEXT and check:
+        put(unified(layout, changes))
+    elif format is Format.TEXT and outcome.ok:
+        written, removed = len(changes.writes), len(changes.removes)
+        put(f"{layout.shown}: {written} written, {removed} removed, {changes.same} unchanged\n")
+    _end(outcome)
+
+
+def _show(outcome: Outcome, format: Format, result: dict[str, object] | None = None) -> None:
+    if format is Format.JSON:
+        from kvmc.diagnostics.json import render as render_json
+
+        put(render_json(outcome.bag, outcome.sources, result))
+    else:
+        from kvmc.diagnostics.text import render
+
+        tell(render(outcome.bag, outcome.sources, colour=wants_colour()))
+
+
+def _end(outcome: Outcome) -> None:
+    if not outcome.ok:
+        raise typer.Exit(1)

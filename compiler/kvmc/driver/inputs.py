@@ -1,0 +1,123 @@
+"""All that the pipeline reads: the site, its hosts' topologies, its locks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from kvmc.diagnostics import Bag, Diagnostic, Label
+from kvmc.diagnostics.codes import driver as codes
+from kvmc.driver.outcome import Outcome
+from kvmc.model.site import Site
+from kvmc.output.disk import read_found
+from kvmc.output.tree import LOCKS, reason
+from kvmc.resolver.locks import HostLock
+
+SITE_NAME = "site.kvmt"
+
+
+def site_file(path: Path) -> Path:
+    """The site file that a user means: the path itself, or `site.kvmt` in the folder that it names."""
+    return path / SITE_NAME if path.is_dir() else path
+
+
+def read_inputs(path: Path) -> Outcome:
+    """Read the site file, then the topologies and the locks. Stops behind the site where it has errors."""
+    from kvmc.model.load import load_site
+
+    loaded = load_site(path)
+    outcome = Outcome(Bag(), dict(loaded.sources.texts), loaded.site, loaded.origins)
+    if outcome.tell(loaded.bag) and outcome.site is not None:
+        _read_topologies(path.parent, outcome, outcome.site)
+        _read_locks(path.parent, outcome, outcome.site)
+    return outcome
+
+
+def _read_topologies(folder: Path, outcome: Outcome, site: Site) -> None:
+    """Each file is read once, for all hosts that name it; what is wrong with it is told at the first of them."""
+    from kvmc.topology.read import read_topology
+
+    by_path: dict[str, list[str]] = {}
+    for host in site.hosts.values():
+        by_path.setdefault(str(PurePosixPath(host.topology)), []).append(host.name)
+    for shown, hosts in by_path.items():
+        label = outcome.origins.label(("host", hosts[0], "topology"))
+        if _leaves(folder, shown):
+            outcome.bag.error(
+                codes.PATH_OUTSIDE,
+                f"topology `{shown}` is outside the folder of the site",
+                label,
+                help=["copy the file into the site's folder: a build depends on nothing outside it"],
+            )
+            continue
+        topology, bag = read_topology(folder / shown, shown)
+        outcome.tell(_at(label, bag))
+        if topology is not None:
+            outcome.topologies.update(dict.fromkeys(hosts, topology))
+    outcome.topologies = {host: outcome.topologies[host] for host in site.hosts if host in outcome.topologies}
+
+
+def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
+    return (replace(item, primary=label) if item.primary is None else item for item in bag)
+
+
+def _leaves(folder: Path, path: str) -> bool:
+    """Whether a path leads out of the folder, by its parts or by a link."""
+    if "\0" in path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        return True
+    try:
+        return not (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False  # a loop of links, a name too long: the reader tells it better
+
+
+def _read_locks(folder: Path, outcome: Outcome, site: Site) -> None:
+    """The locks of the site's hosts, which must be whole, and those of hosts that are gone, as far as they are locks at all."""
+    for host in site.hosts:
+        lock = _read_lock(folder, host, outcome.bag, outcome)
+        if lock is not None:
+            outcome.locks[host] = lock
+    gone: list[str] = []
+    try:
+        names = sorted(entry.name for entry in (folder / LOCKS).iterdir())
+    except OSError:
+        return  # none yet; anything worse is told at the site's own locks
+    for name in names:
+        host = name.removesuffix(".json")
+        if name == host or name.startswith(".") or host in site.hosts:
+            continue
+        bag = Bag()
+        lock = _read_lock(folder, host, bag, outcome)
+        if lock is not None and not bag.has_errors:
+            outcome.locks[host] = lock
+            gone.append(host)
+    outcome.gone = tuple(gone)
+
+
+def _read_lock(folder: Path, host: str, bag: Bag, outcome: Outcome) -> HostLock | None:
+    from kvmc.resolver.locks import loads
+
+    shown = f"{LOCKS}/{host}.json"
+    try:
+        found = read_found(folder / shown)
+        why = "it is not a plain file" if found is None and os.path.lexists(folder / shown) else ""
+    except OSError as error:
+        found, why = None, reason(error)
+    if why:
+        bag.error(codes.LOCK_UNREADABLE, f"cannot read the lock `{shown}`: {why}")
+    if found is None:
+        return None
+    lock, told = loads(found.text, shown)
+    if any(item.primary is not None for item in told):
+        outcome.texts[shown] = found.text
+    bag.extend(told)
+    if lock is not None and lock.host != host:
+        bag.error(
+            codes.LOCK_MISNAMED,
+            f"the lock `{shown}` is of host `{lock.host}`",
+            help=[f"restore `{shown}` from your repository"],
+        )
+        return None
+    return lock

@@ -1,0 +1,164 @@
+"""From what was read to sealed files in memory; nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from kvmc.artifacts import Artifact, Target, seal
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import driver as codes
+from kvmc.diagnostics.model import Code
+from kvmc.driver.inputs import read_inputs
+from kvmc.driver.outcome import Outcome
+from kvmc.output.transaction import interrupted
+from kvmc.output.tree import OutputFile
+from kvmc.resolver.locks import HostLock
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Whose placements are decided anew: those of the guests, of all guests on the hosts, or, with neither named, of all."""
+
+    hosts: tuple[str, ...] = ()
+    vms: tuple[str, ...] = ()
+
+    def apply(self, locks: Mapping[str, HostLock]) -> dict[str, HostLock]:
+        """The locks without those placements. What guests are known by is kept elsewhere: in the locks as read."""
+        if not self.hosts and not self.vms:
+            return {}
+        return {
+            host: replace(lock, guests={vm: guest for vm, guest in lock.guests.items() if vm not in self.vms})
+            for host, lock in locks.items()
+            if host not in self.hosts
+        }
+
+
+def check_site(path: Path) -> Outcome:
+    """Validate a site, its topologies and its locks; searches nothing, writes nothing."""
+    outcome = read_inputs(path)
+    outcome.tell(interrupted(path.parent))
+    if outcome.ok and outcome.site is not None:
+        from kvmc.resolver.solve import resolve
+
+        outcome.placement, bag = resolve(
+            outcome.site, outcome.topologies, _living(outcome), outcome.origins, search=False
+        )
+        outcome.tell(bag)
+    return outcome
+
+
+def plan_site(path: Path, *, forget: Forget | None = None, search: bool = True) -> Outcome:
+    """Place all guests and derive every host's plan."""
+    outcome = read_inputs(path)
+    if outcome.ok:
+        _place(outcome, forget, search=search)
+    return outcome
+
+
+def _living(outcome: Outcome) -> dict[str, HostLock]:
+    return {host: lock for host, lock in outcome.locks.items() if host not in outcome.gone}
+
+
+def _place(outcome: Outcome, forget: Forget | None, *, search: bool) -> None:
+    from kvmc.hostconfig.derive import derive
+    from kvmc.hostconfig.identity import identify
+    from kvmc.resolver.locks import next_locks
+    from kvmc.resolver.solve import resolve
+
+    site, origins = outcome.site, outcome.origins
+    assert site is not None
+    living = _living(outcome)
+    if forget is not None:
+        _known(outcome, codes.NO_SUCH_HOST, "host", forget.hosts, site.hosts)
+        _known(outcome, codes.NO_SUCH_VM, "guest", forget.vms, site.vms)
+        if not outcome.ok:
+            return
+    kept = living if forget is None else forget.apply(living)
+    outcome.placement, bag = resolve(site, outcome.topologies, kept, origins, search=search)
+    if not outcome.tell(bag) or outcome.placement is None:
+        return
+    # a guest that comes from a host that is gone keeps its identity: all locks take part
+    identities, bag = identify(site, outcome.placement, outcome.locks, origins)
+    if not outcome.tell(bag):
+        return
+    outcome.next_locks = next_locks(outcome.placement, identities, outcome.topologies, living)
+    outcome.plans, bag = derive(site, outcome.topologies, outcome.placement, identities, living, origins)
+    outcome.tell(bag)
+
+
+def _known(outcome: Outcome, code: Code, kind: str, names: Sequence[str], all: Collection[str]) -> None:
+    for name in names:
+        if name not in all:
+            near = get_close_matches(name, list(all), 1)
+            outcome.bag.error(
+                code, f"the site has no {kind} `{name}`", help=[f"did you mean `{near[0]}`?"] if near else []
+            )
+
+
+def check_names(outcome: Outcome, hosts: Sequence[str], only: Sequence[str]) -> None:
+    """Errors for hosts and targets of the command line that are not the site's."""
+    assert outcome.site is not None
+    _known(outcome, codes.NO_SUCH_HOST, "host", hosts, outcome.site.hosts)
+    for name in only:
+        if name not in outcome.site.targets:
+            chosen = ", ".join(f"`{target}`" for target in outcome.site.targets)
+            outcome.bag.error(codes.TARGET_NOT_CHOSEN, f"the site does not use target `{name}`; it uses {chosen}")
+
+
+def render(outcome: Outcome, targets: Sequence[Target]) -> dict[tuple[str, str], str]:
+    """Fill in every host's files from the site's targets; gives the target of each (host, path), none for the list of steps."""
+    from kvmc.hostconfig.apply import apply_list
+
+    chosen = _chosen(outcome, targets)
+    owners: dict[tuple[str, str], str] = {}
+    if not outcome.ok:
+        return owners
+    for plan in outcome.plans:
+        artifacts: list[Artifact] = []
+        for target in chosen:
+            for artifact in target.render(plan):
+                other = owners.setdefault((plan.host, artifact.path), target.name)
+                if other != target.name or any(artifact.path == done.path for done in artifacts):
+                    raise RuntimeError(f"targets {other} and {target.name} both write {artifact.path!r}")
+                artifacts.append(artifact)
+        artifacts.append(apply_list(plan, artifacts))
+        outcome.files[plan.host] = {one.path: OutputFile(seal(one), one.mode) for one in artifacts}
+    return owners
+
+
+def _chosen(outcome: Outcome, targets: Sequence[Target]) -> list[Target]:
+    assert outcome.site is not None
+    by_name = {target.name: target for target in targets}
+    missing = [name for name in outcome.site.targets if name not in by_name]
+    for name in missing:
+        near = get_close_matches(name, list(by_name), 1)
+        outcome.bag.error(
+            codes.UNKNOWN_TARGET,
+            f"target `{name}` is not installed",
+            outcome.origins.label(("site", outcome.site.name, "targets")),
+            notes=["installed are " + ", ".join(f"`{one}`" for one in by_name)],
+            help=[f"did you mean `{near[0]}`?"] if near else [],
+        )
+    return [by_name[name] for name in outcome.site.targets if name in by_name]
+
+
+def audit_files(outcome: Outcome) -> None:
+    """Read the files back before they are written. An error here is a contradiction within kvmc, and it stops the build."""
+    from kvmc.audit.check import audit_host
+
+    found = Bag()
+    for host, files in outcome.files.items():
+        texts = {path: file.text for path, file in files.items()}
+        found.extend(audit_host(host, texts, outcome.topologies[host], outcome.site))
+        outcome.texts.update({f"{host}/{path}": text for path, text in texts.items()})
+    outcome.tell(found)
+    if found.has_errors:
+        outcome.bag.error(
+            codes.AUDIT_REFUTES,
+            "the audit refutes what kvmc was about to write; nothing was written",
+            notes=["the site is not to blame: this is a bug in kvmc"],
+            help=["report it with the site's folder"],
+        )

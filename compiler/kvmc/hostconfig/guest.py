@@ -1,0 +1,276 @@
+"""A guest's plan from its site, placement and identity, with the gates that only a platform can decide."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.guest_gates import HOST_CPU_MODES, Gate, check_cpu, check_machine, check_texts
+from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
+from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
+from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, NicPlan
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.origins import Origins, Path
+from kvmc.model.site import Disk, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.resolver.locks import Identity
+from kvmc.resolver.placement import GuestPlacement
+from kvmc.topology import Topology
+
+DIRECT_CACHES = ("none", "directsync")
+"""Cache modes that open the disk with O_DIRECT, which QEMU's aio=native needs."""
+
+_PLACEHOLDER = re.compile(r"\{(vm|disk)\}")
+_AMD = ("AuthenticAMD", "HygonGenuine")
+_FIRST_WIDE_APIC_ID = 255
+"""xAPIC's broadcast id: this and above need x2APIC, and interrupts remapped to reach it."""
+
+
+def derive_guest(
+    vm: Vm,
+    guest: GuestPlacement,
+    identity: Identity,
+    host: Host,
+    platform: Platform,
+    topology: Topology,
+    site: Site,
+    origins: Origins,
+) -> tuple[GuestPlan, Bag]:
+    """All that a guest's definition says. Errors: what its host's platform is too old for or its devices cannot do, each at the
+    setting that asked; the plan is whole even then, but not to be rendered."""
+    gate = Gate(vm, host, platform, origins)
+    check_machine(gate, topology.arch)
+    check_cpu(gate)
+    check_texts(gate, site)
+    return _Guest(gate, guest, identity, topology, site).derive(), gate.bag
+
+
+class _Guest:
+    """One derivation: what its steps share."""
+
+    def __init__(self, gate: Gate, guest: GuestPlacement, identity: Identity, topology: Topology, site: Site) -> None:
+        self.gate = gate
+        self.vm = gate.vm
+        self.guest = guest
+        self.identity = identity
+        self.topology = topology
+        self.site = site
+
+    def derive(self) -> GuestPlan:
+        vm, guest = self.vm, self.guest
+        dedicated = vm.pinning is Pinning.DEDICATED
+        shape = self._shape(dedicated)
+        iothreads = _iothreads(vm)
+        disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
+        self._check_boot()
+        nics, hostdevs = self._passed_and_nics()
+        addresses = self.identity.addresses
+        last = max((address.bus for address in addresses.values()), default=0)
+        return GuestPlan(
+            name=vm.name,
+            uuid=self.identity.uuid,
+            title=f"{vm.name} ({self.site.name})",
+            type=vm.type,
+            machine=vm.machine,
+            firmware=vm.firmware,
+            emulator_path=self.gate.platform.emulator,
+            vcpus=vm.vcpus,
+            memory_kib=vm.memory_kib,
+            pages_kib=vm.pages_kib,
+            locked=vm.locked,
+            dedicated=dedicated,
+            pins=tuple(pin for _, pin in sorted(self._pins())),
+            emulator=guest.emulator,
+            iothreads=max(iothreads.values(), default=0),
+            scheduler=vm.scheduler.value,
+            priority=vm.priority if vm.scheduler is Scheduler.FIFO else 0,
+            isolated=vm.isolation.value == "boot",
+            cells=self._cells(),
+            topology=shape.topology,
+            cpu=vm.cpu,
+            cache=shape.cache,
+            pmu=vm.pmu,
+            disks=disks,
+            nics=nics,
+            hostdevs=hostdevs,
+            root_ports=tuple(root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)),
+            scsi_address=addresses.get("scsi"),
+            balloon_address=addresses.get("balloon"),
+            rng_address=addresses["rng"],
+            blocks=(f"vm {vm.name}", *(f"class {name}" for name in vm.lineage)),
+            cpu_features=self._cpu_features(shape),
+            viommu=highest_apic_id(shape.topology) >= _FIRST_WIDE_APIC_ID,
+        )
+
+    # -- CPUs and memory
+
+    def _pins(self) -> Iterable[tuple[int, CpuSet]]:
+        for cell in self.guest.cells:
+            yield from zip(cell.vcpus, cell.pins, strict=True)
+
+    def _shape(self, dedicated: bool) -> CpuShape:
+        shape = cpu_shape(
+            self.guest.cells,
+            self.topology,
+            pinned=dedicated,
+            host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
+            dies_known=self.gate.platform.libvirt.since(6, 1),
+        )
+        if shape.hidden:
+            self.gate.tell(
+                codes.TOPOLOGY_FLAT,
+                f"guest `{self.vm.name}` is not shown all that its vCPUs share on host `{self.gate.host.name}`",
+                self.gate.path(),
+                notes=shape.hidden,
+            )
+        return shape
+
+    def _cells(self) -> tuple[GuestCell, ...]:
+        cells = self.guest.cells
+        distances = cell_distances([cell.node for cell in cells], self.topology)
+        return tuple(
+            GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row)
+            for index, (cell, row) in enumerate(zip(cells, distances, strict=True))
+        )
+
+    def _cpu_features(self, shape: CpuShape) -> tuple[str, ...]:
+        """AMD's CPUID tells of threads and of L3 caches in leaves that come with `topoext`, and QEMU leaves that feature out of the
+        host's own model unless it is named (target/i386/cpu.c, no_autoenable_flags)."""
+        amd = self.topology.cpu.vendor in _AMD
+        told = shape.topology.threads > 1 or shape.topology.dies > 1
+        host_model = self.vm.type == "kvm" and self.vm.cpu in (*HOST_CPU_MODES, "maximum")
+        return ("topoext",) if amd and told and host_model else ()
+
+    # -- devices
+
+    def _check_boot(self) -> None:
+        by_order: dict[int, Disk] = {}
+        for disk in self.vm.disks.values():
+            if disk.boot is None:
+                continue
+            other = by_order.setdefault(disk.boot, disk)
+            if other is not disk:
+                self.gate.tell(
+                    codes.BOOT_TWICE,
+                    f"disks `{other.name}` and `{disk.name}` of guest `{self.vm.name}` both have `boot = {disk.boot}`",
+                    self.gate.path("disk", disk.name, "boot"),
+                    secondary=[
+                        self.gate.origins.label(self.gate.path("disk", other.name, "boot"), f"and `{other.name}` here")
+                    ],
+                )
+
+    def _check_queues(self, queues: int | None, path: Path) -> None:
+        if queues is not None and queues > self.vm.vcpus:
+            self.gate.tell(
+                codes.QUEUES_OVER_VCPUS,
+                f"`{' '.join(path[2:4])}` of guest `{self.vm.name}` has {queues} queues, the guest {self.vm.vcpus} vCPUs",
+                (*path, "queues"),
+            )
+
+    def _disk(self, disk: Disk, iothreads: Mapping[str, int]) -> DiskPlan:
+        path = self.gate.path("disk", disk.name)
+        if disk.bus != "virtio":
+            # A default is no wish: only what stands in the source is.
+            wished = [name for name in ("iothread", "queues") if (*path, name) in self.gate.origins.table]
+            if disk.iothread is Iothread.NONE:
+                wished = [name for name in wished if name != "iothread"]
+            for name in wished:
+                self.gate.tell(
+                    codes.WRONG_BUS,
+                    f"`{name}` needs `bus = virtio`, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
+                    (*path, name),
+                    secondary=[self.gate.origins.label((*path, "bus"), "the bus")],
+                )
+        if disk.io == "native" and disk.cache not in DIRECT_CACHES:
+            self.gate.tell(
+                codes.IO_NEEDS_DIRECT,
+                f"`io = native` needs `cache = none` or `cache = directsync`, disk `{disk.name}` of guest `{self.vm.name}` has "
+                f"`cache = {disk.cache}`",
+                (*path, "io"),
+                secondary=[self.gate.origins.label((*path, "cache"), "the cache mode")],
+            )
+        if disk.io == "io_uring":
+            self.gate.need("`io = io_uring`", (*path, "io"), libvirt=(6, 3), qemu=(5, 0))
+        if disk.queues is not None:
+            self.gate.need("`queues` of a disk", (*path, "queues"), libvirt=(3, 9), qemu=(2, 7))
+        self._check_queues(disk.queues, path)
+        storage = self.site.storages[disk.storage]
+        names = {"vm": self.vm.name, "disk": disk.name}
+        fill: Callable[[re.Match[str]], str] = lambda match: names[match[1]]  # noqa: E731
+        target = self.identity.targets[disk.name]
+        virtio = disk.bus == "virtio"
+        return DiskPlan(
+            name=disk.name,
+            type=storage.type,
+            source=_PLACEHOLDER.sub(fill, storage.source),
+            bus=disk.bus,
+            format=disk.format,
+            cache=disk.cache,
+            io=disk.io,
+            discard=disk.discard,
+            queues=disk.queues if virtio else None,
+            iothread=iothreads.get(disk.name),
+            boot=disk.boot,
+            target=target,
+            address=self.identity.addresses[f"disk {disk.name}"] if virtio else None,
+            unit=None if virtio else target_index(target),
+        )
+
+    def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:
+        """NICs and passed functions. libvirt sets a MAC on virtual functions alone: a NIC that is a whole device is a hostdev."""
+        nics: list[NicPlan] = []
+        hostdevs: list[HostdevPlan] = []
+        for nic in self.vm.nics.values():
+            path = self.gate.path("nic", nic.name)
+            address = self.identity.addresses[f"nic {nic.name}"]
+            device = self.guest.devices.get(("nic", nic.name))
+            whole = nic.device is not None and not self._is_vf(nic.device, nic.name)
+            if nic.device is not None:
+                kind = "whole device" if whole else "virtual function"
+                for name, value in (("mac", nic.mac if whole else None), ("queues", nic.queues)):
+                    if value is not None:
+                        self.gate.tell(
+                            codes.DEVICE_KEEPS,
+                            f"`{name}` cannot be set: `nic {nic.name}` of guest `{self.vm.name}` is the {kind} `{device}`",
+                            (*path, name),
+                            secondary=[
+                                self.gate.origins.label(
+                                    ("host", self.gate.host.name, "devices", nic.device), "its pool"
+                                )
+                            ],
+                        )
+            if device is not None and whole:
+                hostdevs.append(HostdevPlan(nic.name, device, address))
+                continue
+            bridge = self.site.networks[nic.network].bridge if nic.network is not None else None
+            queues = nic.queues if bridge is not None else None
+            self._check_queues(queues, path)
+            nics.append(NicPlan(nic.name, self.identity.macs[nic.name], bridge, device, queues, address))
+        for hostdev in self.vm.hostdevs.values():
+            function = self.guest.devices["hostdev", hostdev.name]
+            hostdevs.append(HostdevPlan(hostdev.name, function, self.identity.addresses[f"hostdev {hostdev.name}"]))
+        return tuple(nics), tuple(hostdevs)
+
+    def _is_vf(self, pool: str, nic: str) -> bool:
+        """Whether the function behind a NIC is a virtual one: made from the pool's parent, or known as one by the topology."""
+        device = (self.topology.pci or {}).get(self.guest.devices["nic", nic])
+        return self.gate.host.devices[pool].parent is not None or (device is not None and device.parent_pf is not None)
+
+
+def _iothreads(vm: Vm) -> dict[str, int]:
+    """The I/O thread of each disk that has one: ids from 1 in the order of the disks, one for all that share, one an `own`."""
+    found: dict[str, int] = {}
+    shared: int | None = None
+    count = 0
+    for disk in vm.disks.values():
+        if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
+            continue
+        if disk.iothread is Iothread.SHARED and shared is not None:
+            found[disk.name] = shared
+            continue
+        count += 1
+        found[disk.name] = count
+        if disk.iothread is Iothread.SHARED:
+            shared = count
+    return found

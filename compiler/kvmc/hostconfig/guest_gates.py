@@ -1,0 +1,150 @@
+"""What only a platform can decide of a guest: whether its versions have what the guest asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kvmc.diagnostics import Bag, Code, Label
+from kvmc.diagnostics.codes import host as codes
+from kvmc.model.origins import Origins, Path
+from kvmc.model.site import Host, Platform, Site, Vm
+
+HOST_CPU_MODES = ("host-passthrough", "host-model")
+
+_MACHINE = re.compile(r"pc-q35-(?:(\d+)\.(\d+)|(rhel[\d.]+))")
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MAX_VCPUS = (((9, 0), 4096), ((8, 1), 1024), ((0, 0), 288))
+"""max_cpus of q35 by the machine type's version (QEMU, hw/i386/pc_q35.c), newest first."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """A guest on its host and platform, and what is wrong with it so far."""
+
+    vm: Vm
+    host: Host
+    platform: Platform
+    origins: Origins
+    bag: Bag = field(default_factory=Bag)
+
+    def path(self, *path: str) -> Path:
+        return ("vm", self.vm.name, *path)
+
+    def tell(
+        self,
+        code: Code,
+        message: str,
+        path: Path,
+        *,
+        secondary: Iterable[Label | None] = (),
+        notes: Iterable[str] = (),
+        help: Iterable[str] = (),
+    ) -> None:
+        """A diagnostic at a setting of the guest; where a class set it, the guest that has it by inheritance is named too."""
+        origin = self.origins.find(*path)
+        inherits = [Label(origin.use, f"`{self.vm.name}` has it by inheritance")] if origin and origin.use else []
+        labels = [label for label in secondary if label is not None]
+        self.bag.error(code, message, self.origins.label(path), secondary=inherits + labels, notes=notes, help=help)
+
+    def need(
+        self, what: str, path: Path, *, libvirt: tuple[int, int] | None = None, qemu: tuple[int, int] | None = None
+    ) -> None:
+        """An error unless the whole range of the platform's versions has it."""
+        for name, least, have in (
+            ("libvirt", libvirt, self.platform.libvirt),
+            ("QEMU", qemu, self.platform.qemu),
+        ):
+            if least is not None and not have.since(*least):
+                self.tell(
+                    codes.PLATFORM_LACKS,
+                    f"{what} needs {name} {least[0]}.{least[1]}, platform `{self.platform.name}` of host `{self.host.name}` "
+                    f"has {have}",
+                    path,
+                    secondary=[self.version_label(name.lower())],
+                )
+
+    def version_label(self, name: str) -> Label | None:
+        return self.origins.label(("platform", self.platform.name, name), "the platform's version")
+
+
+def check_machine(gate: Gate, arch: str) -> None:
+    vm, path = gate.vm, gate.path("machine")
+    if arch != "x86_64":
+        gate.tell(
+            codes.FOREIGN_ARCH,
+            f"guest `{vm.name}` is an x86_64 machine, host `{gate.host.name}` is {arch}",
+            path,
+        )
+    match = _MACHINE.fullmatch(vm.machine)
+    if match is None:
+        gate.tell(
+            codes.MACHINE_UNSUPPORTED,
+            f"machine `{vm.machine}` of guest `{vm.name}` is not a versioned q35",
+            path,
+            notes=["guest PCI addresses are laid out for q35; an alias would change with QEMU"],
+            help=[f"write `machine = pc-q35-{gate.platform.qemu.low}`"],
+        )
+        return
+    if match[3] is not None:
+        gate.tell(
+            codes.MACHINE_UNCHECKED,
+            f"machine `{vm.machine}` of guest `{vm.name}` is a vendor's, so whether QEMU {gate.platform.qemu} of platform "
+            f"`{gate.platform.name}` has it is not checked",
+            path,
+        )
+        return
+    version = (int(match[1]), int(match[2]))
+    if not gate.platform.qemu.since(*version):
+        gate.tell(
+            codes.MACHINE_TOO_NEW,
+            f"machine `{vm.machine}` needs QEMU {version[0]}.{version[1]}, platform `{gate.platform.name}` of host "
+            f"`{gate.host.name}` has {gate.platform.qemu}",
+            path,
+            secondary=[gate.version_label("qemu")],
+            help=[f"write `machine = pc-q35-{gate.platform.qemu.low}`"],
+        )
+    limit = next(limit for since, limit in _MAX_VCPUS if version >= since)
+    if vm.vcpus > limit:
+        gate.tell(
+            codes.TOO_MANY_VCPUS,
+            f"guest `{vm.name}` has {vm.vcpus} vCPUs, machine `{vm.machine}` takes {limit}",
+            gate.path("vcpus"),
+        )
+
+
+def check_cpu(gate: Gate) -> None:
+    vm, path = gate.vm, gate.path("cpu")
+    if vm.type == "qemu" and vm.cpu in HOST_CPU_MODES:
+        gate.tell(
+            codes.CPU_NEEDS_KVM,
+            f"`cpu = {vm.cpu}` of guest `{vm.name}` needs `type = kvm`, the guest has `type = qemu`",
+            path,
+            secondary=[gate.origins.label(gate.path("type"), "the guest is emulated")],
+            help=["write `cpu = maximum`, or the name of a CPU model"],
+        )
+    if vm.cpu == "maximum":
+        gate.need("`cpu = maximum`", path, libvirt=(7, 1))
+    if vm.firmware == "uefi":
+        # Firmware is chosen by its features (no secure boot), which libvirt's XML has since then.
+        gate.need("`firmware = uefi`", gate.path("firmware"), libvirt=(7, 2))
+
+
+def check_texts(gate: Gate, site: Site) -> None:
+    """Texts that go into XML as they are: a control character cannot be written in it, not even escaped."""
+    texts: list[tuple[str, Path]] = [
+        (gate.vm.name, gate.path()),
+        (gate.vm.cpu, gate.path("cpu")),
+        (gate.platform.emulator, ("platform", gate.platform.name, "emulator")),
+    ]
+    for disk in gate.vm.disks.values():
+        texts.append((disk.name, gate.path("disk", disk.name)))
+        texts.append((site.storages[disk.storage].source, ("storage", disk.storage, "source")))
+    networks = [nic.network for nic in gate.vm.nics.values() if nic.network is not None]
+    texts += [(site.networks[name].bridge, ("network", name, "bridge")) for name in networks]
+    for text, path in texts:
+        found = _NOT_XML.search(text)
+        if found is not None:
+            message = f"the character U+{ord(found[0]):04X} cannot stand in a libvirt domain"
+            gate.bag.error(codes.NOT_XML, message, gate.origins.label(path))

@@ -1,0 +1,184 @@
+"""What a host itself is told, from its pools and settings alone: never from its guests, so that adding one changes nothing here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.pages import node_pages, page_settings
+from kvmc.hostconfig.plan import Carrier, HostSetting, NodePages, SriovPlan
+from kvmc.hostconfig.settings import Settings
+from kvmc.knowledge.model import AMD, INTEL
+from kvmc.knowledge.profiles import PROFILES, When
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.origins import Origins
+from kvmc.model.site import Host, Isolation, Platform, Profile
+from kvmc.resolver.placement import HostPools
+from kvmc.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """settings: by carrier, in the order they are to be written. isolated: empty without boot-time isolation."""
+
+    settings: tuple[HostSetting, ...]
+    pages: tuple[NodePages, ...]
+    sriov: tuple[SriovPlan, ...]
+    isolated: CpuSet
+
+
+def derive_host_settings(
+    host: Host, topology: Topology, pools: HostPools, platform: Platform, origins: Origins
+) -> tuple[HostSettings, Bag]:
+    """All settings of a host, each with one carrier."""
+    settings = Settings(host, topology, platform, origins)
+    bag = settings.bag
+    isolated = _isolation(host, topology, pools, settings)
+    pages, page_bag = node_pages(host, topology, origins)
+    bag.extend(page_bag)
+    bag.extend(page_settings(host, platform, pages, origins, settings))
+    _profile(host, topology, pools, isolated, settings)
+    _passthrough(host, topology, settings)
+    _kept_free(topology, pools, settings)
+    sriov = _sriov(host, topology, origins, bag)
+    order = list(Carrier)
+    items = sorted(settings.items, key=lambda setting: order.index(setting.carrier))
+    return HostSettings(tuple(items), pages, sriov, isolated), bag
+
+
+def _isolation(host: Host, topology: Topology, pools: HostPools, settings: Settings) -> CpuSet:
+    """The isolated set: all that is dedicated or the vswitch's. One list for all three parameters (see the knobs' table)."""
+    label = settings.origins.label(("host", host.name, "isolation"))
+    if host.isolation is not Isolation.BOOT:
+        if host.profile is Profile.REALTIME:
+            settings.bag.error(
+                codes.REALTIME_NOT_ISOLATED,
+                f"host `{host.name}` has the profile `realtime` and isolates no CPU",
+                settings.origins.label(("host", host.name, "profile")),
+                help=("set `isolation = boot`", "take the profile `latency`"),
+            )
+        return CpuSet()
+    isolated = pools.dedicated | pools.vswitch
+    if not isolated:
+        settings.bag.error(
+            codes.NOTHING_TO_ISOLATE,
+            f"host `{host.name}` has `isolation = boot` and 0 dedicated and 0 vswitch CPUs",
+            label,
+        )
+        return isolated
+    others = pools.housekeeping | pools.shared
+    # The resolver keeps the boot CPU and at least one whole core a node in housekeeping; a list with a CPU that is not online,
+    # or with the boot CPU, would be dropped whole by the kernel.
+    assert isolated.issubset(topology.online) and others.issubset(topology.online)
+    assert others and topology.online.first not in isolated
+    blocks = settings.blocks("isolation")
+    asked = ("host", host.name, "isolation")
+    why = "dedicated and vswitch CPUs" if pools.vswitch else "dedicated CPUs"
+    settings.add(Carrier.CMDLINE, "isolcpus", f"managed_irq,domain,{isolated}", blocks, f"no balancing on {why}", asked)
+    settings.add(Carrier.CMDLINE, "nohz_full", str(isolated), blocks, "no tick while one thread runs", asked)
+    settings.add(Carrier.CMDLINE, "rcu_nocbs", str(isolated), blocks, "RCU callbacks run elsewhere", asked)
+    settings.add(Carrier.CMDLINE, "irqaffinity", str(others), blocks, "interrupts stay on the other CPUs", asked)
+    return isolated
+
+
+def _profile(host: Host, topology: Topology, pools: HostPools, isolated: CpuSet, settings: Settings) -> None:
+    if host.profile is Profile.REALTIME and not settings.platform.realtime:
+        settings.bag.error(
+            codes.REALTIME_KERNEL,
+            f"host `{host.name}` has the profile `realtime`, and platform `{settings.platform.name}` has no PREEMPT_RT kernel",
+            settings.origins.label(("host", host.name, "profile")),
+            help=(
+                "set `realtime = true` on the platform if its kernel is built with PREEMPT_RT",
+                "take the profile `latency`",
+            ),
+        )
+    applies = {
+        When.ALWAYS: True,
+        When.NUMA: len(topology.nodes) > 1,
+        When.ISOLATED: bool(isolated),
+        When.UNSHARED: not pools.shared,
+    }
+    blocks = settings.blocks("profile")
+    for choice in PROFILES[host.profile]:
+        if applies[choice.when]:
+            settings.add(
+                Carrier(choice.carrier), choice.key, choice.value, blocks, choice.why, ("host", host.name, "profile")
+            )
+    reserved = pools.dedicated | pools.vswitch
+    if host.profile is not Profile.THROUGHPUT and reserved:
+        mask = hex_mask(topology.online - reserved)
+        key = "sysfs./sys/devices/virtual/workqueue/cpumask"
+        settings.add(Carrier.TUNED, key, mask, blocks, "unbound kernel work stays off dedicated CPUs")
+
+
+def _passthrough(host: Host, topology: Topology, settings: Settings) -> None:
+    if not host.devices:
+        return
+    vendor = topology.cpu.vendor
+    if topology.arch == "x86_64" and vendor not in INTEL + AMD:
+        says = f"says `{vendor}`" if vendor else "does not say"
+        settings.bag.error(
+            codes.VENDOR_UNKNOWN,
+            f"host `{host.name}` passes devices to guests, and its topology {says} which IOMMU the CPU has",
+            settings.origins.label(("host", host.name, "devices", next(iter(host.devices)))),
+            notes=("Intel needs `intel_iommu=on`; AMD's IOMMU is on by itself",),
+            help=("take the topology from `kvmc topology scan` or `lscpu -J`, which name the vendor",),
+        )
+        return
+    asked = [settings.origins.block("host", host.name, "devices", name) for name in host.devices]
+    blocks = tuple(dict.fromkeys([*asked, *settings.blocks()]))
+    settings.add(Carrier.CMDLINE, "intel_iommu", "on", blocks, "passthrough needs the IOMMU")
+    settings.add(Carrier.CMDLINE, "iommu", "pt", blocks, "the host's own devices skip translation")
+    settings.add(Carrier.CMDLINE, "iommu.passthrough", "1", blocks, "the host's own devices skip translation")
+
+
+def _kept_free(topology: Topology, pools: HostPools, settings: Settings) -> None:
+    """Services and interrupts stay off the guests' CPUs, isolated or not."""
+    if pools.housekeeping and pools.housekeeping != topology.usable:
+        blocks = settings.blocks("housekeeping")
+        why = "services run on the housekeeping CPUs"
+        settings.add(Carrier.SYSTEMD, "Manager.CPUAffinity", str(pools.housekeeping), blocks, why)
+    reserved = pools.dedicated | pools.vswitch
+    if reserved:
+        key = "irqbalance.IRQBALANCE_BANNED_CPULIST"
+        settings.add(
+            Carrier.SYSTEMD, key, str(reserved), settings.blocks("isolation"), "no interrupt on dedicated CPUs"
+        )
+
+
+def _sriov(host: Host, topology: Topology, origins: Origins, bag: Bag) -> tuple[SriovPlan, ...]:
+    plans: list[SriovPlan] = []
+    for pool in host.devices.values():
+        if pool.parent is None:
+            continue
+        path = ("host", host.name, "devices", pool.name)
+        device = topology.pci.get(pool.parent) if topology.pci is not None else None
+        if topology.pci is not None and (device is None or device.sriov is None):
+            what = "is not on the host" if device is None else "makes no virtual functions"
+            bag.error(
+                codes.NO_SUCH_PARENT,
+                f"`{pool.parent}`, the parent of device pool `{pool.name}` of host `{host.name}`, {what}",
+                origins.label((*path, "parent")),
+            )
+            continue
+        if device is not None and device.sriov is not None and pool.vfs > device.sriov.total_vfs:
+            bag.error(
+                codes.TOO_MANY_VFS,
+                f"device pool `{pool.name}` of host `{host.name}` asks for {pool.vfs} virtual functions, "
+                f"`{pool.parent}` has {device.sriov.total_vfs}",
+                origins.label((*path, "vfs")),
+            )
+            continue
+        plans.append(SriovPlan(pool.parent, pool.vfs, f"{origins.block(*path)}, host {host.name}, devices {pool.name}"))
+    return tuple(plans)
+
+
+def hex_mask(cpus: CpuSet) -> str:
+    """The kernel's bitmap form: hexadecimal words of 32 bits, the highest first, `ff,ffffffff`."""
+    mask, words = cpus.mask, []
+    while mask:
+        words.append(mask & 0xFFFFFFFF)
+        mask >>= 32
+    first, *rest = reversed(words)
+    return ",".join([f"{first:x}", *(f"{word:08x}" for word in rest)])

@@ -1,0 +1,99 @@
+"""Every path on a host that kvmc may own, and what a host does once such a file is gone.
+
+A build knows what it writes now, not what an earlier one wrote. So the apply list names all that is not written as absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kvmc.artifacts import Phase, Step
+from kvmc.hostconfig.plan import Effect
+
+DAEMON_RELOAD = Step(Phase.RELOAD, ("systemctl", "daemon-reload"), Effect.LIVE)
+DAEMON_REEXEC = Step(
+    Phase.RELOAD,
+    ("systemctl", "daemon-reexec"),
+    Effect.REBOOT,
+    "services that already run keep their CPUs until the reboot",
+)
+MAKE_GRUB = Step(Phase.BOOT, ("grub-mkconfig", "-o", "/boot/grub/grub.cfg"), Effect.REBOOT)
+ADD_KERNELS = Step(
+    Phase.BOOT,
+    (
+        "sh",
+        "-c",
+        "for image in /usr/lib/modules/*/vmlinuz; do version=${image%/vmlinuz}; "
+        'kernel-install add "${version##*/}" "$image" || exit 1; done',
+    ),
+    Effect.REBOOT,
+    "writes the boot entry of each installed kernel again",
+)
+UPGRADE_IMAGE = Step(
+    Phase.BOOT, ("bootc", "upgrade"), Effect.REBOOT, "the file belongs into the image: build it, then upgrade the host"
+)
+TRY_IRQBALANCE = Step(
+    Phase.HOST,
+    ("systemctl", "try-restart", "irqbalance*.service"),
+    Effect.LIVE,
+    "nothing where irqbalance is not installed",
+)
+OFF_TUNED = Step(Phase.HOST, ("tuned-adm", "off"), Effect.LIVE)
+
+GRUB = "etc/default/grub.d/zz-kvmc.cfg"
+CMDLINE = "etc/kvmc/cmdline"
+KERNEL_INSTALL = "etc/kernel/install.d/95-kvmc.install"
+KARGS = "usr/lib/bootc/kargs.d/90-kvmc.toml"
+SYSCTL = "etc/sysctl.d/90-kvmc.conf"
+TUNED = "etc/tuned/kvmc/tuned.conf"
+TUNED_PROFILES = "etc/tuned/profiles/kvmc/tuned.conf"
+MODPROBE = "etc/modprobe.d/kvmc.conf"
+MANAGER = "etc/systemd/system.conf.d/90-kvmc.conf"
+IRQBALANCE = "etc/systemd/system/irqbalance.service.d/90-kvmc.conf"
+VFS_UNIT = "etc/systemd/system/kvmc-vfs.service"
+VFS_SCRIPT = "etc/kvmc/make-vfs"
+PAGES_UNIT = "etc/systemd/system/kvmc-hugepages.service"
+PAGES_SCRIPT = "etc/kvmc/reserve-hugepages"
+
+PAGE_SIZES = ("64K", "1M", "2M", "16M", "32M", "512M", "1G", "2G", "16G")
+"""All sizes of huge pages that a Linux architecture has (arch/*/mm/hugetlbpage.c)."""
+
+
+def mount_unit(size: str) -> str:
+    """The path of the mount unit of /dev/hugepages<SIZE>; systemd wants the unit named as the folder."""
+    return f"etc/systemd/system/dev-hugepages{size}.mount"
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A path below `generated/<host>/`, and what to run on a host where the file was there and is removed: `before`, then
+    `after`."""
+
+    path: str
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+
+
+def _unit(path: str) -> Owned:
+    name = path.rpartition("/")[2]
+    disable = Step(Phase.RELOAD, ("systemctl", "disable", name), Effect.REBOOT, "what it set stays until the reboot")
+    return Owned(path, (disable,), (DAEMON_RELOAD,))
+
+
+OWNED: tuple[Owned, ...] = (
+    Owned(GRUB, after=(MAKE_GRUB,)),
+    Owned(CMDLINE, after=(ADD_KERNELS,)),
+    Owned(KERNEL_INSTALL),
+    Owned(KARGS, after=(UPGRADE_IMAGE,)),
+    Owned(SYSCTL),
+    Owned(TUNED, before=(OFF_TUNED,)),
+    Owned(TUNED_PROFILES, before=(OFF_TUNED,)),
+    Owned(MODPROBE),
+    Owned(MANAGER, after=(DAEMON_REEXEC,)),
+    Owned(IRQBALANCE, after=(DAEMON_RELOAD, TRY_IRQBALANCE)),
+    _unit(VFS_UNIT),
+    Owned(VFS_SCRIPT),
+    _unit(PAGES_UNIT),
+    Owned(PAGES_SCRIPT),
+    *(_unit(mount_unit(size)) for size in PAGE_SIZES),
+)

@@ -1,0 +1,100 @@
+"""Huge pages of a host: how many on which node, and what carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.plan import Carrier, NodePages
+from kvmc.hostconfig.settings import Settings
+from kvmc.model.origins import Origins
+from kvmc.model.site import Host, Platform
+from kvmc.model.values import PageCount, size_text
+from kvmc.topology import Node, Topology
+
+NODE_FORM = (5, 16)
+"""The first kernel whose `hugepages=` takes counts by node (commit b5389086ad7b)."""
+
+
+def node_pages(host: Host, topology: Topology, origins: Origins) -> tuple[tuple[NodePages, ...], Bag]:
+    """Offered and reserved pages together, by size (largest first) and node. Only nodes with CPUs and memory have any.
+
+    Errors: a node that is known not to have a size.
+    """
+    bag = Bag()
+    counts: dict[int, int] = {}
+    for path, pages in (("pages",), host.pages), (("reserve", "pages"), host.reserve_pages):
+        for count in pages:
+            counts[count.size_kib] = counts.get(count.size_kib, 0) + count.number
+            _check_size(host, count, path, _nodes(topology), origins, bag)
+    return tuple(
+        NodePages(node.id, size, counts[size])
+        for size in sorted(counts, reverse=True)
+        for node in _nodes(topology)
+        if counts[size] > 0
+    ), bag
+
+
+def _nodes(topology: Topology) -> tuple[Node, ...]:
+    return tuple(node for node in topology.nodes if node.cpus & topology.usable and node.memory_kib != 0)
+
+
+def _check_size(
+    host: Host, count: PageCount, path: tuple[str, ...], nodes: Iterable[Node], origins: Origins, bag: Bag
+) -> None:
+    lacking = [node for node in nodes if node.page_sizes_kib and count.size_kib not in node.page_sizes_kib]
+    if lacking:
+        first = lacking[0]
+        has = ", ".join(size_text(size) for size in first.page_sizes_kib)
+        bag.error(
+            codes.NO_SUCH_PAGE_SIZE,
+            f"host `{host.name}` has no huge pages of {size_text(count.size_kib)} on node {first.id}, which has {has}",
+            origins.label(("host", host.name, *path)),
+            help=(f"ask for pages of {has}",),
+        )
+
+
+def page_settings(
+    host: Host, platform: Platform, pages: tuple[NodePages, ...], origins: Origins, settings: Settings
+) -> Bag:
+    """Add what reserves the pages: kernel parameters where every release has the node form, else a unit.
+
+    The default size is the largest in both; every other size gets a hugetlbfs mount of its own.
+    """
+    bag = Bag()
+    if not pages:
+        return bag
+    sizes = sorted({page.size_kib for page in pages}, reverse=True)
+    blocks = settings.blocks(*(path for path, has in (("pages", host.pages), ("reserve", host.reserve_pages)) if has))
+    at_boot = platform.kernel.since(*NODE_FORM)
+    settings.add(Carrier.CMDLINE, "default_hugepagesz", kernel_size(sizes[0]), blocks, "the size of /dev/hugepages")
+    for size in sizes:
+        here = [page for page in pages if page.size_kib == size]
+        if at_boot:
+            counts = ",".join(f"{page.node}:{page.count}" for page in here)
+            settings.add(Carrier.CMDLINE, "hugepagesz", kernel_size(size), blocks, "the size counted next")
+            settings.add(Carrier.CMDLINE, "hugepages", counts, blocks, "offered and reserved pages by node")
+        for page in here if not at_boot else ():
+            key = f"/sys/devices/system/node/node{page.node}/hugepages/hugepages-{size}kB/nr_hugepages"
+            settings.add(Carrier.SYSTEMD, key, str(page.count), blocks, "offered and reserved pages")
+        if size != sizes[0]:
+            text = kernel_size(size)
+            settings.add(Carrier.SYSTEMD, f"/dev/hugepages{text}", text, blocks, "a mount for libvirt to find")
+    if not at_boot:
+        bag.error(
+            codes.PAGES_AT_RUN_TIME,
+            f"host `{host.name}` reserves its huge pages by a unit early in the boot: kernel {platform.kernel} has no counts by "
+            f"node on its command line, which came with {'.'.join(map(str, NODE_FORM))}",
+            origins.label(("platform", platform.name, "kernel")),
+            notes=("the unit `kvmc-hugepages.service` fails where a node gives fewer pages than asked for",),
+        )
+    return bag
+
+
+def kernel_size(kib: int) -> str:
+    """A page size as the kernel's command line has it: `2M`, `1G`."""
+    for unit, factor in (("G", 1024**2), ("M", 1024)):
+        if kib % factor == 0:
+            return f"{kib // factor}{unit}"
+    return f"{kib}K"

@@ -1,0 +1,192 @@
+"""Checks that need a block with its ancestors: what is missing, what does not go together, what two of them claim."""
+
+from __future__ import annotations
+
+from kvmc.diagnostics import Bag, Label
+from kvmc.diagnostics.codes import schema as codes
+from kvmc.model import conflicts
+from kvmc.model.kinds import MIB
+from kvmc.model.nodes import Node, Tables
+from kvmc.model.settings import settings
+from kvmc.model.site import Profile
+from kvmc.model.values import PciAddress, size_text
+
+
+def check_merged(merged: Tables, bag: Bag) -> None:
+    """All that is used: hosts and guests and what they are made of. A class or a pool may be incomplete."""
+    for kind in ("site", "platform", "network", "storage", "place"):
+        for node in merged[kind].values():
+            _required(node, node, bag)
+    for host in merged["host"].values():
+        _host(host, merged, bag)
+    claims = _Claims(bag)
+    for vm in merged["vm"].values():
+        _guest(vm, merged, bag)
+        claims.guest(vm, merged)
+
+
+def _required(node: Node, owner: Node, bag: Bag) -> None:
+    """Settings that a block must have, there or in an ancestor."""
+    if not owner.complete:
+        return
+    for row in settings(node.row.name).values():
+        if row.required and row.name not in node.values:
+            what = f"{node.row.name} `{node.name}`" + (
+                f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
+            )
+            parent = f", here or in a {owner.row.parents}" if owner.row.parents else ""
+            bag.error(
+                codes.MISSING,
+                f"{what} has no `{row.name}`",
+                Label(node.header, f"`{row.name}` is missing"),
+                help=[f"set it{parent}, as in `{row.name} = {row.example}`"],
+            )
+
+
+def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
+    """Exactly one of two settings."""
+    first, second = (node.values.get(name) for name in names)
+    what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
+    if first is None and second is None and owner.complete:
+        text = f"{what} has neither `{names[0]}` nor `{names[1]}`"
+        bag.error(codes.ONE_OF, text, Label(node.header), help=["set one of them"])
+    elif first is not None and second is not None:
+        later, other = (first, second) if first.block == owner.top != second.block else (second, first)
+        secondary = [Label(other.span, f"set by {other.block}" if other.block != owner.top else "")]
+        text = f"{what} has both `{names[0]}` and `{names[1]}`"
+        bag.error(codes.ONE_OF, text, Label(later.span), secondary=secondary, help=["keep one of them"])
+
+
+def _host(host: Node, merged: Tables, bag: Bag) -> None:
+    _required(host, host, bag)
+    platform = merged["platform"].get(str(host.get("platform")))
+    if platform is not None and host.get("profile") is Profile.REALTIME and platform.get("realtime") is False:
+        bag.error(
+            codes.CONFLICT,
+            f"`profile = realtime` on platform `{platform.name}`, whose kernel is not realtime",
+            host.place("profile"),
+            secondary=[platform.place("realtime", "no `realtime = true` here"), Label(host.header, "this host")],
+            help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
+        )
+    taken: dict[PciAddress, tuple[Node, str]] = {}
+    for pool in host.labelled("devices").values():
+        _one_of(pool, ("parent", "addresses"), host, bag)
+        if "parent" in pool.values and "addresses" not in pool.values and "vfs" not in pool.values:
+            text = f"devices `{pool.name}` has a `parent` and no `vfs`"
+            bag.error(
+                codes.MISSING, text, pool.place("parent"), help=["say how many VFs it is to have, as in `vfs = 8`"]
+            )
+        if "vfs" in pool.values and "parent" not in pool.values and "addresses" in pool.values:
+            text = "`vfs` without `parent`: devices at `addresses` are given whole"
+            bag.error(codes.CONFLICT, text, pool.place("vfs"), secondary=[pool.place("addresses")], help=["drop `vfs`"])
+        for setting in ("parent", "addresses"):
+            value = pool.get(setting)
+            for address in value if setting == "addresses" and isinstance(value, tuple) else (value,):
+                if not isinstance(address, PciAddress):
+                    continue
+                other, name = taken.setdefault(address, (pool, setting))
+                if other is not pool:
+                    text = f"device `{address}` of host `{host.name}` is in the pools `{other.name}` and `{pool.name}`"
+                    bag.error(codes.SAME_DEVICE, text, pool.place(setting), secondary=[other.place(name)])
+
+
+def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
+    _required(vm, vm, bag)
+    conflicts.check_rules(conflicts.GUEST, vm, vm, bag)
+    _division(vm, bag)
+    host, pool = merged["host"].get(str(vm.get("host"))), vm.get("pool")
+    if host is not None and pool in merged["pool"] and (host.parent is None or host.parent.text != pool):
+        text = f"`host = {host.name}` contradicts `pool = {pool}`: the host is not of that pool"
+        conflicts.contradict(vm, vm, ("host", "pool"), text, bag, help="drop one of them")
+    boots: dict[object, Node] = {}
+    for (kind, _label), node in vm.children.items():
+        if kind == "nic":
+            _one_of(node, ("network", "device"), vm, bag)
+            conflicts.check_rules(conflicts.NIC, node, vm, bag)
+            continue
+        _required(node, vm, bag)
+        if kind == "disk":
+            conflicts.check_rules(conflicts.DISK, node, vm, bag)
+            boot = node.get("boot")
+            other = boots.setdefault(boot, node) if isinstance(boot, int) else node
+            if other is not node:
+                text = f"disks `{other.name}` and `{node.name}` of vm `{vm.name}` have the same place {boot} in the boot order"
+                bag.error(codes.CONFLICT, text, node.place("boot"), secondary=[other.place("boot")])
+
+
+def _division(vm: Node, bag: Bag) -> None:
+    """Guest nodes have as much memory each, in whole pages; libvirt itself rounds a cell up to whole MiB."""
+    vcpus, nodes, memory, pages = (vm.get(name) for name in ("vcpus", "nodes", "memory", "pages"))
+    if not isinstance(nodes, int):
+        return
+    if isinstance(vcpus, int) and nodes > vcpus:
+        conflicts.contradict(vm, vm, ("nodes", "vcpus"), f"{nodes} nodes for {vcpus} vCPUs: each node needs one", bag)
+    if not isinstance(memory, int) or not (pages is None or isinstance(pages, int)):
+        return
+    unit = max(pages or MIB, MIB)
+    if memory % (unit * nodes) == 0:
+        return
+    parts = [f"{nodes} nodes"] if nodes > 1 else []
+    parts.append(f"{size_text(pages)} pages" if pages else "whole MiB")
+    step = unit * nodes
+    below = memory // step * step
+    choices = " or ".join(f"`memory = {size_text(kib)}`" for kib in (below, below + step) if kib)
+    bag.error(
+        codes.NOT_DIVISIBLE,
+        f"{size_text(memory)} cannot be divided into {' of '.join(parts)}",
+        vm.place("memory"),
+        secondary=[vm.place(name) for name in ("pages", "nodes") if name in vm.values],
+        help=[f"set {choices}"],
+    )
+
+
+class _Claims:
+    """What only one guest or NIC or disk may have."""
+
+    def __init__(self, bag: Bag) -> None:
+        self.bag = bag
+        self.uuids: dict[object, Node] = {}
+        self.macs: dict[object, tuple[Node, Node]] = {}
+        self.sources: dict[str, tuple[Node, Node]] = {}
+
+    def guest(self, vm: Node, merged: Tables) -> None:
+        uuid = vm.get("uuid")
+        if isinstance(uuid, str):
+            other = self.uuids.setdefault(uuid, vm)
+            if other is not vm:
+                text = f"vms `{other.name}` and `{vm.name}` have one uuid"
+                self.bag.error(codes.SAME_IDENTITY, text, vm.place("uuid"), secondary=[other.place("uuid")])
+        for (kind, _label), node in vm.children.items():
+            if kind == "nic" and isinstance(node.get("mac"), str):
+                self.nic(vm, node)
+            elif kind == "disk":
+                self.disk(vm, node, merged)
+
+    def nic(self, vm: Node, nic: Node) -> None:
+        other_vm, other = self.macs.setdefault(nic.get("mac"), (vm, nic))
+        if other_vm is vm and other.name == nic.name:
+            return
+        first, second = other.values["mac"], nic.values["mac"]
+        secondary = [Label(first.span, "first here")] if first is not second else []
+        inherited = [Label(one.header, "has it") for one in (other_vm, vm) if first is second]
+        text = f"nic `{other.name}` of vm `{other_vm.name}` and nic `{nic.name}` of vm `{vm.name}` have one MAC address"
+        help = ["leave `mac` out: it is derived, and differs for each"]
+        self.bag.error(codes.SAME_IDENTITY, text, Label(second.span), secondary=[*secondary, *inherited], help=help)
+
+    def disk(self, vm: Node, disk: Node, merged: Tables) -> None:
+        storage = merged["storage"].get(str(disk.get("storage")))
+        source = storage.get("source") if storage else None
+        if storage is None or not isinstance(source, str):
+            return
+        path = source.replace("{vm}", vm.name).replace("{disk}", disk.name)
+        other_vm, other = self.sources.setdefault(path, (vm, disk))
+        apart = None not in (other_vm.get("host"), vm.get("host")) and other_vm.get("host") != vm.get("host")
+        if (other_vm is vm and other.name == disk.name) or apart:
+            return
+        self.bag.error(
+            codes.SAME_DISK,
+            f"disk `{other.name}` of vm `{other_vm.name}` and disk `{disk.name}` of vm `{vm.name}` are both `{path}`",
+            storage.place("source"),
+            secondary=[Label(disk.header), *([Label(other.header)] if other.header != disk.header else [])],
+            help=["give the source `{vm}` and `{disk}`, so that each disk has its own"],
+        )

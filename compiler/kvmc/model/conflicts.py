@@ -1,0 +1,132 @@
+"""Settings that contradict each other, as data: each rule is two settings, the values that do not go together, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kvmc.diagnostics import Bag, Label
+from kvmc.diagnostics.codes import schema as codes
+from kvmc.model.nodes import UNKNOWN, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`first` with one of its values and `second` with one of its values. No values: the setting is set at all."""
+
+    first: str
+    values: tuple[str, ...]
+    second: str
+    against: tuple[str, ...]
+    why: str
+    help: str
+
+
+_SHARED = ("pinning", ("shared",))
+_PIN = "set `pinning = dedicated`"
+
+GUEST = (
+    Rule(
+        "threads",
+        ("isolate", "require"),
+        *_SHARED,
+        "shared vCPUs own no core whose threads could be kept together or empty",
+        _PIN,
+    ),
+    Rule("l3", ("require",), *_SHARED, "shared vCPUs float over all shared CPUs of their node", _PIN),
+    Rule("isolation", ("boot",), *_SHARED, "isolated CPUs are not load-balanced, so nothing may float over them", _PIN),
+    Rule(
+        "emulator", ("own",), *_SHARED, "only a guest with CPUs of its own has a core to give to QEMU's threads", _PIN
+    ),
+    Rule("scheduler", ("fifo",), *_SHARED, "a FIFO vCPU starves whatever else runs on a shared CPU", _PIN),
+    Rule(
+        "scheduler",
+        ("fifo",),
+        "isolation",
+        ("any", "none"),
+        "a FIFO vCPU starves the kernel threads of a CPU that is not isolated",
+        "set `isolation = boot`",
+    ),
+    Rule(
+        "cpu",
+        ("host-passthrough",),
+        "type",
+        ("qemu",),
+        "emulation cannot pass the host's CPU through",
+        "set `cpu = maximum`",
+    ),
+)
+
+DISK = (
+    Rule(
+        "io",
+        ("native",),
+        "cache",
+        ("writeback", "writethrough"),
+        "native I/O bypasses the host's page cache",
+        "set `io = threads` or `io = io_uring`, or `cache = none`",
+    ),
+    Rule(
+        "iothread",
+        ("shared", "own"),
+        "bus",
+        ("sata",),
+        "an emulated SATA controller has no I/O thread",
+        "set `bus = virtio`",
+    ),
+    Rule(
+        "queues",
+        (),
+        "bus",
+        ("sata",),
+        "an emulated SATA controller has one queue",
+        "set `bus = virtio`, or drop `queues`",
+    ),
+)
+
+NIC = (Rule("queues", (), "device", (), "queues are those of a virtio NIC, a device brings its own", "drop `queues`"),)
+
+
+def check_rules(rules: tuple[Rule, ...], node: Node, owner: Node, bag: Bag) -> None:
+    """Add an error for each rule that the block breaks; `owner` is the guest. A setting is blamed once."""
+    blamed: set[str] = set()
+    for rule in rules:
+        if (
+            rule.first not in blamed
+            and _holds(node, rule.first, rule.values)
+            and _holds(node, rule.second, rule.against)
+        ):
+            blamed.add(rule.first)
+            what = f"{_written(node, rule.first, rule.values)} contradicts {_written(node, rule.second, rule.against)}"
+            contradict(node, owner, (rule.first, rule.second), what, bag, why=rule.why, help=rule.help)
+
+
+def contradict(
+    node: Node, owner: Node, names: tuple[str, ...], message: str, bag: Bag, *, why: str = "", help: str = ""
+) -> None:
+    """Settings of one block do not go together: told at one of them, the guest's own before inherited ones, with all the others."""
+    given = [node.values[name] for name in names if name in node.values]
+    main = next((one for one in given if one.block == owner.top), given[0])
+    secondary = [
+        Label(one.span, f"set by {one.block}" if one.block != owner.top else "") for one in given if one is not main
+    ]
+    if main.block != owner.top:
+        secondary.append(Label(owner.header, "used here"))
+    notes = [f"`{name} = {node.get(name)}` is the default" for name in names if name not in node.values]
+    bag.error(
+        codes.CONFLICT,
+        message,
+        Label(main.span),
+        secondary=secondary,
+        notes=[*notes, why] if why else notes,
+        help=[help] if help else (),
+    )
+
+
+def _holds(node: Node, name: str, values: tuple[str, ...]) -> bool:
+    if not values:
+        return name in node.values and node.values[name].value is not UNKNOWN
+    return node.get(name) in values
+
+
+def _written(node: Node, name: str, values: tuple[str, ...]) -> str:
+    return f"`{name} = {node.get(name)}`" if values else f"`{name}`"

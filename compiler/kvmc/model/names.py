@@ -1,0 +1,59 @@
+"""Names: their form, how messages show them, and which known ones are near an unknown one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MAX_NAME = 63
+"""Characters; a host name's label has the same limit (RFC 1035, 2.3.4)."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_COMPARISONS = 200_000
+"""Names compared in one run to find near ones; beyond that, unknown names get no suggestion."""
+
+
+def name_problem(text: str) -> str | None:
+    """What is wrong with a name, or None. Names become file names, libvirt names and words in shell and systemd files."""
+    if not text:
+        return "a name is empty"
+    if len(text) > MAX_NAME:
+        return f"name {shown(text)} has {len(text)} characters, more than {MAX_NAME}"
+    if ".." in text:
+        return f"name {shown(text)} has `..` in it"
+    if text[0] in ".-":
+        return f"name {shown(text)} begins with `{text[0]}`"
+    if NAME.fullmatch(text) is None:
+        first = next((char for char in text if re.fullmatch(r"[A-Za-z0-9._-]", char) is None), text[0])
+        what = f"`{first}`" if first.isprintable() and first != " " else f"U+{ord(first):04X}"
+        return f"name {shown(text)} has {what if first != ' ' else 'a space'} in it"
+    return None
+
+
+NAME_HELP = f"a name has letters, digits, `.`, `_` and `-`, begins with a letter or a digit, and has at most {MAX_NAME} characters"
+
+
+def shown(text: str) -> str:
+    """A user's text as a message shows it: in backticks, one line, not longer than a line."""
+    safe = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:41])
+    return f"`{safe[:40]}...`" if len(text) > 40 else f"`{safe}`"
+
+
+class NearNames:
+    """Finds names near an unknown one, within a bounded number of comparisons a run."""
+
+    def __init__(self) -> None:
+        self._left = _COMPARISONS
+
+    def help(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
+        """`did you mean ...`, nearest first; empty where nothing is near."""
+        candidates = list(known)
+        self._left -= len(candidates)
+        if self._left < 0 or len(name) > MAX_NAME:
+            return ()
+        from difflib import get_close_matches
+
+        folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
+        near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.7)]
+        return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",) if near else ()

@@ -1,0 +1,213 @@
+"""The best place for one guest on one host as it is now: which nodes, L3s and devices; nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+from kvmc.model.site import L3
+from kvmc.model.values import PciAddress
+from kvmc.resolver.demand import Cell, Demand
+from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take, usable_threads
+
+_COMBINATIONS = 64
+"""Sets of nodes, or of L3s in a node, looked at for one guest; the tightest nodes come first."""
+
+Score = tuple[int, ...]
+"""Less is better: avoidable L3s, nodes with devices it does not need, distance between its nodes, then what stays free in
+its slots, its nodes and its host: small rests first, so the largest holes stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A cell's place in one node. extra: L3s beyond the fewest that an empty node allows."""
+
+    takes: tuple[Take, ...]
+    own: int | None
+    extra: int
+    left: int
+
+
+def best_choice(
+    demand: Demand, state: State, host: str, *, strict: bool, only: tuple[int, ...] | None = None
+) -> tuple[Score, Choice] | None:
+    """The best choice on the host, or on the given nodes of it; with `strict` none that splits a cell over avoidable L3s."""
+    claims = demand.hosts.get(host)
+    if claims is None or any(claim in state.claims for claim in claims):
+        return None
+    here = state.hosts[host]
+    best: tuple[Score, Choice] | None = None
+    for nodes in (only,) if only is not None else _node_sets(demand, here, strict):
+        devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
+        if devices is None:
+            continue
+        fits = [
+            fit_cell(demand, cell, here.nodes[node], here.machine.smt)
+            for cell, node in zip(demand.cells, nodes, strict=True)
+        ]
+        if any(fit is None or (strict and fit.extra) for fit in fits):
+            continue
+        found = [fit for fit in fits if fit is not None]
+        score = (
+            sum(fit.extra for fit in found),
+            sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
+            _spread(here, nodes),
+            sum(fit.left for fit in found),
+            sum(here.nodes[node].cores if demand.dedicated else here.nodes[node].shared for node in nodes),
+            sum(node.cores for node in here.nodes),
+        )
+        if best is None or score < best[0]:
+            cells = tuple(CellChoice(node, fit.takes, fit.own) for node, fit in zip(nodes, found, strict=True))
+            best = (score, Choice(host, cells, devices))
+    return best
+
+
+def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
+    """Sets of node positions that may hold the cells, each ascending."""
+    if len(demand.cells) == 1:
+        yield from ((position,) for position in range(len(here.nodes)))
+        return
+    smallest = demand.cells[-1]
+    able: list[tuple[int, int]] = []
+    for position, node in enumerate(here.nodes):
+        fit = fit_cell(demand, smallest, node, here.machine.smt)
+        if fit is not None and not (strict and fit.extra):
+            able.append((fit.left, position))
+    able.sort()
+    for nodes in islice(combinations([position for _, position in able], len(demand.cells)), _COMBINATIONS):
+        yield tuple(sorted(nodes))
+
+
+def _spread(here: HostState, nodes: Sequence[int]) -> int:
+    ids = [here.machine.nodes[position].node for position in nodes]
+    return sum(here.machine.distances.get(a, {}).get(b, 0) for a, b in combinations(ids, 2))
+
+
+def fit_cell(demand: Demand, cell: Cell, node: NodeState, smt: int) -> Fit | None:
+    """Place a cell in a node as it is now, or None."""
+    if cell.normal_kib > node.normal:
+        return None
+    if demand.pages_kib is not None and cell.memory_kib > node.pages.get(demand.pages_kib, 0) * demand.pages_kib:
+        return None
+    if not demand.dedicated:
+        if cell.vcpus > node.shared:
+            return None
+        return _with_own(demand, node, (), 0)
+    per = [usable_threads(demand, slot, smt) for slot in node.slots]
+    if demand.l3 is L3.ANY:
+        return _with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
+    tightest: tuple[bool, int, int] | None = None
+    for index, free in enumerate(node.free):
+        if (
+            per[index]
+            and free * per[index] >= cell.vcpus
+            and (node.slots[index].l3_known or demand.l3 is not L3.REQUIRE)
+        ):
+            left = free - -(-cell.vcpus // per[index])
+            key = (demand.own and not left, left, index)
+            if tightest is None or key < tightest:
+                tightest = key
+    if tightest is not None:
+        index = tightest[2]
+        take = Take(index, cell.vcpus, -(-cell.vcpus // per[index]))
+        return _with_own(demand, node, (take,), 0)
+    if demand.l3 is L3.REQUIRE:
+        return None
+    full = [len(slot.cores) * threads for slot, threads in zip(node.slots, per, strict=True)]
+    fewest = _fewest(cell.vcpus, full)
+    takes = _several(cell.vcpus, node.free, per)
+    return _with_own(demand, node, takes, len(takes) - fewest) if takes and fewest else None
+
+
+def _with_own(demand: Demand, node: NodeState, takes: Sequence[Take] | None, extra: int) -> Fit | None:
+    """Add the emulator's own core: beside the vCPUs where a core is left, else in the slot with the smallest rest."""
+    if takes is None:
+        return None
+    if not demand.own:
+        return Fit(tuple(takes), None, extra, sum(node.free[take.slot] - take.cores for take in takes))
+    left = list(node.free)
+    for take in takes:
+        left[take.slot] -= take.cores
+    beside = {take.slot for take in takes}
+    able = [(index not in beside, free, index) for index, free in enumerate(left) if free]
+    if not able:
+        return None
+    slot = min(able)[2]
+    left[slot] -= 1
+    return Fit(tuple(takes), slot, extra, sum(left[index] for index in beside | {slot}))
+
+
+def _fewest(vcpus: int, capacities: Sequence[int]) -> int:
+    """The fewest slots that hold the vCPUs; 0 where all of them don't."""
+    held = 0
+    for number, capacity in enumerate(sorted(capacities, reverse=True), 1):
+        held += capacity
+        if held >= vcpus:
+            return number
+    return 0
+
+
+def _several(vcpus: int, free: Sequence[int], per: Sequence[int]) -> list[Take] | None:
+    """As few slots as do, of those the ones with the smallest rest; whole slots in order, the rest in the last."""
+    capacities = [cores * threads for cores, threads in zip(free, per, strict=True)]
+    number = _fewest(vcpus, capacities)
+    if not number:
+        return None
+    by_size = sorted(
+        (index for index, capacity in enumerate(capacities) if capacity), key=lambda index: (-capacities[index], index)
+    )
+    best = by_size[:number]
+    rest = sum(capacities[index] for index in best) - vcpus
+    for some in islice(combinations(by_size, number), _COMBINATIONS):
+        over = sum(capacities[index] for index in some) - vcpus
+        if 0 <= over < rest:
+            best, rest = list(some), over
+    return _fill(vcpus, sorted(best[:-1]) + best[-1:], free, per)
+
+
+def _fragments(vcpus: int, free: Sequence[int], per: Sequence[int]) -> list[Take] | None:
+    """For a guest that does not care: the smallest rests first, so that whole L3s stay for others."""
+    order = sorted(
+        (index for index, cores in enumerate(free) if cores * per[index]), key=lambda index: (free[index], index)
+    )
+    return _fill(vcpus, order, free, per)
+
+
+def _fill(vcpus: int, order: Sequence[int], free: Sequence[int], per: Sequence[int]) -> list[Take] | None:
+    takes: list[Take] = []
+    for index in order:
+        if vcpus == 0:
+            break
+        number = min(vcpus, free[index] * per[index])
+        takes.append(Take(index, number, -(-number // per[index])))
+        vcpus -= number
+    return takes if vcpus == 0 else None
+
+
+def pick_devices(
+    demand: Demand, here: HostState, nodes: Sequence[int]
+) -> tuple[tuple[tuple[str, str], PciAddress], ...] | None:
+    """A free function for each device, on the given nodes (their ids), whole IOMMU groups; or None."""
+    if not demand.devices:
+        return ()
+    mine: dict[PciAddress, tuple[str, str]] = {}
+    wanted: set[PciAddress] = set()
+    for key, pool in demand.devices:
+        best: tuple[bool, int, int] | None = None
+        for position, function in enumerate(here.machine.functions.get(pool, ())):
+            if function.address in mine or (function.node is not None and function.node not in nodes):
+                continue
+            if any(address in here.used for address in function.group):
+                continue
+            rank = (function.address not in wanted, len(function.group), position)
+            if best is None or rank < best:
+                best = rank
+        if best is None:
+            return None
+        function = here.machine.functions[pool][best[2]]
+        mine[function.address] = key
+        wanted.update(function.group)
+    if wanted - set(mine):
+        return None
+    return tuple((key, address) for address, key in mine.items())

@@ -1,0 +1,189 @@
+"""What each guest needs, apart from any host's state: its cells, its devices, and the hosts it may go to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import placement as codes
+from kvmc.model.origins import Origins, Path
+from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
+from kvmc.model.values import size_text
+from kvmc.resolver.memory import overhead, split_even, split_memory
+
+Claim = tuple[str, str]
+"""A place and one of its domains (a host or a rack): held by one guest at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One guest node. normal_kib: overhead, and the memory itself where the guest has normal pages."""
+
+    vcpus: int
+    memory_kib: int
+    normal_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a host can't have a guest, whatever else is there. path: the setting to blame, by its path in the site."""
+
+    text: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One guest. devices: what each `nic` and `hostdev` takes, by (kind, label): the name of a device pool.
+
+    hosts: those it may go to, with the claims that it holds there. refused: why not the others.
+    """
+
+    vm: str
+    dedicated: bool
+    threads: Threads
+    l3: L3
+    own: bool
+    pages_kib: int | None
+    cells: tuple[Cell, ...]
+    devices: tuple[tuple[tuple[str, str], str], ...]
+    hosts: Mapping[str, tuple[Claim, ...]]
+    refused: Mapping[str, Refusal]
+
+
+def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Bag) -> dict[str, Demand]:
+    """All guests, in source order. smt: the most threads a core of each host's dedicated cores has (1 without any)."""
+    apart = _apart(site, origins, bag)
+    demands: dict[str, Demand] = {}
+    for vm in site.vms.values():
+        if not _splits(vm, origins, bag):
+            continue
+        vcpus = split_even(vm.vcpus, vm.nodes)
+        memory = split_memory(vm)
+        normal = overhead(vm, memory, vcpus)
+        cells = tuple(
+            Cell(number, kib, extra + (kib if vm.pages_kib is None else 0))
+            for number, kib, extra in zip(vcpus, memory, normal, strict=True)
+        )
+        hosts: dict[str, tuple[Claim, ...]] = {}
+        refused: dict[str, Refusal] = {}
+        for host in site.hosts.values():
+            refusal = _refuse(site, vm, host, vcpus, smt[host.name])
+            if refusal is None:
+                hosts[host.name] = tuple(
+                    (
+                        place,
+                        host.name if across == "host" else f"rack {host.rack}" if host.rack else f"host {host.name}",
+                    )
+                    for place, across in apart.get(vm.name, ())
+                )
+            else:
+                refused[host.name] = refusal
+        devices = tuple(
+            ((kind, label), pool)
+            for kind, label, pool in (
+                *(("nic", nic.name, nic.device) for nic in vm.nics.values()),
+                *(("hostdev", device.name, device.device) for device in vm.hostdevs.values()),
+            )
+            if pool is not None
+        )
+        demands[vm.name] = Demand(
+            vm=vm.name,
+            dedicated=vm.pinning is Pinning.DEDICATED,
+            threads=vm.threads,
+            l3=vm.l3,
+            own=vm.emulator is Emulator.OWN,
+            pages_kib=vm.pages_kib,
+            cells=cells,
+            devices=devices,
+            hosts=hosts,
+            refused=refused,
+        )
+    return demands
+
+
+def _splits(vm: Vm, origins: Origins, bag: Bag) -> bool:
+    if vm.vcpus < vm.nodes:
+        bag.error(
+            codes.SPLIT_UNEVEN,
+            f"`{vm.name}` has {vm.vcpus} vCPUs for {vm.nodes} nodes",
+            origins.label(("vm", vm.name, "nodes")),
+        )
+        return False
+    if vm.pages_kib is None:
+        return True
+    if vm.memory_kib % vm.pages_kib:
+        lower = vm.memory_kib // vm.pages_kib * vm.pages_kib
+        bag.error(
+            codes.SPLIT_UNEVEN,
+            f"`{vm.name}` has {size_text(vm.memory_kib)} of memory, no whole number of pages of {size_text(vm.pages_kib)}",
+            origins.label(("vm", vm.name, "memory")),
+            help=(f"{size_text(lower)} or {size_text(lower + vm.pages_kib)}",) if lower else (),
+        )
+        return False
+    if vm.memory_kib // vm.pages_kib < vm.nodes:
+        bag.error(
+            codes.SPLIT_UNEVEN,
+            f"`{vm.name}` has {vm.memory_kib // vm.pages_kib} pages of {size_text(vm.pages_kib)} for {vm.nodes} nodes",
+            origins.label(("vm", vm.name, "nodes")),
+        )
+        return False
+    return True
+
+
+def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
+    """The first intent of the guest that the host can never meet."""
+
+    def no(text: str, setting: str) -> Refusal:
+        return Refusal(text, ("vm", vm.name, setting))
+
+    if vm.host is not None and vm.host != host.name:
+        return no(f"the guest is tied to host `{vm.host}`", "host")
+    if vm.pool is not None and vm.pool != host.pool:
+        return no(f"the guest is tied to pool `{vm.pool}`", "pool")
+    if vm.isolation is not Isolation.ANY and vm.isolation is not host.isolation:
+        return no(f"needs `isolation = {vm.isolation}`, the host has `{host.isolation}`", "isolation")
+    if vm.scheduler is Scheduler.FIFO and not site.platforms[host.platform].realtime:
+        return no(f"needs a realtime kernel for `scheduler = fifo`, platform `{host.platform}` has none", "scheduler")
+    if vm.emulator is Emulator.OWN and host.isolation is Isolation.BOOT:
+        return no("`emulator = own` would float over boot-isolated CPUs, which the kernel does not balance", "emulator")
+    if vm.pinning is Pinning.DEDICATED and vm.threads is Threads.REQUIRE:
+        if smt < 2:
+            return no("needs sibling threads for `threads = require`, the dedicated cores have one each", "threads")
+        if any(number % smt for number in vcpus):
+            odd = next(number for number in vcpus if number % smt)
+            return no(f"{odd} vCPUs in a node are no whole cores of {smt} threads", "threads")
+    for nic in vm.nics.values():
+        if nic.device is not None and nic.device not in host.devices:
+            return Refusal(f"has no device pool `{nic.device}`", ("vm", vm.name, "nic", nic.name, "device"))
+    for device in vm.hostdevs.values():
+        if device.device not in host.devices:
+            return Refusal(f"has no device pool `{device.device}`", ("vm", vm.name, "hostdev", device.name, "device"))
+    return None
+
+
+def _apart(site: Site, origins: Origins, bag: Bag) -> Mapping[str, tuple[tuple[str, str], ...]]:
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for place in site.places.values():
+        for vm in place.vms:
+            found[vm] = (*found.get(vm, ()), (place.name, place.across))
+        hosts = tuple(site.hosts.values())
+        lacking = [f"`{host.name}`" for host in hosts if host.rack is None]
+        if place.across == "rack" and lacking:
+            bag.error(
+                codes.RACK_UNKNOWN,
+                f"`place apart {place.name}` is across racks, {len(lacking)} of {len(hosts)} hosts have none: "
+                f"{', '.join(lacking[:6])}{'' if len(lacking) <= 6 else f' and {len(lacking) - 6} more'}",
+                origins.label(("place", place.name, "across")),
+                help=("set `rack` on every host, or `across = host`",),
+            )
+            continue
+        domains = {host.rack if place.across == "rack" else host.name for host in hosts}
+        if len(place.vms) > len(domains):
+            bag.error(
+                codes.APART_TOO_MANY,
+                f"`place apart {place.name}` keeps {len(place.vms)} guests apart, there are {len(domains)} {place.across}s",
+                origins.label(("place", place.name)),
+            )
+    return found

@@ -1,0 +1,233 @@
+"""Why a guest found no place: for each host the true reason, with the numbers of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kvmc.diagnostics import Bag, Label
+from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.model import Code
+from kvmc.model.origins import Origins, Path
+from kvmc.model.site import L3
+from kvmc.model.values import size_text
+from kvmc.resolver.choices import best_choice, fit_cell, pick_devices
+from kvmc.resolver.demand import Demand
+from kvmc.resolver.state import HostState, NodeState, State, usable_threads
+
+_SHOWN = 6
+_NODES_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """What one node has too little of. need: in words; have: of the same thing; asks: the guest's setting; gives: the host's."""
+
+    kind: str
+    need: str
+    have: int
+    asks: str
+    gives: Path
+    help: str
+
+    @property
+    def free(self) -> str:
+        return size_text(self.have) if self.kind == "normal" else str(self.have)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one host can't have the guest."""
+
+    host: str
+    text: str
+    blame: Path | None
+    gives: Path | None = None
+    help: str | None = None
+
+
+def explain(demand: Demand, state: State, empty: State, kept: int, origins: Origins, bag: Bag) -> None:
+    """One error for a guest that found no place in `state`; `empty` holds no guest at all."""
+    tied = [one for one in demand.refused.values() if one.path[-1] in ("host", "pool")]
+    refused = {host: one for host, one in demand.refused.items() if one not in tied} or demand.refused
+    reasons = [Reason(host, one.text, one.path) for host, one in refused.items()]
+    header = origins.label(("vm", demand.vm))
+    if not demand.hosts:
+        _report(codes.INTENT, f"no host can have `{demand.vm}`", reasons, header, (), origins, bag)
+        return
+    alone = any(best_choice(demand, empty, host, strict=False) for host in demand.hosts)
+    seen = state if alone else empty
+    reasons = [_reason(demand, seen, host) for host in demand.hosts] + reasons
+    if alone:
+        notes = (f"{kept} guests keep their locked places",) if kept else ()
+        _report(codes.NOT_PLACED, f"no placement found for `{demand.vm}`", reasons, header, notes, origins, bag)
+    else:
+        what = f"`{demand.vm}` does not fit on any host, even an empty one"
+        _report(codes.TOO_LARGE, what, reasons, header, (), origins, bag)
+
+
+def _report(
+    code: Code,
+    what: str,
+    reasons: Sequence[Reason],
+    header: Label | None,
+    notes: Sequence[str],
+    origins: Origins,
+    bag: Bag,
+) -> None:
+    first = reasons[0] if reasons else Reason("", "the site has no host", None)
+    shown = [f"`{one.host}`{'' if one.text.startswith(' node') else ':'} {one.text.strip()}" for one in reasons]
+    more = f"; and {len(shown) - _SHOWN} more hosts" if len(shown) > _SHOWN else ""
+    message = f"{what}: {'; '.join(shown[:_SHOWN]) or first.text}{more}"
+    blames = {one.blame for one in reasons}
+    asks = origins.label(first.blame, "asked for here") if first.blame and len(blames) == 1 else None
+    gives = origins.label(first.gives, "offered here") if first.gives and len(reasons) == 1 else None
+    primary = header
+    if code is codes.INTENT and asks is not None:
+        primary, asks = Label(asks.span), None
+    secondary = [one for one in (asks, gives) if one is not None and (primary is None or one.span != primary.span)]
+    helps = dict.fromkeys(one.help for one in reasons if one.help)
+    bag.error(code, message, primary, secondary=secondary, notes=notes, help=tuple(helps)[:3])
+
+
+def _reason(demand: Demand, state: State, host: str) -> Reason:
+    for claim in demand.hosts[host]:
+        if claim in state.claims:
+            place, domain = claim
+            other = state.claims[claim]
+            where = "is on it" if domain == host or domain == f"host {host}" else f"is in {domain}"
+            path = ("place", place)
+            return Reason(
+                host, f"`{other}` {where}, and `place apart {place}` keeps them apart", path, None, "add a host for it"
+            )
+    here = state.hosts[host]
+    if len(here.nodes) < len(demand.cells):
+        return Reason(
+            host, f"needs {len(demand.cells)} nodes with CPUs, it has {len(here.nodes)}", ("vm", demand.vm, "nodes")
+        )
+    shortages = {
+        position: shortage
+        for position in range(len(here.nodes))
+        if (shortage := _shortage(demand, here, position)) is not None
+    }
+    able = len(here.nodes) - len(shortages)
+    if able >= len(demand.cells):
+        return _device_reason(demand, here)
+    return _node_reason(demand, here, shortages, able)
+
+
+def _node_reason(demand: Demand, here: HostState, shortages: Mapping[int, Shortage], able: int) -> Reason:
+    host = here.machine.host.name
+    nearest = max(shortages.values(), key=lambda one: one.have)
+    kinds = {one.kind for one in shortages.values()}
+    ids = {position: here.machine.nodes[position].node for position in shortages}
+    blame: Path | None = ("vm", demand.vm, nearest.asks) if len(kinds) == 1 else None
+    several = f"{len(demand.cells)} nodes needed, {able} can have it: " if len(demand.cells) > 1 else ""
+    if len(here.nodes) == 1:
+        position = next(iter(shortages))
+        text = f" node {ids[position]}: {nearest.need}, {nearest.free} free"
+    elif len(kinds) == 1 and len({one.need for one in shortages.values()}) == 1:
+        at = next(ids[position] for position, one in shortages.items() if one is nearest)
+        text = f"{several}{nearest.need} in one node, most free is {nearest.free} on node {at}"
+    else:
+        parts = [f"node {ids[position]}: {one.need}, {one.free} free" for position, one in shortages.items()]
+        more = f", and {len(parts) - _NODES_SHOWN} more nodes" if len(parts) > _NODES_SHOWN else ""
+        text = f"{several}{', '.join(parts[:_NODES_SHOWN])}{more}"
+        if not several:
+            text = " " + text
+    gives = nearest.gives if len(kinds) == 1 else None
+    return Reason(host, text, blame, gives, nearest.help)
+
+
+def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None:
+    """What the node has too little of for the guest's first (largest) cell."""
+    cell = demand.cells[0]
+    node = here.nodes[position]
+    host = here.machine.host.name
+    if demand.pages_kib is not None:
+        need, free = cell.memory_kib // demand.pages_kib, node.pages.get(demand.pages_kib, 0)
+        if need > free:
+            size = size_text(demand.pages_kib)
+            path: Path = ("host", host, "pages")
+            help = f"offer more pages of {size} on `{host}` (host reboot), or ask for less `memory`"
+            return Shortage("pages", f"needs {need} pages of {size}", free, "memory", path, help)
+    if cell.normal_kib > node.normal:
+        what = "overhead" if demand.pages_kib is not None else "memory and overhead"
+        help = f"offer fewer huge pages on `{host}`, or ask for less `memory`"
+        return Shortage(
+            "normal",
+            f"needs {size_text(cell.normal_kib)} of normal pages for {what}",
+            node.normal,
+            "memory",
+            ("host", host, "pages"),
+            help,
+        )
+    if not demand.dedicated and cell.vcpus > node.shared:
+        path = ("host", host, "shared", "cores")
+        help = f"give `{host}` more `shared` cores, or a higher `overcommit`"
+        return Shortage("shared", f"needs {cell.vcpus} vCPUs on shared CPUs", node.shared, "vcpus", path, help)
+    if fit_cell(demand, cell, node, here.machine.smt) is None:
+        return _cpu_shortage(demand, node, here)
+    return None
+
+
+def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
+    cell = demand.cells[0]
+    host = here.machine.host.name
+    per = [usable_threads(demand, slot, here.machine.smt) for slot in node.slots]
+    most = max(per, default=1) or 1
+    cores = -(-cell.vcpus // most) if demand.dedicated else 0
+    whole = f"{cores + demand.own} free cores for {cell.vcpus} vCPUs{' and its emulator' if demand.own else ''}"
+    usable = sum(free for free, threads in zip(node.free, per, strict=True) if threads)
+    path: Path = ("host", host, "housekeeping", "cores")
+    if usable >= cores + demand.own and demand.l3 is L3.REQUIRE:
+        told = [
+            free for free, slot, threads in zip(node.free, node.slots, per, strict=True) if slot.l3_known and threads
+        ]
+        if not told:
+            help = "give a topology that tells L3 caches (a sysfs tree), or `l3 = prefer`"
+            return Shortage("l3", f"needs {cores} cores in one L3, the topology tells no L3", 0, "l3", path, help)
+        help = "`l3 = prefer` lets it use several L3 caches"
+        return Shortage("l3", f"needs {cores} free cores of one L3 for {cell.vcpus} vCPUs", max(told), "l3", path, help)
+    help = f"ask for fewer `vcpus`, or give `{host}` fewer cores for `shared`, `vswitch` or `housekeeping`"
+    return Shortage("cores", f"needs {whole}", usable, "vcpus", path, help)
+
+
+def _device_reason(demand: Demand, here: HostState) -> Reason:
+    """Nodes enough have CPUs and memory: it is the devices, which are not free or not near them."""
+    host = here.machine.host.name
+    counts: dict[str, int] = {}
+    for _, pool in demand.devices:
+        counts[pool] = counts.get(pool, 0) + 1
+    everywhere = [cpus.node for cpus in here.machine.nodes]
+    for pool, need in counts.items():
+        functions = here.machine.functions.get(pool, ())
+        free = [one for one in functions if one.address not in here.used]
+        label = next(key for key, name in demand.devices if name == pool)
+        blame: Path = ("vm", demand.vm, *label, "device")
+        gives: Path = ("host", host, "devices", pool)
+        help = f"give `{pool}` of `{host}` more functions"
+        if len(free) < need:
+            return Reason(
+                host, f"needs {need} functions of `{pool}`, {len(free)} of {len(functions)} free", blame, gives, help
+            )
+        nodes = sorted({one.node for one in free if one.node is not None})
+        able = [node for node in nodes if pick_devices(demand, here, everywhere) is not None]
+        lacking = next((position for position, cpus in enumerate(here.machine.nodes) if cpus.node in nodes), None)
+        shortage = _shortage(demand, here, lacking) if lacking is not None else None
+        if shortage is not None:
+            at = here.machine.nodes[lacking or 0].node
+            text = f" node {at}: {shortage.need}, {shortage.free} free; the functions of `{pool}` are there"
+            return Reason(host, text, ("vm", demand.vm, shortage.asks), shortage.gives, shortage.help)
+        if lacking is None and nodes:
+            return Reason(host, f"`{pool}` is on node {nodes[0]}, which has no CPUs for guests", blame, gives, None)
+        if not able:
+            return Reason(
+                host,
+                f"free functions of `{pool}` share IOMMU groups with devices that the guest does not take",
+                blame,
+                gives,
+                None,
+            )
+    names = ", ".join(f"`{pool}`" for pool in counts)
+    return Reason(host, f"no set of {len(demand.cells)} nodes has its CPUs, memory and {names} together", None)

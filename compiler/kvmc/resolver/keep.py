@@ -1,0 +1,162 @@
+"""What stays: locked placements that still hold, exactly as they are, and which guests are left to be placed. No search here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import artifacts as codes
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.origins import Origins
+from kvmc.model.site import Site
+from kvmc.model.values import PciAddress, size_text
+from kvmc.resolver.demand import Demand, derive_demands
+from kvmc.resolver.locks import HostLock
+from kvmc.resolver.machines import derive_machines
+from kvmc.resolver.pins import owned
+from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.state import Choice, Machine, State
+from kvmc.resolver.still import Broken, still_holds
+from kvmc.topology.fingerprint import fingerprint
+from kvmc.topology.model import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The hosts, the guests' needs, the placements that stay (with how they count against their hosts), and why each of the
+    others has none. before: where those were, if anywhere."""
+
+    machines: Mapping[str, Machine]
+    demands: Mapping[str, Demand]
+    guests: Mapping[str, GuestPlacement]
+    choices: Mapping[str, Choice]
+    missing: Mapping[str, str]
+    before: Mapping[str, GuestPlacement]
+
+
+def keep(
+    site: Site, topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins
+) -> tuple[Kept | None, Bag]:
+    """Check the hosts, the guests' needs and the locks; None where the bag holds an error."""
+    machines, bag = derive_machines(site, topologies, origins)
+    if machines is None:
+        return None, bag
+    demands = derive_demands(site, {name: machine.smt for name, machine in machines.items()}, origins, bag)
+    _check_fingerprints(topologies, locks, origins, bag)
+    if bag.has_errors:
+        return None, bag
+    state = State(machines)
+    guests: dict[str, GuestPlacement] = {}
+    missing: dict[str, str] = {}
+    before: dict[str, GuestPlacement] = {}
+    owners = _Owners()
+    for demand in demands.values():
+        entries = [lock.guests[demand.vm].placement for lock in locks.values() if demand.vm in lock.guests]
+        found = [still_holds(demand, entry, machines.get(entry.host), state.claims) for entry in entries]
+        valid = [one for one in found if not isinstance(one, Broken)]
+        if len(valid) > 1:
+            hosts = " and ".join(f"`{guest.host}`" for guest, _ in valid)
+            bag.error(
+                codes.LOCK_TWO_HOSTS,
+                f"`{demand.vm}` is locked on {hosts}",
+                origins.label(("vm", demand.vm)),
+                help=(
+                    f"take it out of the lock where it does not run: {', '.join(f'`locks/{g.host}.json`' for g, _ in valid)}",
+                ),
+            )
+        elif valid:
+            guest, choice = valid[0]
+            guests[demand.vm] = guest
+            owners.claim(demand, guest, origins, bag)
+            state.place(demand, choice)
+        else:
+            missing[demand.vm] = next((one.why for one in found if isinstance(one, Broken)), "it was never placed")
+            if entries:
+                before[demand.vm] = entries[0]
+    _check_full(state, origins, bag)
+    if bag.has_errors:
+        return None, bag
+    return Kept(machines, demands, guests, dict(state.chosen), missing, before), bag
+
+
+def _check_fingerprints(
+    topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins, bag: Bag
+) -> None:
+    for name, lock in locks.items():
+        topology = topologies.get(name)
+        if topology is not None and lock.guests and lock.fingerprint != fingerprint(topology):
+            bag.error(
+                codes.LOCK_TOPOLOGY,
+                f"the topology of `{name}` changed since it was locked",
+                origins.label(("host", name, "topology")),
+                notes=(f"`locks/{name}.json` holds {len(lock.guests)} guests placed on the old one",),
+                help=("`kvmc replan` places its guests on the new one",),
+            )
+
+
+@dataclass(slots=True)
+class _Owners:
+    """Who holds each CPU and each device of each host."""
+
+    cpus: dict[tuple[str, int], str] = field(default_factory=dict)
+    devices: dict[tuple[str, PciAddress], str] = field(default_factory=dict)
+
+    def claim(self, demand: Demand, guest: GuestPlacement, origins: Origins, bag: Bag) -> None:
+        """Take what is the guest's, and say of each guest that holds some of it already."""
+        both: dict[str, tuple[list[int], list[PciAddress]]] = {}
+        for cpu in owned(guest, dedicated=demand.dedicated, own=demand.own):
+            holder = self.cpus.setdefault((guest.host, cpu), guest.vm)
+            if holder != guest.vm:
+                both.setdefault(holder, ([], []))[0].append(cpu)
+        for address in sorted(guest.devices.values()):
+            holder = self.devices.setdefault((guest.host, address), guest.vm)
+            if holder != guest.vm:
+                both.setdefault(holder, ([], []))[1].append(address)
+        for holder, (cpus, addresses) in both.items():
+            what = [f"CPUs {CpuSet.of(cpus)}"] if cpus else []
+            what += [f"device `{address}`" for address in addresses]
+            second = origins.label(("vm", holder), "the other")
+            bag.error(
+                codes.LOCK_CONFLICT,
+                f"`{holder}` and `{guest.vm}` are both locked on {' and '.join(what)} of `{guest.host}`",
+                origins.label(("vm", guest.vm)),
+                secondary=(second,) if second else (),
+                help=(f"take the newer of the two out of `locks/{guest.host}.json`: the next build places it anew",),
+            )
+
+
+def _check_full(state: State, origins: Origins, bag: Bag) -> None:
+    """Each locked guest fits alone; here all of them together, node by node."""
+    for name, host in state.hosts.items():
+        for position, node in enumerate(host.nodes):
+            memory = host.machine.memory[position]
+            cpus = host.machine.nodes[position]
+            over = [
+                f"{memory.pages.get(size, 0) - free} pages of {size_text(size)}, {memory.pages.get(size, 0)} offered"
+                for size, free in node.pages.items()
+                if free < 0
+            ]
+            if node.normal < 0:
+                over.append(
+                    f"{size_text(memory.normal_kib - node.normal)} of normal memory, {size_text(memory.normal_kib)} left"
+                )
+            if node.shared < 0:
+                offered = len(cpus.shared) * host.machine.host.shared_overcommit
+                over.append(f"{offered - node.shared} shared vCPUs, {offered} allowed")
+            if not over:
+                continue
+            here = [
+                vm
+                for vm, choice in state.chosen.items()
+                if choice.host == name and any(cell.node == position for cell in choice.cells)
+            ]
+            shown = ", ".join(f"`{vm}`" for vm in here[:6]) + (f" and {len(here) - 6} more" if len(here) > 6 else "")
+            bag.error(
+                codes.LOCK_OVERFULL,
+                f"guests locked on `{name}` node {cpus.node} need {'; '.join(over)}: {shown}",
+                origins.label(("host", name, "pages") if node.normal >= 0 and node.shared >= 0 else ("host", name)),
+                help=(
+                    f"offer more, or take the newest of them out of `locks/{name}.json`: the next build places it anew",
+                ),
+            )

@@ -1,0 +1,55 @@
+"""Every host as guests find it empty, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kvmc.diagnostics import Bag
+from kvmc.model.origins import Origins
+from kvmc.model.site import Host, Site
+from kvmc.resolver.devices import derive_devices
+from kvmc.resolver.memory import node_memory
+from kvmc.resolver.pools import check_topology, derive_pools
+from kvmc.resolver.state import Machine
+from kvmc.topology.model import Topology
+
+
+def derive_machines(
+    site: Site, topologies: Mapping[str, Topology], origins: Origins
+) -> tuple[dict[str, Machine] | None, Bag]:
+    """All hosts of the site, in source order; None where the bag holds an error."""
+    bag = Bag()
+    machines: dict[str, Machine] = {}
+    for host in site.hosts.values():
+        machine, found = derive_machine(host, topologies[host.name], origins)
+        bag.extend(found)
+        if machine is not None:
+            machines[host.name] = machine
+    return (None if bag.has_errors else machines), bag
+
+
+def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Machine | None, Bag]:
+    """One host: its pools, the memory of its nodes and its devices."""
+    bag = Bag()
+    check_topology(host, topology, origins, bag)
+    if bag.has_errors:
+        return None, bag
+    pooled = derive_pools(host, topology, origins, bag)
+    devices = derive_devices(host, topology, origins, bag)
+    by_id = {node.id: node for node in topology.nodes}
+    with_cpus = [node for node in topology.nodes if node.cpus & topology.usable]
+    memory = {node.id: node_memory(host, node, origins, bag) for node in with_cpus}
+    if pooled is None or bag.has_errors:
+        return None, bag
+    return (
+        Machine(
+            host=host,
+            pools=pooled.pools,
+            nodes=pooled.nodes,
+            memory=tuple(memory[cpus.node] for cpus in pooled.nodes),
+            functions=devices,
+            distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
+            smt=max((slot.threads for cpus in pooled.nodes for slot in cpus.slots), default=1),
+        ),
+        bag,
+    )

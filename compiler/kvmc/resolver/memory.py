@@ -1,0 +1,126 @@
+"""A node's memory as an equation, in KiB, and the parts of it that a guest takes.
+
+total - huge pages (offered and reserved) - reserve >= memory of normal-page guests + overhead of every guest there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kvmc.diagnostics import Bag, Label
+from kvmc.diagnostics.codes import placement as codes
+from kvmc.model.origins import Origins
+from kvmc.model.site import Host, Iothread, Vm
+from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
+from kvmc.topology.model import Node
+
+_MIB = KIB_PER_UNIT["MiB"]
+
+PAGE_TABLE_DIVISOR = 512
+"""Guest memory to its second-level page tables: 8 bytes an entry, 4096 a page. KubeVirt documents 0.002 of memory."""
+QEMU_KIB = 218 * _MIB
+"""A QEMU process with its management process, whatever its size (KubeVirt's documented constant: virtual machine overhead,
+`virt-cluster-resource-requirements` of OpenShift Virtualization: 218 MiB + 8 MiB a vCPU + 16 MiB a graphics device)."""
+VCPU_KIB = 8 * _MIB
+"""A vCPU's thread (same source)."""
+VIDEO_KIB = 16 * _MIB
+"""Video memory of the one display (same source)."""
+IOTHREAD_KIB = 8 * _MIB
+"""An I/O thread: a thread like a vCPU's, counted alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """What a node offers: huge pages by size, and normal pages in KiB after every reserve."""
+
+    pages: Mapping[int, int]
+    normal_kib: int
+
+
+def split_even(total: int, parts: int) -> tuple[int, ...]:
+    """`total` in `parts`, the remainder one each to the first."""
+    each, rest = divmod(total, parts)
+    return tuple(each + (index < rest) for index in range(parts))
+
+
+def split_memory(vm: Vm) -> tuple[int, ...]:
+    """The guest's memory for each of its nodes in KiB, in whole pages (whole MiB on normal pages); what is no whole unit goes
+    to the first."""
+    unit = vm.pages_kib or _MIB
+    units, odd = divmod(vm.memory_kib, unit)
+    first, *others = (part * unit for part in split_even(units, vm.nodes))
+    return (first + odd, *others)
+
+
+def iothreads(vm: Vm) -> int:
+    """The I/O threads of a guest: one for each disk that has its own, and one that the others share."""
+    kinds = [disk.iothread for disk in vm.disks.values()]
+    return kinds.count(Iothread.OWN) + (Iothread.SHARED in kinds)
+
+
+def overhead(vm: Vm, memory: Sequence[int], vcpus: Sequence[int]) -> tuple[int, ...]:
+    """Normal memory that the guest takes beside its own, for each of its nodes in KiB; what is no node's lies on the first.
+
+    A guest with a device of the host has its memory mapped twice: for the CPU and, by VFIO, for the IOMMU.
+    """
+    maps = 2 if vm.hostdevs or any(nic.device for nic in vm.nics.values()) else 1
+    fixed = QEMU_KIB + VIDEO_KIB + IOTHREAD_KIB * iothreads(vm)
+    return tuple(
+        maps * -(-kib // PAGE_TABLE_DIVISOR) + VCPU_KIB * number + (fixed if index == 0 else 0)
+        for index, (kib, number) in enumerate(zip(memory, vcpus, strict=True))
+    )
+
+
+def node_memory(host: Host, node: Node, origins: Origins, bag: Bag) -> NodeMemory:
+    """What a node with CPUs offers. A node without memory offers nothing, and no page is kept there."""
+    total = node.memory_kib or 0
+    if total == 0:
+        return NodeMemory({}, 0)
+    for name, counts in (("pages", host.pages), ("reserve", host.reserve_pages)):
+        path = ("host", host.name, "pages") if name == "pages" else ("host", host.name, "reserve", "pages")
+        for count in counts:
+            if count.number and node.page_sizes_kib and count.size_kib not in node.page_sizes_kib:
+                sizes = ", ".join(size_text(size) for size in node.page_sizes_kib)
+                bag.error(
+                    codes.PAGE_SIZE_ABSENT,
+                    f"`{host.name}` node {node.id} has no huge pages of {size_text(count.size_kib)}, it has {sizes}",
+                    origins.label(path),
+                )
+    offered, kept = _kib(host.pages), _kib(host.reserve_pages)
+    normal = total - offered - kept - host.reserve_memory_kib
+    if normal < 0:
+        need = " + ".join(
+            text
+            for kib, text in (
+                (offered, f"{size_text(offered)} of pages"),
+                (kept, f"{size_text(kept)} of reserved pages"),
+                (host.reserve_memory_kib, f"{size_text(host.reserve_memory_kib)} of reserve"),
+            )
+            if kib
+        )
+        _exceeded(host, node.id, need, total, normal, origins, bag)
+        return NodeMemory({}, 0)
+    pages: dict[int, int] = {}
+    for count in host.pages:
+        pages[count.size_kib] = pages.get(count.size_kib, 0) + count.number
+    return NodeMemory(pages, normal)
+
+
+def _exceeded(host: Host, node: int, need: str, total: int, normal: int, origins: Origins, bag: Bag) -> None:
+    largest = max((*host.pages, PageCount(0, 1)), key=lambda count: count.kib)
+    fewer = largest.number - -(normal // largest.size_kib) if largest.number else 0
+    path = ("pages",) if fewer > 0 else ("reserve", "memory")
+    secondary = origins.label(("host", host.name, "reserve", "memory"), "the reserve")
+    found = origins.find("host", host.name, *path)
+    bag.error(
+        codes.MEMORY_EXCEEDED,
+        f"`{host.name}` node {node} keeps {need}, it has {size_text(total)}",
+        Label(found.span) if found else None,
+        secondary=(secondary,) if secondary and found and secondary.span != found.span else (),
+        help=(f"offer at most {fewer} * {size_text(largest.size_kib)}",) if fewer > 0 else ("reserve less",),
+    )
+
+
+def _kib(counts: Sequence[PageCount]) -> int:
+    return sum(count.kib for count in counts)

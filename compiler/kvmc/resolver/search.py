@@ -1,0 +1,297 @@
+"""The search: all guests at once, hardest first, then repair by ejection; deterministic and bounded in counted steps.
+
+A guest that finds no place takes that of the guests which were in the way least often so far, and they look for another
+(ejection search with penalty counters, as Nagata and Braysy use it for vehicle routing, 2009). First no guest may be split over
+L3s that could be avoided; what is left over then may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from kvmc.model.site import L3, Threads
+from kvmc.resolver.choices import Score, best_choice
+from kvmc.resolver.demand import Demand
+from kvmc.resolver.state import Choice, HostState, State
+
+STEPS = 40_000
+"""Sets of guests looked at for making room, at most, in each of the two passes."""
+_NODES = 64
+"""Nodes of a fleet looked at for making room once, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Where a guest was until now: its host and the positions of its nodes there."""
+
+    host: str
+    nodes: tuple[int, ...]
+
+
+def hardness(demand: Demand, order: int) -> tuple[int, ...]:
+    """The sort key of the first attempt: devices, several nodes, one L3, then the largest first."""
+    widest = demand.cells[0].vcpus * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
+    memory = demand.cells[0].memory_kib
+    return (
+        not demand.devices,
+        -len(demand.cells),
+        demand.l3 is not L3.REQUIRE,
+        not demand.dedicated,
+        -widest,
+        -memory,
+        order,
+    )
+
+
+def search(
+    demands: Mapping[str, Demand],
+    wanted: Sequence[str],
+    state: State,
+    before: Mapping[str, Before],
+    *,
+    steps: int = STEPS,
+) -> list[str]:
+    """Place `wanted` into `state`; those that found no place come back in the given order.
+
+    Guests that `state` holds besides stay where they are.
+    """
+    work = _Search(demands, state, before)
+    position = {vm: index for index, vm in enumerate(wanted)}
+    order = sorted(wanted, key=lambda vm: hardness(demands[vm], position[vm]))
+    hopeless = [vm for vm in order if not work.find(vm, strict=False)]
+    able = [vm for vm in order if vm not in set(hopeless)]
+    work.strict = {vm for vm in able if work.find(vm, strict=True)}
+    left = work.fill(able)
+    if left:
+        left = work.repair(left, steps)
+    if left:
+        work.strict = set()
+        left = work.fill(left)
+    if left:
+        left = work.fill(work.repair(left, steps))
+    return sorted((*hopeless, *left), key=lambda vm: position[vm])
+
+
+@dataclass(slots=True)
+class _Search:
+    demands: Mapping[str, Demand]
+    state: State
+    before: Mapping[str, Before]
+    strict: Collection[str] = ()
+    penalty: dict[str, int] = field(default_factory=dict)
+    residents: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    seed: int = 1
+
+    def find(self, vm: str, *, strict: bool) -> Choice | None:
+        """The best choice over all hosts: where it was, then by score, then the first host."""
+        demand = self.demands[vm]
+        was = self.before.get(vm)
+        best: tuple[tuple[bool, Score], Choice] | None = None
+        for host in demand.hosts:
+            found = best_choice(demand, self.state, host, strict=strict)
+            if found is None:
+                continue
+            if was is not None and was.host == host:
+                found = best_choice(demand, self.state, host, strict=strict, only=was.nodes) or found
+            key = (was is not None and was.host != host, found[0])
+            if best is None or key < best[0]:
+                best = (key, found[1])
+        return best[1] if best else None
+
+    def put(self, vm: str, choice: Choice) -> None:
+        self.state.place(self.demands[vm], choice)
+        for cell in choice.cells:
+            self.residents.setdefault((choice.host, cell.node), []).append(vm)
+
+    def take(self, vm: str) -> Choice:
+        choice = self.state.remove(self.demands[vm])
+        for cell in choice.cells:
+            self.residents[choice.host, cell.node].remove(vm)
+        return choice
+
+    def fill(self, order: Sequence[str]) -> list[str]:
+        """Place each where it fits best now; those that don't fit come back."""
+        left: list[str] = []
+        for vm in order:
+            choice = self.find(vm, strict=vm in self.strict)
+            if choice is None:
+                left.append(vm)
+            else:
+                self.put(vm, choice)
+        return left
+
+    def repair(self, left: Sequence[str], steps: int) -> list[str]:
+        """Make room for those left, until all are placed or the steps are spent; then the best state so far holds."""
+        movable = {vm for vms in self.residents.values() for vm in vms} | set(left)
+        stack = list(reversed(left))
+        stuck: list[str] = []
+        best = (self._weight(left), self._snapshot(movable), list(left))
+        while stack and steps > 0:
+            vm = stack.pop()
+            choice = self.find(vm, strict=vm in self.strict)
+            if choice is not None:
+                self.put(vm, choice)
+            else:
+                self.penalty[vm] = self.penalty.get(vm, 1) + 1
+                room, spent = self._room(vm, steps)
+                steps -= spent
+                if room is None:
+                    stuck.append(vm)
+                    continue
+                victims, choice = room
+                for victim in victims:
+                    self.take(victim)
+                self.put(vm, choice)
+                stack.extend(victims)
+            weight = self._weight((*stack, *stuck))
+            if weight < best[0]:
+                best = (weight, self._snapshot(movable), [*stack, *stuck])
+        if stack or stuck:
+            self._restore(movable, best[1])
+            return best[2]
+        return []
+
+    def _weight(self, vms: Sequence[str]) -> tuple[int, int]:
+        return len(vms), sum(cell.vcpus for vm in vms for cell in self.demands[vm].cells)
+
+    def _snapshot(self, movable: Collection[str]) -> dict[str, Choice]:
+        return {vm: choice for vm, choice in self.state.chosen.items() if vm in movable}
+
+    def _restore(self, movable: Collection[str], choices: Mapping[str, Choice]) -> None:
+        for vm in [vm for vm in self.state.chosen if vm in movable]:
+            self.take(vm)
+        for vm, choice in choices.items():
+            self.put(vm, choice)
+
+    def _chance(self, number: int) -> int:
+        """The next of a fixed row of numbers below `number`: breaks ties without always going the same way."""
+        self.seed = (self.seed * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.seed >> 33) % number
+
+    def _room(self, vm: str, limit: int) -> tuple[tuple[tuple[str, ...], Choice] | None, int]:
+        """The cheapest guests to move out for this one, and its place then; and the steps spent."""
+        demand = self.demands[vm]
+        best: tuple[int, int] | None = None
+        found: tuple[tuple[str, ...], Choice] | None = None
+        spent = ties = 0
+        for host, nodes in self._regions(demand):
+            for victims in self._victims(demand, host, nodes):
+                spent += 1
+                if spent > limit:
+                    return found, spent
+                cost = (sum(self.penalty.get(one, 1) for one in victims), len(victims))
+                if best is not None and cost > best:
+                    continue
+                if best is not None and cost == best:
+                    ties += 1
+                    if self._chance(ties + 1):
+                        continue
+                choice = self._without(demand, victims, host, nodes)
+                if choice is None:
+                    continue
+                if best is None or cost < best:
+                    ties = 0
+                best, found = cost, (victims, choice)
+        return found, max(spent, 1)
+
+    def _regions(self, demand: Demand) -> list[tuple[str, tuple[int, ...]]]:
+        """Sets of nodes that could hold the guest if they were empty enough; a bounded part of a large fleet."""
+        regions: list[tuple[str, tuple[int, ...]]] = []
+        for host in demand.hosts:
+            count = len(self.state.hosts[host].nodes)
+            if count >= len(demand.cells):
+                for number, nodes in enumerate(combinations(range(count), len(demand.cells))):
+                    if number == _NODES:
+                        break
+                    regions.append((host, nodes))
+        if len(regions) > _NODES:
+            start = self._chance(len(regions))
+            regions = [regions[(start + index) % len(regions)] for index in range(_NODES)]
+        return regions
+
+    def _victims(self, demand: Demand, host: str, nodes: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
+        """Sets of guests on these nodes to try without: those that must go in any case, with none, one or two others, then as
+        many as it takes."""
+        forced: list[str] = []
+        for claim in demand.hosts[host]:
+            holder = self.state.claims.get(claim)
+            if holder is not None and holder not in forced:
+                forced.append(holder)
+        if any(not self._movable(one) for one in forced):
+            return
+        here = list(
+            dict.fromkeys(vm for node in nodes for vm in self.residents.get((host, node), ()) if vm not in forced)
+        )
+        if forced:
+            yield tuple(forced)
+        lacks = _lacks(demand, self.state.hosts[host], nodes)
+        useful = [vm for vm in here if any(self._gives(vm, demand, kind) for kind in lacks)] if lacks else here
+        for number in (1, 2):
+            for some in combinations(useful, number):
+                if all(
+                    sum(self._gives(vm, demand, kind) for vm in (*forced, *some)) >= need
+                    for kind, need in lacks.items()
+                ):
+                    yield (*forced, *some)
+        yield from self._many(demand, host, nodes, forced, useful)
+
+    def _movable(self, vm: str) -> bool:
+        choice = self.state.chosen.get(vm)
+        return choice is not None and vm in self.residents.get((choice.host, choice.cells[0].node), ())
+
+    def _many(
+        self, demand: Demand, host: str, nodes: tuple[int, ...], forced: Sequence[str], useful: Sequence[str]
+    ) -> Iterator[tuple[str, ...]]:
+        """Those least in the way so far, until the guest fits; then without those that needn't have gone."""
+        order = sorted(useful, key=lambda vm: self.penalty.get(vm, 1))
+        for number in range(3, len(order) + 1):
+            if self._without(demand, (*forced, *order[:number]), host, nodes) is None:
+                continue
+            chosen = order[:number]
+            for vm in list(reversed(chosen)):
+                fewer = [one for one in chosen if one != vm]
+                if self._without(demand, (*forced, *fewer), host, nodes) is not None:
+                    chosen = fewer
+            yield (*forced, *chosen)
+            return
+
+    def _gives(self, vm: str, demand: Demand, kind: str) -> int:
+        other = self.demands[vm]
+        if kind == "cores":
+            return (
+                sum(take.cores for cell in self.state.chosen[vm].cells for take in cell.takes)
+                + len(other.cells) * other.own
+            )
+        if kind == "pages":
+            return sum(cell.memory_kib for cell in other.cells) if other.pages_kib == demand.pages_kib else 0
+        if kind == "normal":
+            return sum(cell.normal_kib for cell in other.cells)
+        return 0 if other.dedicated else sum(cell.vcpus for cell in other.cells)
+
+    def _without(self, demand: Demand, victims: Sequence[str], host: str, nodes: tuple[int, ...]) -> Choice | None:
+        taken = [(vm, self.state.remove(self.demands[vm])) for vm in victims]
+        found = best_choice(demand, self.state, host, strict=demand.vm in self.strict, only=nodes)
+        for vm, choice in taken:
+            self.state.place(self.demands[vm], choice)
+        return found[1] if found else None
+
+
+def _lacks(demand: Demand, host: HostState, nodes: Sequence[int]) -> dict[str, int]:
+    """What these nodes have too little of for the guest, at least: cores, KiB of pages, normal KiB, shared vCPUs."""
+    lacks: dict[str, int] = {}
+    for cell, position in zip(demand.cells, nodes, strict=True):
+        node = host.nodes[position]
+        needs = [("normal", cell.normal_kib - node.normal)]
+        if demand.pages_kib is not None:
+            needs.append(("pages", cell.memory_kib - node.pages.get(demand.pages_kib, 0) * demand.pages_kib))
+        if demand.dedicated:
+            per = 1 if demand.threads is Threads.ISOLATE else max(host.machine.smt, 1)
+            needs.append(("cores", -(-cell.vcpus // per) + demand.own - node.cores))
+        else:
+            needs.append(("shared", cell.vcpus - node.shared))
+        for kind, short in needs:
+            if short > 0:
+                lacks[kind] = lacks.get(kind, 0) + short
+    return lacks

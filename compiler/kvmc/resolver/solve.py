@@ -1,0 +1,115 @@
+"""Placement of a whole site: what is locked stays, the search places the rest, and every failure is told with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import artifacts as lock_codes
+from kvmc.diagnostics.codes import placement as codes
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.origins import Origins
+from kvmc.model.site import Emulator, Site, Vm
+from kvmc.resolver.explain import explain
+from kvmc.resolver.keep import Kept, keep
+from kvmc.resolver.locks import HostLock
+from kvmc.resolver.memory import iothreads
+from kvmc.resolver.pins import owned, settle
+from kvmc.resolver.placement import GuestPlacement, Placement
+from kvmc.resolver.search import Before, search
+from kvmc.resolver.state import State
+from kvmc.topology.model import Topology
+
+
+def resolve(
+    site: Site,
+    topologies: Mapping[str, Topology],
+    locks: Mapping[str, HostLock],
+    origins: Origins,
+    *,
+    search: bool,
+) -> tuple[Placement | None, Bag]:
+    """Place every guest. Without `search` only what the locks hold counts, and a guest without a valid entry is an error."""
+    kept, bag = keep(site, topologies, locks, origins)
+    if kept is None:
+        return None, bag
+    if kept.missing and not search:
+        for vm, why in kept.missing.items():
+            bag.error(
+                lock_codes.LOCK_MISSING,
+                f"`{vm}` has no valid placement in the locks: {why}",
+                origins.label(("vm", vm)),
+                help=("`kvmc build` without `--locked` places it and writes the lock",),
+            )
+        return None, bag
+    placement, found = solve(site, kept, origins)
+    bag.extend(found)
+    return placement, bag
+
+
+def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:
+    """Place the guests that are missing among those that are kept; None where one found no place."""
+    bag = Bag()
+    state = State(kept.machines)
+    for vm, choice in kept.choices.items():
+        state.place(kept.demands[vm], choice)
+    left = search(kept.demands, list(kept.missing), state, _before(kept))
+    if left:
+        empty = State(kept.machines)
+        for vm in left:
+            explain(kept.demands[vm], state, empty, len(kept.guests), origins, bag)
+        return None, bag
+    busy = dict.fromkeys(kept.machines, CpuSet())
+    for vm, guest in kept.guests.items():
+        demand = kept.demands[vm]
+        busy[guest.host] |= owned(guest, dedicated=demand.dedicated, own=demand.own)
+    guests: dict[str, GuestPlacement] = {}
+    for vm, demand in kept.demands.items():
+        if vm in kept.guests:
+            guests[vm] = kept.guests[vm]
+        else:
+            host = state.chosen[vm].host
+            guests[vm], busy[host] = settle(
+                demand, state.chosen[vm], kept.machines[host], busy[host], kept.before.get(vm)
+            )
+    placement = Placement({name: machine.pools for name, machine in kept.machines.items()}, guests)
+    _check_budget(site, placement, origins, bag)
+    return placement, bag
+
+
+def _before(kept: Kept) -> dict[str, Before]:
+    found: dict[str, Before] = {}
+    for vm, guest in kept.before.items():
+        machine = kept.machines.get(guest.host)
+        if machine is None:
+            continue
+        position = {cpus.node: index for index, cpus in enumerate(machine.nodes)}
+        nodes = tuple(sorted(position[cell.node] for cell in guest.cells if cell.node in position))
+        if len(set(nodes)) == len(kept.demands[vm].cells):
+            found[vm] = Before(guest.host, nodes)
+    return found
+
+
+def housekeeping_threads(vm: Vm) -> int:
+    """Threads that the guest runs on housekeeping CPUs: QEMU's main loop, I/O threads, and a vhost thread for each queue of
+    each virtio NIC. None with an emulator on its own cores: vhost threads inherit its mask."""
+    if vm.emulator is Emulator.OWN:
+        return 0
+    return 1 + iothreads(vm) + sum(nic.queues or 1 for nic in vm.nics.values() if nic.network is not None)
+
+
+def _check_budget(site: Site, placement: Placement, origins: Origins, bag: Bag) -> None:
+    threads = dict.fromkeys(placement.pools, 0)
+    for guest in placement.guests.values():
+        threads[guest.host] += housekeeping_threads(site.vms[guest.vm])
+    for name, pools in placement.pools.items():
+        host = site.hosts[name]
+        allowed = len(pools.housekeeping) * host.housekeeping_threads
+        if threads[name] > allowed:
+            bag.error(
+                codes.HOUSEKEEPING_BUDGET,
+                f"`{name}` runs {threads[name]} emulator, I/O and vhost threads on {len(pools.housekeeping)} housekeeping CPUs, "
+                f"{allowed} are budgeted",
+                origins.label(("host", name, "housekeeping", "threads")),
+                help=("give `housekeeping` more cores, or raise its `threads`",),
+            )

@@ -1,0 +1,142 @@
+"""What is free on each host while guests are placed: counts that a choice takes and gives back.
+
+Cores of a slot are alike, so a choice says how many; which ones is settled once, at the end (`pins`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kvmc.model.site import Host, Threads
+from kvmc.model.values import PciAddress
+from kvmc.resolver.demand import Claim, Demand
+from kvmc.resolver.devices import Function
+from kvmc.resolver.memory import NodeMemory
+from kvmc.resolver.placement import HostPools
+from kvmc.resolver.pools import NodeCpus, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a host offers to guests, empty. nodes: those with usable CPUs, ascending, each with its memory. distances: by node."""
+
+    host: Host
+    pools: HostPools
+    nodes: tuple[NodeCpus, ...]
+    memory: tuple[NodeMemory, ...]
+    functions: Mapping[str, tuple[Function, ...]]
+    distances: Mapping[int, Mapping[int, int]]
+    smt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """vCPUs of a cell in one slot, and the whole cores that they take."""
+
+    slot: int
+    vcpus: int
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellChoice:
+    """Where one cell goes: a position in the machine's nodes, the slots, and the slot of the emulator's own core."""
+
+    node: int
+    takes: tuple[Take, ...]
+    own: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a guest goes. devices: a function for each of its devices."""
+
+    host: str
+    cells: tuple[CellChoice, ...]
+    devices: tuple[tuple[tuple[str, str], PciAddress], ...]
+
+
+class NodeState:
+    """Free on one node: cores by slot, pages by size, normal KiB, vCPUs on the shared CPUs; and whether devices are near."""
+
+    __slots__ = ("cores", "devices", "free", "normal", "pages", "shared", "slots")
+
+    def __init__(self, cpus: NodeCpus, memory: NodeMemory, overcommit: int, devices: bool) -> None:
+        self.slots: tuple[Slot, ...] = cpus.slots
+        self.free: list[int] = [len(slot.cores) for slot in cpus.slots]
+        self.cores: int = sum(self.free)
+        self.pages: dict[int, int] = dict(memory.pages)
+        self.normal: int = memory.normal_kib
+        self.shared: int = len(cpus.shared) * overcommit
+        self.devices: bool = devices
+
+
+class HostState:
+    """Free on one host."""
+
+    __slots__ = ("machine", "nodes", "used")
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        near = {function.node for functions in machine.functions.values() for function in functions}
+        self.nodes = [
+            NodeState(cpus, memory, machine.host.shared_overcommit, cpus.node in near)
+            for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
+        ]
+        self.used: dict[PciAddress, str] = {}
+
+
+class State:
+    """Free on all hosts, and who holds what. `claims` are site-wide, since a rack has several hosts."""
+
+    __slots__ = ("chosen", "claims", "hosts")
+
+    def __init__(self, machines: Mapping[str, Machine]) -> None:
+        self.hosts = {name: HostState(machine) for name, machine in machines.items()}
+        self.claims: dict[Claim, str] = {}
+        self.chosen: dict[str, Choice] = {}
+
+    def place(self, demand: Demand, choice: Choice) -> None:
+        self.chosen[demand.vm] = choice
+        self._apply(demand, choice, -1)
+
+    def remove(self, demand: Demand) -> Choice:
+        choice = self.chosen.pop(demand.vm)
+        self._apply(demand, choice, 1)
+        return choice
+
+    def _apply(self, demand: Demand, choice: Choice, sign: int) -> None:
+        host = self.hosts[choice.host]
+        for cell, where in zip(demand.cells, choice.cells, strict=True):
+            node = host.nodes[where.node]
+            if demand.pages_kib is not None:
+                node.pages[demand.pages_kib] += sign * (cell.memory_kib // demand.pages_kib)
+            node.normal += sign * cell.normal_kib
+            if not demand.dedicated:
+                node.shared += sign * cell.vcpus
+            for take in where.takes:
+                node.free[take.slot] += sign * take.cores
+                node.cores += sign * take.cores
+            if where.own is not None:
+                node.free[where.own] += sign
+                node.cores += sign
+        for _, address in choice.devices:
+            if sign < 0:
+                host.used[address] = demand.vm
+            else:
+                del host.used[address]
+        for claim in demand.hosts[choice.host]:
+            if sign < 0:
+                self.claims[claim] = demand.vm
+            else:
+                del self.claims[claim]
+
+
+def usable_threads(demand: Demand, slot: Slot, smt: int) -> int:
+    """vCPUs that one core of the slot holds for this guest; 0 where it can't use the core."""
+    if demand.threads is Threads.ISOLATE:
+        return 1
+    if demand.threads is Threads.REQUIRE:
+        return slot.threads if slot.threads == smt else 0
+    return slot.threads

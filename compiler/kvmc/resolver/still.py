@@ -1,0 +1,166 @@
+"""Whether a locked placement still is what its guest asks for and lies within its host's pools, all other guests aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from kvmc.model.cpuset import CpuSet, union
+from kvmc.model.site import L3, Threads
+from kvmc.model.values import size_text
+from kvmc.resolver.demand import Cell, Claim, Demand
+from kvmc.resolver.placement import CellPlacement, GuestPlacement
+from kvmc.resolver.pools import NodeCpus
+from kvmc.resolver.state import CellChoice, Choice, Machine, Take, usable_threads
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why it no longer holds, in a few words."""
+
+    why: str
+
+
+def still_holds(
+    demand: Demand, entry: GuestPlacement, machine: Machine | None, claims: Mapping[Claim, str]
+) -> tuple[GuestPlacement, Choice] | Broken:
+    """The placement, and how it counts against the host; or why it no longer holds.
+
+    Which host, nodes, cores and devices is the lock's word. What follows from them (masks on shared and housekeeping CPUs, idle
+    siblings) is derived anew, so that pools may change under a guest that need not move.
+    """
+    if machine is None:
+        return Broken(f"host `{entry.host}` is gone")
+    if entry.host in demand.refused:
+        return Broken(f"`{entry.host}`: {demand.refused[entry.host].text}")
+    for claim in demand.hosts[entry.host]:
+        if claim in claims:
+            return Broken(f"`place apart {claim[0]}` keeps it from `{claims[claim]}`")
+    if len(entry.cells) != len(demand.cells):
+        return Broken(f"locked on {len(entry.cells)} nodes, {len(demand.cells)} asked for")
+    positions = {cpus.node: position for position, cpus in enumerate(machine.nodes)}
+    nodes = [cell.node for cell in entry.cells]
+    if any(node not in positions for node in nodes) or nodes != sorted(set(nodes)):
+        return Broken(
+            f"nodes {', '.join(map(str, nodes))} are not nodes with CPUs of `{entry.host}`, each once and ascending"
+        )
+    cells: list[CellPlacement] = []
+    choices: list[CellChoice] = []
+    used = CpuSet()
+    first = 0
+    for cell, locked in zip(demand.cells, entry.cells, strict=True):
+        position = positions[locked.node]
+        found = _cell(demand, cell, locked, machine, position, first, entry.emulator if demand.own else CpuSet())
+        if isinstance(found, Broken):
+            return found
+        cells.append(found[0])
+        choices.append(found[1])
+        used |= found[2]
+        first += cell.vcpus
+    if demand.own and any(choice.own is None for choice in choices):
+        return Broken("the emulator has no whole core in each of its nodes")
+    if demand.own and not entry.emulator.issubset(used):
+        return Broken(f"emulator CPUs {entry.emulator - used} are outside its own cores")
+    devices = _devices(demand, entry, machine, nodes)
+    if devices is not None:
+        return devices
+    pins = union(pin for cell in cells for pin in cell.pins) if demand.dedicated else CpuSet()
+    emulator = entry.emulator if demand.own else union(machine.nodes[positions[node]].housekeeping for node in nodes)
+    idle = used - pins - (emulator if demand.own else CpuSet())
+    guest = replace(entry, vm=demand.vm, cells=tuple(cells), emulator=emulator, idle=idle)
+    return guest, Choice(entry.host, tuple(choices), tuple(entry.devices.items()))
+
+
+def _cell(
+    demand: Demand, cell: Cell, locked: CellPlacement, machine: Machine, position: int, first: int, emulator: CpuSet
+) -> tuple[CellPlacement, CellChoice, CpuSet] | Broken:
+    """One cell, how it counts, and the whole cores that are its own (the emulator's too)."""
+    where = f"`{machine.host.name}` node {locked.node}"
+    if locked.vcpus != tuple(range(first, first + cell.vcpus)):
+        return Broken(f"locked with {len(locked.vcpus)} vCPUs on {where}, {cell.vcpus} asked for")
+    if locked.memory_kib != cell.memory_kib:
+        return Broken(f"locked with {size_text(locked.memory_kib)} on {where}, {size_text(cell.memory_kib)} asked for")
+    memory = machine.memory[position]
+    if demand.pages_kib is not None:
+        need, have = cell.memory_kib // demand.pages_kib, memory.pages.get(demand.pages_kib, 0)
+        if need > have:
+            return Broken(f"{where}: needs {need} pages of {size_text(demand.pages_kib)}, {have} offered")
+    if cell.normal_kib > memory.normal_kib:
+        return Broken(
+            f"{where}: needs {size_text(cell.normal_kib)} of normal memory, {size_text(memory.normal_kib)} left"
+        )
+    node = machine.nodes[position]
+    takes: tuple[Take, ...] = ()
+    used = CpuSet()
+    if demand.dedicated:
+        found = _cores(demand, locked, node, machine.smt, where)
+        if isinstance(found, Broken):
+            return found
+        takes, used = found
+    elif cell.vcpus > len(node.shared) * machine.host.shared_overcommit:
+        allowed = len(node.shared) * machine.host.shared_overcommit
+        return Broken(f"{where}: needs {cell.vcpus} shared vCPUs, {allowed} allowed")
+    own: int | None = None
+    for index, slot in enumerate(node.slots):
+        for core in slot.cores:
+            if emulator and core.issubset(emulator) and own is None:
+                if core & used:
+                    return Broken(f"{where}: CPUs {core & used} are the emulator's and a vCPU's")
+                own, used = index, used | core
+    pins = locked.pins if demand.dedicated else (node.shared,) * cell.vcpus
+    return replace(locked, pins=pins), CellChoice(position, takes, own), used
+
+
+def _cores(
+    demand: Demand, locked: CellPlacement, node: NodeCpus, smt: int, where: str
+) -> tuple[tuple[Take, ...], CpuSet] | Broken:
+    """Check the pins core by core: siblings side by side, at most the last core in part, none twice."""
+    core_of = {cpu: (index, core) for index, slot in enumerate(node.slots) for core in slot.cores for cpu in core}
+    if len(locked.pins) != len(locked.vcpus) or any(len(pin) != 1 for pin in locked.pins):
+        return Broken(f"{where}: {len(locked.vcpus)} vCPUs need one CPU each")
+    outside = union(locked.pins) - CpuSet.of(core_of)
+    if outside:
+        return Broken(f"{where}: CPUs {outside} are not in the dedicated pool")
+    runs: list[tuple[int, CpuSet, int]] = []
+    for pin in locked.pins:
+        index, core = core_of[pin.first]
+        if runs and runs[-1][1] == core:
+            runs[-1] = (index, core, runs[-1][2] + 1)
+        else:
+            runs.append((index, core, 1))
+    used = union(core for _, core, _ in runs)
+    if len({core for _, core, _ in runs}) != len(runs) or len(union(locked.pins)) != len(locked.pins):
+        return Broken(f"{where}: the vCPUs of a core are not side by side")
+    for number, (index, core, vcpus) in enumerate(runs):
+        per = usable_threads(demand, node.slots[index], smt)
+        last = number == len(runs) - 1 and demand.threads is Threads.PREFER
+        if vcpus > per or (vcpus < per and not last):
+            return Broken(
+                f"{where}: {vcpus} vCPUs on the core of CPUs {core} are not what `threads = {demand.threads}` asks for"
+            )
+    slots = {index for index, _, _ in runs}
+    if demand.l3 is L3.REQUIRE and (len(slots) > 1 or not all(node.slots[index].l3_known for index in slots)):
+        return Broken(f"{where}: locked over {len(slots)} L3 caches, one asked for")
+    takes = tuple(
+        Take(slot, sum(n for index, _, n in runs if index == slot), sum(index == slot for index, _, _ in runs))
+        for slot in sorted(slots)
+    )
+    return takes, used
+
+
+def _devices(demand: Demand, entry: GuestPlacement, machine: Machine, nodes: list[int]) -> Broken | None:
+    if set(entry.devices) != {key for key, _ in demand.devices}:
+        return Broken(f"locked with {len(entry.devices)} devices, {len(demand.devices)} asked for")
+    mine = set(entry.devices.values())
+    if len(mine) != len(entry.devices):
+        return Broken("one device is locked for two of its own")
+    for key, pool in demand.devices:
+        address = entry.devices[key]
+        function = next((one for one in machine.functions.get(pool, ()) if one.address == address), None)
+        if function is None:
+            return Broken(f"`{address}` is not in `{pool}` of `{entry.host}`")
+        if function.node is not None and function.node not in nodes:
+            return Broken(f"`{address}` is on node {function.node} of `{entry.host}`, not on its own")
+        if not set(function.group) <= mine:
+            return Broken(f"`{address}` shares its IOMMU group with devices that are not the guest's")
+    return None

@@ -1,0 +1,310 @@
+"""Reads a snapshot, which may be written by hand: all that is wrong is told at once, each with its place in the file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import topology as codes
+from kvmc.diagnostics.model import Code
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.values import PciAddress
+from kvmc.topology.failure import ReadFailure, quoted
+from kvmc.topology.groups import MAX_NODE, distinct
+from kvmc.topology.model import Cpu, Node, PciDevice, Sriov, Topology
+
+FORMAT = 1
+MAX_TEXT = 32 * 1024**2
+MAX_MARKS = 1_000_000
+"""Of opening brackets and braces, and of commas: what a hostile text would spend memory with."""
+MAX_KIB = 1 << 50
+"""Of memory: 1 EiB, above what any architecture addresses."""
+
+_TOP = (
+    *("kvmc_topology", "arch", "cpu", "online", "offline", "allowed", "nodes"),
+    *("packages", "dies", "clusters", "l3", "cores", "pci"),
+)
+_DEVICE = ("numa_node", "local_cpus", "class", "vendor", "device", "iommu_group", "sriov", "physfn")
+
+
+def parse(text: str, shown: str, bag: Bag) -> Topology:
+    """Read the text. What is wrong within it goes to the bag; the topology counts only if the bag has no error then.
+
+    Raises ReadFailure where it is no snapshot at all.
+    """
+    top = _json(text)
+    version = top.get("kvmc_topology")
+    if "kvmc_topology" not in top:
+        raise ReadFailure(codes.TOPOLOGY_KIND, _kind(top))
+    if version != FORMAT or isinstance(version, bool):
+        raise ReadFailure(
+            codes.TOPOLOGY_KIND, f"`kvmc_topology` is {quoted(json.dumps(version))}; this kvmc reads version {FORMAT}"
+        )
+    return _Reader(shown, bag).topology(top)
+
+
+def _json(text: str) -> dict[str, Any]:
+    if len(text) > MAX_TEXT or text.count("[") + text.count("{") > MAX_MARKS or text.count(",") > 2 * MAX_MARKS:
+        raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"a JSON text of {len(text)} characters is no host's description")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        message = f"the JSON is truncated or damaged at line {error.lineno}, column {error.colno}: {reason}"
+        raise ReadFailure(codes.TOPOLOGY_DAMAGED, message) from error
+    except RecursionError as error:
+        raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, "the JSON is nested too deep") from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise ReadFailure(codes.TOPOLOGY_VALUE, "the JSON has a number with thousands of digits") from error
+    if not isinstance(value, dict):
+        raise ReadFailure(codes.TOPOLOGY_KIND, "the JSON is not an object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ReadFailure(codes.TOPOLOGY_VALUE, f"key {quoted(twice)} stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ReadFailure(codes.TOPOLOGY_VALUE, f"`{name}` is not a number")
+
+
+def _kind(top: Mapping[str, Any]) -> str:
+    if "lscpu" in top:
+        return "the output of `lscpu -J`, which kvmc does not read yet"
+    if "cpus" in top:
+        return "the output of `lscpu -J -e`, which kvmc does not read yet"
+    return "a JSON file without `kvmc_topology`, so no snapshot of kvmc"
+
+
+class _Reader:
+    def __init__(self, shown: str, bag: Bag) -> None:
+        self.shown = quoted(shown)
+        self.bag = bag
+
+    def wrong(self, where: str, message: str, code: Code = codes.TOPOLOGY_VALUE, *help: str) -> None:
+        self.bag.error(code, f"{self.shown}: {quoted(where)} {message}", help=help)
+
+    # shapes
+
+    def keys(self, value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
+        """An object whose keys are known; empty where it is none."""
+        if not isinstance(value, dict):
+            self.wrong(where, "is not an object")
+            return {}
+        for key in value:
+            if key not in known:
+                near = difflib.get_close_matches(key[:60], known, 1)
+                help = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(f'`{name}`' for name in known)}"
+                self.wrong(
+                    f"{where}.{key}".removeprefix("."), "is no key of a snapshot", codes.TOPOLOGY_UNKNOWN_KEY, help
+                )
+        return value
+
+    def items(self, value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list):
+            self.wrong(where, "is not a list")
+            return []
+        return value
+
+    def text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 256:
+            self.wrong(where, "is not a text of 1 to 256 printable characters")
+            return "unknown"
+        return value
+
+    def integer(self, value: Any, where: str, low: int, high: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.wrong(where, "is not a whole number")
+        elif not low <= value <= high:
+            told = str(value) if abs(value) < 10**20 else "a number of more than 20 digits"
+            self.wrong(where, f"is {told}, outside {low} to {high}")
+        else:
+            return value
+        return low
+
+    def hexadecimal(self, value: Any, where: str, digits: int) -> int:
+        if isinstance(value, str) and re.fullmatch(rf"0x[0-9a-fA-F]{{1,{digits}}}", value):
+            return int(value, 16)
+        self.wrong(where, f"is not a text of `0x` and at most {digits} hexadecimal digits")
+        return 0
+
+    def cpus(self, value: Any, where: str) -> CpuSet:
+        """`"0-3,8"`, or a list of such texts."""
+        texts = value if isinstance(value, list) else [value]
+        cpus = CpuSet()
+        for text in texts:
+            if not isinstance(text, str):
+                self.wrong(where, 'is not a list of CPUs such as `"0-3,8"`')
+                return CpuSet()
+            try:
+                cpus = cpus | CpuSet.parse(text)
+            except ValueError as error:
+                self.wrong(
+                    where, f"is no list of CPUs: {quoted(str(error))}" if not str(error).isprintable() else f": {error}"
+                )
+        return cpus
+
+    def address(self, value: Any, where: str) -> PciAddress | None:
+        try:
+            return PciAddress.parse(value if isinstance(value, str) else "")
+        except ValueError:
+            self.wrong(where, f"is not a PCI address such as `0000:3b:00.0`: {quoted(str(value))}")
+            return None
+
+    # parts
+
+    def topology(self, top: dict[str, Any]) -> Topology:
+        self.keys(top, "", _TOP)
+        for key in ("online", "nodes"):
+            if key not in top:
+                self.bag.error(codes.TOPOLOGY_INCOMPLETE, f"{self.shown}: `{key}` is missing")
+        online = self.cpus(top.get("online", ""), "online")
+        if "online" in top and not online:
+            self.bag.error(codes.TOPOLOGY_INCOMPLETE, f"{self.shown}: `online` names no CPU")
+        offline = self.cpus(top["offline"], "offline") if "offline" in top else None
+        if offline is not None and offline & online:
+            self.wrong("offline", f"holds `{offline & online}`, which `online` holds too")
+        allowed = self.cpus(top["allowed"], "allowed") if "allowed" in top else None
+        if allowed is not None:
+            self.within(allowed, online, "allowed")
+        return Topology(
+            arch=self.text(top.get("arch", "unknown"), "arch"),
+            online=online,
+            nodes=self.nodes(self.items(top.get("nodes", []), "nodes"), online),
+            packages=self.groups(top, "packages", online),
+            cores=self.groups(top, "cores", online),
+            l3=self.groups(top, "l3", online),
+            dies=self.groups(top, "dies", online),
+            clusters=self.groups(top, "clusters", online),
+            offline=offline,
+            allowed=allowed,
+            pci=self.pci(top["pci"]) if "pci" in top else None,
+            cpu=self.cpu(top.get("cpu", {})),
+        )
+
+    def within(self, cpus: CpuSet, online: CpuSet, where: str) -> None:
+        if online and not cpus.issubset(online):
+            self.wrong(where, f"holds `{cpus - online}`, which `online` does not")
+
+    def groups(self, top: dict[str, Any], key: str, online: CpuSet) -> tuple[CpuSet, ...] | None:
+        if key not in top:
+            return None
+        found: list[CpuSet] = []
+        for index, item in enumerate(self.items(top[key], key)):
+            cpus = self.cpus(item, f"{key}[{index}]")
+            self.within(cpus, online, f"{key}[{index}]")
+            if cpus in found[-1:]:
+                self.wrong(f"{key}[{index}]", "is the same as the one before")
+            found.append(cpus)
+        return distinct(found)
+
+    def nodes(self, items: list[Any], online: CpuSet) -> tuple[Node, ...]:
+        ids: list[int] = []
+        for index, item in enumerate(items):
+            id = item.get("id") if isinstance(item, dict) else None
+            ids.append(self.integer(id, f"nodes[{index}].id", 0, MAX_NODE))
+        for index, id in enumerate(ids):
+            if id in ids[:index]:
+                self.wrong(f"nodes[{index}].id", f"is {id}, which another node has")
+        found = [self.node(item, f"nodes[{index}]", ids, ids[index], online) for index, item in enumerate(items)]
+        return tuple(sorted(found, key=lambda node: node.id))
+
+    def node(self, item: Any, where: str, ids: list[int], id: int, online: CpuSet) -> Node:
+        told = self.keys(item, where, ("id", "cpus", "memory_kib", "page_sizes_kib", "distances"))
+        if "cpus" not in told and isinstance(item, dict):
+            self.wrong(f"{where}.cpus", 'is missing; a node of memory alone has `""`')
+        cpus = self.cpus(told.get("cpus", ""), f"{where}.cpus")
+        self.within(cpus, online, f"{where}.cpus")
+        memory = told.get("memory_kib")
+        sizes = [
+            self.integer(size, f"{where}.page_sizes_kib[{index}]", 1, MAX_KIB)
+            for index, size in enumerate(self.items(told.get("page_sizes_kib", []), f"{where}.page_sizes_kib"))
+        ]
+        return Node(
+            id,
+            cpus,
+            self.integer(memory, f"{where}.memory_kib", 0, MAX_KIB) if "memory_kib" in told else None,
+            self.distances(told["distances"], f"{where}.distances", ids) if "distances" in told else {},
+            tuple(sorted(set(sizes))),
+        )
+
+    def distances(self, value: Any, where: str, ids: list[int]) -> dict[int, int]:
+        """A list in the order of the node ids, ascending, or an object by node id."""
+        if isinstance(value, dict):
+            pairs = [(key, number) for key, number in value.items() if self.is_node(key, where, ids)]
+            return {int(key): self.integer(number, f"{where}.{key}", 1, 0xFFFF) for key, number in pairs}
+        numbers = self.items(value, where)
+        if len(numbers) != len(ids):
+            self.wrong(where, f"has {len(numbers)} values for {len(ids)} nodes")
+            return {}
+        pairs = list(zip(sorted(ids), numbers, strict=True))
+        return {id: self.integer(number, f"{where}[{index}]", 1, 0xFFFF) for index, (id, number) in enumerate(pairs)}
+
+    def is_node(self, key: str, where: str, ids: list[int]) -> bool:
+        if re.fullmatch(r"[0-9]{1,4}", key) and int(key) in ids:
+            return True
+        self.wrong(where, f"names {quoted(key)}, which is no node")
+        return False
+
+    def cpu(self, value: Any) -> Cpu:
+        told = self.keys(value, "cpu", ("vendor", "model", "features"))
+        return Cpu(
+            self.text(told["vendor"], "cpu.vendor") if "vendor" in told else None,
+            self.text(told["model"], "cpu.model") if "model" in told else None,
+            frozenset(
+                self.text(item, f"cpu.features[{index}]")
+                for index, item in enumerate(self.items(told.get("features", []), "cpu.features"))
+            ),
+        )
+
+    def pci(self, value: Any) -> dict[PciAddress, PciDevice]:
+        if not isinstance(value, dict):
+            self.wrong("pci", "is not an object")
+            return {}
+        found: dict[PciAddress, PciDevice] = {}
+        for key, item in value.items():
+            address = self.address(key, f"pci.{key}")
+            if address is None:
+                continue
+            if address in found:
+                self.wrong(f"pci.{key}", "stands twice, in different forms")
+            found[address] = self.device(address, item, f"pci.{key}")
+        return dict(sorted(found.items()))
+
+    def device(self, address: PciAddress, item: Any, where: str) -> PciDevice:
+        told = self.keys(item, where, _DEVICE)
+        node = self.integer(told.get("numa_node", -1), f"{where}.numa_node", -1, MAX_NODE)
+
+        def number(key: str, digits: int) -> int | None:
+            return self.hexadecimal(told[key], f"{where}.{key}", digits) if key in told else None
+
+        return PciDevice(
+            address,
+            None if node < 0 else node,
+            self.cpus(told["local_cpus"], f"{where}.local_cpus") if "local_cpus" in told else None,
+            number("class", 6),
+            number("vendor", 4),
+            number("device", 4),
+            self.integer(told["iommu_group"], f"{where}.iommu_group", 0, 10**9) if "iommu_group" in told else None,
+            self.sriov(told["sriov"], f"{where}.sriov") if "sriov" in told else None,
+            self.address(told["physfn"], f"{where}.physfn") if "physfn" in told else None,
+        )
+
+    def sriov(self, value: Any, where: str) -> Sriov:
+        names = ("total_vfs", "offset", "stride")
+        told = self.keys(value, where, names)
+        total, offset, stride = (
+            self.integer(told.get(name), f"{where}.{name}", low, 0xFFFF)
+            for name, low in zip(names, (1, 0, 0), strict=True)
+        )
+        return Sriov(total, offset, stride)

@@ -1,0 +1,250 @@
+"""From the files of `/sys` and `/proc` to a Topology. What each file means: Documentation/ABI in the kernel's sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import topology as codes
+from kvmc.model.cpuset import MAX_CPU, CpuSet
+from kvmc.topology import dump as names
+from kvmc.topology.cgroup import candidates
+from kvmc.topology.cpuinfo import read_arch, read_cpu
+from kvmc.topology.dump import Dump
+from kvmc.topology.failure import ReadFailure, quoted
+from kvmc.topology.groups import MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
+from kvmc.topology.model import Node, Topology
+from kvmc.topology.sysfs_pci import read_pci
+
+
+def read_sysfs(dump: Dump, shown: str, bag: Bag) -> Topology:
+    """Raises ReadFailure. Warnings go to the bag."""
+    return _Reader(dump, shown, bag).read()
+
+
+class _Reader:
+    def __init__(self, dump: Dump, shown: str, bag: Bag) -> None:
+        self.dump = dump
+        self.shown = shown
+        self.bag = bag
+        self.lists: dict[str, CpuSet] = {}
+        self.masks: dict[str, CpuSet] = {}
+
+    def read(self) -> Topology:
+        dump = self.dump
+        present = CpuSet.of(self.ids(names.CPU, "cpu", MAX_CPU)) | (self.cpu_list(f"{names.CPU}/present") or CpuSet())
+        self.online = online = self.read_online()
+        if not online:
+            raise ReadFailure(codes.TOPOLOGY_INCOMPLETE, "the tree names no online CPU")
+        return Topology(
+            arch=read_arch(dump),
+            online=online,
+            nodes=self.nodes(),
+            packages=self.packages(),
+            cores=self.cores(),
+            l3=self.l3(),
+            dies=self.dies(),
+            clusters=self.clusters(),
+            offline=present - online,
+            allowed=self.allowed(),
+            pci=read_pci(dump, self.cpus_of),
+            cpu=read_cpu(dump),
+        )
+
+    # values
+
+    def cpu_list(self, path: str) -> CpuSet | None:
+        """A CPU list; None where not told. Equal texts are read once: the same list stands in every CPU's folder."""
+        text = self.dump.text(path)
+        if text is None:
+            return None
+        if text not in self.lists:
+            self.lists[text] = parse_cpus(text, quoted(path))
+        return self.lists[text]
+
+    def mask(self, path: str) -> CpuSet | None:
+        """A CPU mask: hexadecimal groups of 32 bits, the highest first."""
+        text = self.dump.text(path)
+        if text is None:
+            return None
+        if text not in self.masks:
+            groups = text.removeprefix("0x").split(",")
+            if not all(re.fullmatch(r"[0-9a-fA-F]{1,8}", group) for group in groups) and not (
+                len(groups) == 1 and re.fullmatch(r"[0-9a-fA-F]+", groups[0])
+            ):
+                raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} holds {quoted(text)}, which is not a CPU mask")
+            value = int("".join([groups[0], *(group.rjust(8, "0") for group in groups[1:])]), 16)
+            if value.bit_length() > MAX_CPU + 1:
+                message = f"{quoted(path)} names CPU {value.bit_length() - 1}, above {MAX_CPU}, the kernel's limit"
+                raise ReadFailure(codes.TOPOLOGY_VALUE, message)
+            self.masks[text] = CpuSet(value)
+        return self.masks[text]
+
+    def cpus_of(self, folder: str, list_name: str, mask_name: str) -> CpuSet | None:
+        """The list form, else the mask form."""
+        cpus = self.cpu_list(f"{folder}/{list_name}")
+        return cpus if cpus is not None else self.mask(f"{folder}/{mask_name}")
+
+    def ids(self, folder: str, stem: str, limit: int) -> list[int]:
+        """The numbers of the folders `STEM<number>`, ascending."""
+        start = f"{folder}/{stem}"
+        found = [name[len(start) :] for name in self.dump.folders if name.startswith(start)]
+        numbers = sorted({int(text) for text in found if re.fullmatch(r"[0-9]{1,9}", text)})
+        if (numbers and numbers[-1] > limit) or any(text.isdigit() and len(text) > 9 for text in found):
+            worst = max((text for text in found if text.isdigit()), key=lambda text: (len(text), text))
+            raise ReadFailure(codes.TOPOLOGY_VALUE, f"folder {quoted(stem + worst)}: the kernel's limit is {limit}")
+        return numbers
+
+    # CPUs
+
+    def read_online(self) -> CpuSet:
+        """`cpu/online`; without it, each CPU's own file; without that a CPU is online if it has a topology folder."""
+        told = self.cpu_list(f"{names.CPU}/online")
+        if told is not None:
+            return told
+        cpus = self.ids(names.CPU, "cpu", MAX_CPU)
+        has_topology = {
+            int(match[1])
+            for path in self.dump.files
+            if (match := re.match(rf"{names.CPU}/cpu([0-9]+)/(?:topology|cache)/", path))
+        }
+        online: list[int] = []
+        for cpu in cpus:
+            own = self.dump.integer(f"{names.CPU}/cpu{cpu}/online")
+            if own == 1 or (own is None and (cpu in has_topology or not has_topology)):
+                online.append(cpu)
+        return CpuSet.of(online)
+
+    def groups(self, tell: Callable[[str, int], CpuSet | None]) -> tuple[CpuSet, ...] | None:
+        """One set a group, of what each online CPU says; None where none says it."""
+        found: list[CpuSet] = []
+        for cpu in self.online:
+            cpus = tell(f"{names.CPU}/cpu{cpu}/topology", cpu)
+            if cpus is not None:
+                found.append((cpus & self.online) | CpuSet(1 << cpu))
+        return distinct(found) if found else None
+
+    def by_ids(self, *files: str) -> tuple[CpuSet, ...] | None:
+        """Groups of CPUs that have the same ids; None where a CPU has none."""
+        keys: dict[int, tuple[int, ...]] = {}
+        for cpu in self.online:
+            ids = [self.dump.integer(f"{names.CPU}/cpu{cpu}/topology/{file}") for file in files]
+            if ids[-1] is None or ids[-1] in NO_ID:
+                return None
+            keys[cpu] = tuple(-1 if id is None else id for id in ids)
+        return of_keys(keys)
+
+    def cores(self) -> tuple[CpuSet, ...] | None:
+        def tell(folder: str, _: int) -> CpuSet | None:
+            cpus = self.cpus_of(folder, "core_cpus_list", "core_cpus")
+            return cpus if cpus is not None else self.cpus_of(folder, "thread_siblings_list", "thread_siblings")
+
+        # a core's number is its own only within its package and die
+        return self.groups(tell) or self.by_ids("physical_package_id", "die_id", "core_id")
+
+    def packages(self) -> tuple[CpuSet, ...] | None:
+        def tell(folder: str, _: int) -> CpuSet | None:
+            cpus = self.cpus_of(folder, "package_cpus_list", "package_cpus")
+            return cpus if cpus is not None else self.cpus_of(folder, "core_siblings_list", "core_siblings")
+
+        return self.groups(tell) or self.by_ids("physical_package_id")
+
+    def dies(self) -> tuple[CpuSet, ...] | None:
+        def tell(folder: str, _: int) -> CpuSet | None:
+            id = self.dump.integer(f"{folder}/die_id")
+            return None if id in NO_ID else self.cpus_of(folder, "die_cpus_list", "die_cpus")
+
+        return self.groups(tell) or self.by_ids("physical_package_id", "die_id")
+
+    def clusters(self) -> tuple[CpuSet, ...] | None:
+        def tell(folder: str, _: int) -> CpuSet | None:
+            id = self.dump.integer(f"{folder}/cluster_id")
+            return None if id in NO_ID else self.cpus_of(folder, "cluster_cpus_list", "cluster_cpus")
+
+        return self.groups(tell)
+
+    def l3(self) -> tuple[CpuSet, ...]:
+        """One set a L3; a CPU without one is in none. Index folders have no fixed order: the level is in a file."""
+        levels = re.compile(rf"({names.CPU}/cpu([0-9]+)/cache/index[0-9]+)/level")
+        found: dict[int, CpuSet] = {}
+        for path in self.dump.files:
+            match = levels.fullmatch(path)
+            if match is None or int(match[2]) not in self.online or self.dump.text(path) != "3":
+                continue
+            folder, cpu = match[1], int(match[2])
+            if self.dump.text(f"{folder}/type") == "Instruction":
+                continue
+            cpus = self.cpus_of(folder, "shared_cpu_list", "shared_cpu_map")
+            if cpus is not None:
+                found[cpu] = (cpus & self.online) | CpuSet(1 << cpu)
+        return distinct(found[cpu] for cpu in sorted(found))
+
+    def allowed(self) -> CpuSet | None:
+        for path in candidates(self.dump):
+            cpus = self.cpu_list(path)
+            if cpus:
+                usable = cpus & self.online
+                return usable if usable and usable != self.online else None
+        return None
+
+    # nodes
+
+    def nodes(self) -> tuple[Node, ...]:
+        ids = self.ids(names.NODE, "node", MAX_NODE)
+        if not ids:
+            # a kernel without NUMA: one node, as libvirt makes of it (virCapabilitiesHostNUMAInitFake)
+            memory = self.memory("proc/meminfo", r"MemTotal")
+            return (Node(0, self.online, memory, {}, self.page_sizes("sys/kernel/mm/hugepages")),)
+        order = self.distance_order(ids)
+        nodes: list[Node] = []
+        for id in ids:
+            folder = f"{names.NODE}/node{id}"
+            cpus = self.cpus_of(folder, "cpulist", "cpumap") or CpuSet()
+            nodes.append(
+                Node(
+                    id,
+                    cpus & self.online,
+                    self.memory(f"{folder}/meminfo", rf"Node {id} MemTotal"),
+                    self.distances(folder, ids, order),
+                    self.page_sizes(f"{folder}/hugepages"),
+                )
+            )
+        return tuple(nodes)
+
+    def memory(self, path: str, label: str) -> int | None:
+        match = re.search(rf"^\s*{label}:\s*([0-9]{{1,15}}) kB", self.dump.text(path) or "", re.MULTILINE)
+        return int(match[1]) if match else None
+
+    def page_sizes(self, folder: str) -> tuple[int, ...]:
+        start = f"{folder}/hugepages-"
+        found = [name[len(start) : -2] for name in self.dump.folders if name.startswith(start) and name.endswith("kB")]
+        return tuple(sorted(int(text) for text in found if re.fullmatch(r"[1-9][0-9]{0,11}", text)))
+
+    def distance_order(self, ids: list[int]) -> list[int]:
+        """Whose distance each column is: the kernel writes one for each online node, ascending."""
+        told = self.dump.text(f"{names.NODE}/online")
+        if told is None:
+            return ids
+        cpus = self.cpu_list(f"{names.NODE}/online")
+        return list(cpus) if cpus else ids
+
+    def distances(self, folder: str, ids: list[int], order: list[int]) -> dict[int, int]:
+        text = self.dump.text(f"{folder}/distance")
+        if text is None:
+            return {}
+        values = text.split()
+        if not all(re.fullmatch(r"[0-9]{1,5}", value) for value in values):
+            raise ReadFailure(
+                codes.TOPOLOGY_VALUE, f"`{folder}/distance` holds {quoted(text)}, which is not a row of numbers"
+            )
+        columns: Iterable[int] | None = next((row for row in (order, ids) if len(row) == len(values)), None)
+        if columns is None:
+            self.bag.error(
+                codes.DISTANCES_UNUSABLE,
+                f"{quoted(self.shown)}: `{folder}/distance` has {len(values)} values for {len(ids)} nodes",
+                notes=("the distances of this node are left out",),
+            )
+            return {}
+        known = frozenset(ids)
+        return {id: int(value) for id, value in zip(columns, values, strict=True) if id in known}

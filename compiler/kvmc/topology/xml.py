@@ -1,0 +1,60 @@
+"""XML from outside: no document type, no entity, no network, bounded size, depth and number of elements."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kvmc.diagnostics.codes import topology as codes
+from kvmc.topology.failure import ReadFailure, quoted
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+MAX_XML = 32 * 1024**2
+MAX_MARKS = 1_000_000
+"""Of `<` and of `=`: an 8192-CPU host's capabilities have about 20 000 and 60 000."""
+
+_BEFORE_ROOT = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
+
+
+def parse_xml(data: bytes) -> etree._Element:
+    """The root element. Raises ReadFailure."""
+    if len(data) > MAX_XML or data.count(b"<") > MAX_MARKS or data.count(b"=") > MAX_MARKS:
+        raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"an XML file of {len(data)} bytes is no host's description")
+    start = _BEFORE_ROOT.match(data.removeprefix(b"\xef\xbb\xbf"))
+    rest = data.removeprefix(b"\xef\xbb\xbf")[start.end() if start else 0 :][:20]
+    if rest.upper().startswith(b"<!DOCTYPE"):
+        raise _no_doctype()
+
+    from lxml import etree  # slow to import, and needed for XML alone
+
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        load_dtd=False,
+        dtd_validation=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        line = error.lineno or 1
+        raise ReadFailure(
+            codes.TOPOLOGY_DAMAGED,
+            f"the XML is truncated or damaged at line {line}: {quoted(error.msg or 'no element').strip('`')}",
+        ) from error
+    if root.getroottree().docinfo.doctype:
+        raise _no_doctype()
+    return root
+
+
+def _no_doctype() -> ReadFailure:
+    return ReadFailure(
+        codes.TOPOLOGY_UNSAFE,
+        "an XML document type (`<!DOCTYPE`), which kvmc never reads: it can name other files",
+        help=("remove the document type, or make the file anew with `virsh capabilities`",),
+    )

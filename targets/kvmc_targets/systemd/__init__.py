@@ -1,0 +1,105 @@
+"""systemd: units and drop-ins for what has no carrier of its own: CPU affinity of services, irqbalance, run-time huge pages,
+mounts for page sizes, virtual functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kvmc.artifacts import Artifact, Comment, Phase, Step
+from kvmc.hostconfig import owned
+from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting
+from kvmc_targets.systemd.templates import MOUNT, PAGES_SCRIPT, PAGES_UNIT, VFS_SCRIPT, VFS_UNIT
+from kvmc_targets.texts import comment, fill, grouped
+
+_NODES = "/sys/devices/system/node/"
+_MOUNT = "/dev/hugepages"
+
+
+def _heads(settings: Iterable[HostSetting]) -> list[str]:
+    """The blocks that asked, one comment line a group."""
+    return list(dict.fromkeys(blocks for blocks, _ in grouped(settings)))
+
+
+def _started(unit: str, effect: Effect, note: str = "") -> tuple[Step, ...]:
+    return (
+        owned.DAEMON_RELOAD,
+        Step(Phase.BOOT, ("systemctl", "enable", unit), Effect.REBOOT),
+        Step(Phase.HOST, ("systemctl", "restart", unit), effect, note),
+    )
+
+
+def _drop_in(path: str, section: str, setting: HostSetting, line: str, steps: tuple[Step, ...]) -> Artifact:
+    text = "\n".join((*_heads([setting]), f"# {setting.why}", f"[{section}]", line)) + "\n"
+    return Artifact(path, text, Comment.HASH, steps=steps)
+
+
+def _pages(settings: Sequence[HostSetting]) -> Sequence[Artifact]:
+    heads = _heads(settings)
+    note = "memory may be too fragmented by now: then it fails, and the reboot brings the pages"
+    unit = fill(PAGES_UNIT, heads=heads, script=f"/{owned.PAGES_SCRIPT}")
+    script = fill(PAGES_SCRIPT, heads=heads, settings=settings)
+    return (
+        Artifact(owned.PAGES_SCRIPT, script, Comment.HASH_AFTER_SHEBANG, mode=0o755),
+        Artifact(owned.PAGES_UNIT, unit, Comment.HASH, steps=_started("kvmc-hugepages.service", Effect.LIVE, note)),
+    )
+
+
+def _vfs(plan: HostPlan) -> Sequence[Artifact]:
+    heads = [comment(one.origin) for one in plan.sriov]
+    note = "fails, and changes nothing, while a guest holds a function and the count differs"
+    return (
+        Artifact(
+            owned.VFS_SCRIPT,
+            fill(VFS_SCRIPT, parents=plan.sriov, comment=comment),
+            Comment.HASH_AFTER_SHEBANG,
+            mode=0o755,
+        ),
+        Artifact(
+            owned.VFS_UNIT,
+            fill(VFS_UNIT, heads=heads, script=f"/{owned.VFS_SCRIPT}"),
+            Comment.HASH,
+            steps=_started("kvmc-vfs.service", Effect.LIVE, note),
+        ),
+    )
+
+
+def _mount(setting: HostSetting) -> Artifact:
+    size = setting.value
+    unit = f"dev-hugepages{size}.mount"
+    steps = _started(unit, Effect.RESTART, "libvirt looks for mounts when it starts")
+    text = fill(MOUNT, heads=_heads([setting]), where=setting.key, size=size)
+    return Artifact(owned.mount_unit(size), text, Comment.HASH, steps=steps)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdTarget:
+    """Units and drop-ins. Whatever makes pages or functions fails where it can't: a host that is not as compiled says so."""
+
+    name: str = "systemd"
+    carriers: frozenset[Carrier] = frozenset({Carrier.SYSTEMD})
+    proven: str = "systemd 252: systemd-analyze verify; the scripts run on a tree like sysfs"
+
+    def render(self, plan: HostPlan) -> Sequence[Artifact]:
+        artifacts: list[Artifact] = []
+        pages: list[HostSetting] = []
+        for setting in plan.carried(Carrier.SYSTEMD):
+            if setting.key == "Manager.CPUAffinity":
+                line = f"CPUAffinity={setting.value}"
+                artifacts.append(_drop_in(owned.MANAGER, "Manager", setting, line, (owned.DAEMON_REEXEC,)))
+            elif setting.key == "irqbalance.IRQBALANCE_BANNED_CPULIST":
+                line = f"Environment=IRQBALANCE_BANNED_CPULIST={setting.value}"
+                steps = (owned.DAEMON_RELOAD, owned.TRY_IRQBALANCE)
+                artifacts.append(_drop_in(owned.IRQBALANCE, "Service", setting, line, steps))
+            elif setting.key.startswith(_MOUNT):
+                artifacts.append(_mount(setting))
+            elif setting.key.startswith(_NODES):
+                pages.append(setting)
+            else:
+                raise ValueError(f"{setting.key} is no setting of this target")
+        artifacts += _pages(pages) if pages else ()
+        artifacts += _vfs(plan) if plan.sriov else ()
+        return tuple(artifacts)
+
+
+TARGET = SystemdTarget()

@@ -1,0 +1,174 @@
+"""Units, and the shell that root runs."""
+
+MOUNT = """\
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+[Unit]
+Description=Huge pages of {{ size }}
+DefaultDependencies=no
+Before=sysinit.target
+
+[Mount]
+What=hugetlbfs
+Where={{ where }}
+Type=hugetlbfs
+Options=mode=0755,pagesize={{ size }}
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+PAGES_UNIT = """\
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# As early as can be: memory is fragmented by all that runs before.
+[Unit]
+Description=Reserve huge pages by node
+DefaultDependencies=no
+RequiresMountsFor=/etc
+Conflicts=shutdown.target
+Before=sysinit.target shutdown.target libvirtd.service virtqemud.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={{ script }}
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+PAGES_SCRIPT = """\
+#!/bin/sh
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# Writes the number of huge pages of each node, reads it back, and fails where a node gave fewer.
+set -u
+root=${KVMC_ROOT:-}
+failed=0
+
+reserve() {
+  file=$root$1
+  want=$2
+  got=
+  if ! echo "$want" > "$file"; then
+    echo "kvmc: can't write $file" >&2
+    failed=1
+    return
+  fi
+  read -r got < "$file"
+  case $got in
+    '' | *[!0-9]*) got=0 ;;
+  esac
+  if [ "$got" -lt "$want" ]; then
+    echo "kvmc: $file gave $got pages of $want" >&2
+    failed=1
+  fi
+}
+
+{% for setting in settings %}
+reserve {{ setting.key }} {{ setting.value }}
+{% endfor %}
+exit "$failed"
+"""
+"""KVMC_ROOT is a prefix of /sys, for trying it elsewhere."""
+
+VFS_UNIT = """\
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# Before the network: making functions may reset their parent's link.
+[Unit]
+Description=Make virtual functions for guests
+After=systemd-modules-load.service systemd-udev-trigger.service
+Wants=network-pre.target
+Before=network-pre.target libvirtd.service virtqemud.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={{ script }}
+TimeoutStartSec=120
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+VFS_SCRIPT = """\
+#!/bin/sh
+# Makes virtual functions, without a driver of the host's on them. Does nothing where the count is right; never changes a
+# count while a guest holds a function. Fails where it can't.
+set -u
+root=${KVMC_ROOT:-}
+patience=${KVMC_PATIENCE:-60}
+failed=0
+
+complain() {
+  echo "kvmc: $*" >&2
+  failed=1
+}
+
+make_vfs() {
+  device=$root/sys/bus/pci/devices/$1
+  want=$2
+  has=
+  waited=0
+  # The parent's driver makes the functions; it may still be loading.
+  while [ ! -e "$device/driver" ] && [ "$waited" -lt "$patience" ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+  if [ ! -e "$device/driver" ]; then
+    complain "$1 has no driver after $patience s"
+    return
+  fi
+  if [ ! -e "$device/sriov_numvfs" ]; then
+    complain "$1 makes no virtual functions"
+    return
+  fi
+  read -r has < "$device/sriov_numvfs"
+  case $has in
+    "$want") return ;;
+    '' | *[!0-9]*)
+      complain "can't read how many virtual functions $1 has"
+      return
+      ;;
+  esac
+  if [ "$has" != 0 ]; then
+    for function in "$device"/virtfn*; do
+      driver=$(readlink "$function/driver" || :)
+      if [ "${driver##*/}" = vfio-pci ]; then
+        complain "$1 has $has virtual functions, not $want, and ${function##*/} is in use by a guest"
+        return
+      fi
+    done
+    # The kernel takes a new count only from zero.
+    if ! echo 0 > "$device/sriov_numvfs"; then
+      complain "can't take the $has virtual functions of $1 away"
+      return
+    fi
+  fi
+  if [ -e "$device/sriov_drivers_autoprobe" ] && ! echo 0 > "$device/sriov_drivers_autoprobe"; then
+    complain "can't keep drivers off the virtual functions of $1"
+    return
+  fi
+  if ! echo "$want" > "$device/sriov_numvfs"; then
+    complain "can't make $want virtual functions of $1"
+    return
+  fi
+  read -r has < "$device/sriov_numvfs"
+  if [ "$has" != "$want" ]; then
+    complain "$1 made $has virtual functions of $want"
+  fi
+}
+
+{% for parent in parents %}
+{{ comment(parent.origin) }}
+make_vfs {{ parent.parent }} {{ parent.vfs }}
+{% endfor %}
+exit "$failed"
+"""
+"""KVMC_ROOT is a prefix of /sys and KVMC_PATIENCE a number of seconds, for trying it elsewhere."""
