@@ -1,4 +1,4 @@
-"""What every test may use: needs of consumer tests, the folder of shared material, the lab's fixtures."""
+"""What every test may use: needs of consumer tests, the folder of recorded machines, the lab's fixtures."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from lab import needs as lab_needs
+from lab import report
 from lab.libvirtd import Libvirtd
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--proof-report", metavar="FILE", help="write what ran, with its figures, to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,17 +52,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where consumers are required, a consumer test that skips has failed."""
-    report = yield
-    if (
-        report.skipped
-        and lab_needs.required()
-        and item.get_closest_marker("consumer")
-        and not hasattr(report, "wasxfail")
-    ):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        report.outcome = "failed"
-        report.longrepr = f"{lab_needs.REQUIRE}=1, and the test did not run: {reason}"
-    return report
+    made = yield
+    if made.skipped and lab_needs.required() and item.get_closest_marker("consumer"):
+        reason = made.longrepr[2] if isinstance(made.longrepr, tuple) else str(made.longrepr)
+        made.outcome = "failed"
+        made.longrepr = f"{lab_needs.REQUIRE}=1, and the test did not run: {reason}"
+    return made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    path = config.getoption("--proof-report")
+    if path is None:
+        return
+    rows = [
+        report.Row(one.nodeid, outcome, one.duration, one.user_properties)
+        for outcome in ("passed", "failed", "error", "skipped")
+        for one in terminalreporter.getreports(outcome)
+        if isinstance(one, pytest.TestReport) and (one.when == "call" or outcome != "passed")
+    ]
+    Path(path).write_text(report.render(rows, ROOT))
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +81,7 @@ def shared() -> Path:
     for folder in candidates:
         if (folder / "topologies").is_dir():
             return folder
-    pytest.skip(f"no shared material in {own or '../shared'}")
+    pytest.skip(f"no recorded machines in {own or '../shared'}")
 
 
 @pytest.fixture(scope="session")

@@ -61,9 +61,8 @@ def grub_menu(drop_ins: Mapping[str, str], *, default_grub: str = _DEFAULT_GRUB)
             scratch.write(f"/boot/{name}-{_RELEASE}", "x")
         scratch.write("/etc/default/grub", default_grub)
         scratch.run("rm", "-f", "/usr/sbin/grub-probe")
-        scratch.write("/usr/sbin/grub-probe", _PROBE, 0o755)
-        for name, text in drop_ins.items():
-            scratch.write(f"/etc/default/grub.d/{name}", text)
+        scratch.write("/usr/sbin/grub-probe", _PROBE)
+        scratch.install({f"/etc/default/grub.d/{name}": text for name, text in drop_ins.items()})
         made = scratch.run("grub-mkconfig", "-o", "/boot/grub/grub.cfg")
         if made.returncode:
             raise BootloaderError(made.stderr)
@@ -109,8 +108,7 @@ def kernel_install_entry(files: Mapping[str, str]) -> str:
         scratch.run(
             "sh", "-c", "rm -rf /boot/* /etc/kernel/cmdline /etc/kernel/install.conf; mkdir -p /boot/loader/entries"
         )
-        for path, text in files.items():
-            scratch.write(path, text, 0o755 if path.endswith(".install") else 0o644)
+        scratch.install(files)
         if not scratch.path("/etc/kernel/install.conf").exists():
             scratch.write("/etc/kernel/install.conf", "layout=bls\n")
         scratch.write("/tmp/vmlinuz", "x")

@@ -76,7 +76,8 @@ def shape_of(topology: Topology, *, default_node_kib: int | None = None) -> Shap
 @dataclass(frozen=True, slots=True)
 class Booted:
     """The machine's own words. pages: huge pages by (node, size in KiB). sysctls: each key asked for, by its value, blanks as
-    one space; None where the kernel has no such key. unknown: words that the kernel took for nobody's."""
+    one space; None where the kernel has no such key. unknown: words that the kernel took for nobody's. script: what the
+    script wrote, then how it ended."""
 
     cmdline: str
     online: CpuSet
@@ -90,6 +91,7 @@ class Booted:
     unknown: tuple[str, ...]
     release: str
     seconds: float
+    script: str
     lscpu: str
     dmesg: str
 
@@ -106,6 +108,7 @@ stty -F $out raw
 part() { echo "@@ $1"; shift; "$@"; echo; }
 for cpu in $(cat /lab/offline); do echo 0 >/sys/devices/system/cpu/cpu$cpu/online; done
 /lab/sysctl -p /lab/sysctl.conf >/lab/sysctl.log 2>&1
+if [ -x /lab/script ]; then /lab/script >/lab/script.log 2>&1; echo "ended with $?" >>/lab/script.log; fi
 {
 part release uname -r
 part cmdline cat /proc/cmdline
@@ -123,6 +126,7 @@ while read -r key; do
     file=/proc/sys/$key
     if [ -r "$file" ]; then echo "$key = $(tr '\n\t' '  ' <"$file")"; else echo "$key : none"; fi
 done </lab/keys
+[ -e /lab/script.log ] && part script cat /lab/script.log
 part lscpu /lab/lscpu -J -e=CPU,NODE,ONLINE
 part dmesg dmesg
 echo "@@ end"
@@ -155,7 +159,7 @@ def sysctl_lines(text: str) -> dict[str, str]:
     return found
 
 
-def _initramfs(folder: Path, sysctl_text: str, offline: CpuSet) -> Path:
+def _initramfs(folder: Path, sysctl_text: str, script_text: str, offline: CpuSet) -> Path:
     root = folder / "root"
     for name in ("bin", "sbin", "dev", "proc", "sys", "lab", "tmp", "etc"):
         (root / name).mkdir(parents=True)
@@ -173,6 +177,9 @@ def _initramfs(folder: Path, sysctl_text: str, offline: CpuSet) -> Path:
     (root / "init").write_text(_INIT)
     (root / "init").chmod(0o755)
     (root / "lab/sysctl.conf").write_text(sysctl_text)
+    if script_text:
+        (root / "lab/script").write_text(script_text)
+        (root / "lab/script").chmod(0o755)
     (root / "lab/keys").write_text("".join(_key_path(key) + "\n" for key in sysctl_lines(sysctl_text)))
     (root / "lab/offline").write_text(" ".join(str(cpu) for cpu in offline) + "\n")
     names = "\0".join(sorted(str(path.relative_to(root)) for path in root.rglob("*"))) + "\0"
@@ -206,10 +213,13 @@ def boot(
     cmdline: str | Sequence[str],
     sysctl_text: str = "",
     *,
+    script_text: str = "",
     limit: float = 180,
     memory_limit_kib: int = MEMORY_LIMIT_KIB,
 ) -> Booted:
-    """Boot, apply the sysctls, read back. `cmdline`: the words under test; `console=ttyS0 rdinit=/init panic=-1` is put behind.
+    """Boot, apply the sysctls, run the script (`#!/bin/sh`, busybox), read back.
+
+    cmdline: the words under test; `console=ttyS0 rdinit=/init panic=-1` is put behind.
 
     Raises BootError after `limit` seconds, on a panic, or where the machine is too large for this one.
     """
@@ -226,7 +236,7 @@ def boot(
     words = cmdline if isinstance(cmdline, str) else " ".join(cmdline)
     with tempfile.TemporaryDirectory(prefix="kvmc-boot-") as name:
         folder = Path(name)
-        archive = _initramfs(folder, sysctl_text, shape.offline)
+        archive = _initramfs(folder, sysctl_text, script_text, shape.offline)
         line = f"{words} console=ttyS0 rdinit=/init panic=-1".strip()
         started = time.monotonic()
         report = _run(_argv(shape, folder, image, archive, line), folder, limit)
@@ -283,6 +293,7 @@ def _read(report: str, seconds: float) -> Booted:
         unknown=tuple(unknown[1].split()) if unknown else (),
         release=parts["release"],
         seconds=seconds,
+        script=parts.get("script", ""),
         lscpu=parts["lscpu"],
         dmesg=parts["dmesg"],
     )

@@ -108,11 +108,17 @@ class Scratch:
         """A file of the copy, as this process reaches it. No symbolic link that is absolute may be on the way."""
         return Path(f"/proc/{self._init}/root") / inside.lstrip("/")
 
-    def write(self, inside: str, text: str, mode: int = 0o644) -> None:
+    def write(self, inside: str, text: str) -> None:
+        """Write a file, with the folders above it; executable where it begins with `#!`."""
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        path.chmod(mode)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+
+    def install(self, files: Mapping[str, str]) -> None:
+        """Write files: absolute path to text."""
+        for path, text in files.items():
+            self.write(path, text)
 
     def _argv(self, argv: Sequence[str]) -> list[str]:
         where = ["--mount", "--pid", "--net", "--uts", "--ipc", "--root", "--wd"]

@@ -76,9 +76,9 @@ def unit_errors(files: Mapping[str, str]) -> tuple[str, ...]:
     A drop-in is verified with the unit that it belongs to; where this machine lacks that unit, with one that does nothing.
     """
     with Scratch() as scratch:
+        scratch.install(files)
         units: list[str] = []
-        for path, text in files.items():
-            scratch.write(path, text)
+        for path in files:
             parent = Path(path).parent
             name = parent.name.removesuffix(".d") if parent.name.endswith(".d") else Path(path).name
             if "/systemd/system/" not in path:

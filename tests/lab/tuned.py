@@ -70,24 +70,10 @@ class Applied:
     bootcmdline: str
 
 
-def _install(scratch: Scratch, files: Mapping[str, str]) -> None:
-    for path, text in files.items():
-        scratch.write(path, text, 0o755 if path.endswith(".sh") else 0o644)
-
-
-def profile_files(folder: Path) -> dict[str, str]:
-    """A profile's folder as it is installed: /etc/tuned/<name of the folder>/..."""
-    return {
-        f"/etc/tuned/{folder.name}/{path.relative_to(folder)}": path.read_text()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def load_profile(name: str, files: Mapping[str, str]) -> dict[str, Unit]:
     """The profile as tuned's loader merges it, with these files installed (absolute path to text). Raises TunedError."""
     with Scratch() as scratch:
-        _install(scratch, files)
+        scratch.install(files)
         done = scratch.run("/usr/bin/python3", "-c", _LOADER, name)
     if done.returncode:
         raise TunedError(done.stderr.strip())
@@ -103,7 +89,7 @@ def load_profile(name: str, files: Mapping[str, str]) -> dict[str, Unit]:
 def apply(name: str, files: Mapping[str, str], *, settle: float = 20) -> Applied:
     """Start the daemon with the profile, wait until it has applied it, and read its log. Raises TunedError where it does not."""
     with Scratch() as scratch:
-        _install(scratch, files)
+        scratch.install(files)
         scratch.run("mkdir", "-p", "/run/tuned")
         scratch.run("rm", "-f", "/etc/tuned/active_profile", "/etc/tuned/bootcmdline")
         log = "/tmp/tuned.log"
