@@ -120,7 +120,7 @@ NAMES = {
     "a leading dash": "-rf",
     "a leading dot": '".hidden"',
     "300 characters": "n" * 300,
-    "a quote": "\"it's\"",
+    "a quote": '"it\'s"',
     "no letter": '""',
 }
 
@@ -150,20 +150,46 @@ CASES = [
     site("a PCI address that is none", "KVMC0226", '"0000:3b:00.0"', '"3b:zz.0"', "3b:zz.0"),
     site("a device that is not there", "KVMC0408", '"0000:3b:00.0"', '"0000:3c:00.0"', "0000:3c:00.0", "0000:3c:00.0"),
     site("more VFs than there are", "KVMC0410", "vfs    = 4", "vfs    = 99", "vfs", "99", "64"),
-    site("a device pool that is not there", "KVMC0211", "vm two : db", "vm two : db {\n  nic x {\n    device = nic\n  }\n}", "nic"),
+    site(
+        "a device pool that is not there",
+        "KVMC0211",
+        "vm two : db",
+        "vm two : db {\n  nic x {\n    device = nic\n  }\n}",
+        "nic",
+    ),
     site("more memory than a node", "KVMC0402", "8GiB", "64GiB", "vm one", "64", "16"),
     site("more CPUs than a node", "KVMC0402", "memory = 8GiB", "vcpus = 40", "vm one", "40"),
-    site("more normal memory than a node", "KVMC0402", "memory = 8GiB", "memory = 60GiB\n  pages = none", "vm one", "44GiB"),
+    site(
+        "more normal memory than a node",
+        "KVMC0402",
+        "memory = 8GiB",
+        "memory = 60GiB\n  pages = none",
+        "vm one",
+        "44GiB",
+    ),
     site("more pages than a node", "KVMC0406", "16 * 1GiB", "80 * 1GiB", "80 * 1GiB", "80GiB", "64GiB"),
     site("more apart than hosts", "KVMC0414", "HOST_B", "", "place apart pair", "2", "1"),
     site("siblings of a shared guest", "KVMC0240", "memory = 8GiB", "pinning = shared\n  threads = require", "threads"),
-    site("two carriers of a disk", "KVMC0240", "memory = 8GiB", "disk root {\n    cache = writeback\n  }", "cache = writeback"),
+    site(
+        "two carriers of a disk",
+        "KVMC0240",
+        "memory = 8GiB",
+        "disk root {\n    cache = writeback\n  }",
+        "cache = writeback",
+    ),
     site("a NIC of nothing", "KVMC0242", "memory = 8GiB", "nic more {\n  }", "nic more"),
     site("memory in no whole pages", "KVMC0241", "8GiB", "1536MiB", "1536MiB"),
     site("a machine by its alias", "KVMC0228", "memory = 8GiB", "machine = q35", "machine = q35", help="pc-q35"),
     site("a machine of a later QEMU", "KVMC0556", "memory = 8GiB", "machine = pc-q35-9.0", "pc-q35-9.0", "7.2"),
     site("a realtime guest on no realtime host", "KVMC0240", "memory = 8GiB", "scheduler = fifo", "scheduler = fifo"),
-    site("a word that is none of the setting's", "KVMC0221", "8GiB", "8GiB\n  threads = isolated", "isolated", help="isolate"),
+    site(
+        "a word that is none of the setting's",
+        "KVMC0221",
+        "8GiB",
+        "8GiB\n  threads = isolated",
+        "isolated",
+        help="isolate",
+    ),
     site("a topology outside", "KVMC0020", '"a.json"', '"../a.json"', "../a.json"),
     topology("no topology", "KVMC0301", None, "a.json"),
     topology("an empty topology", "KVMC0303", "", "a.json"),
@@ -176,9 +202,17 @@ CASES = [
         "KVMC0305",
         '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>\n' + CAPABILITIES.replace("67108864", "&e;"),
     ),
-    topology("a CPU list that is none", "KVMC0307", dumps(machine()).replace('"online": "0-63"', '"online": "0-"'), "online"),
-    *(site(f"a guest named with {name}", "KVMC0206", "vm two : db", f"vm two : db\nvm {text} : db", text[:20]) for name, text in NAMES.items()),
-    *(classes(f"a disk named with {name}", "KVMC0206", "disk root", f"disk {text}", text[:20]) for name, text in NAMES.items()),
+    topology(
+        "a CPU list that is none", "KVMC0307", dumps(machine()).replace('"online": "0-63"', '"online": "0-"'), "online"
+    ),
+    *(
+        site(f"a guest named with {name}", "KVMC0206", "vm two : db", f"vm two : db\nvm {text} : db", text[:20])
+        for name, text in NAMES.items()
+    ),
+    *(
+        classes(f"a disk named with {name}", "KVMC0206", "disk root", f"disk {text}", text[:20])
+        for name, text in NAMES.items()
+    ),
 ]
 
 
@@ -243,7 +277,9 @@ def test_one_error_at_its_place(case: Case, built: bool, folder: Path) -> None:
 def test_a_name_with_a_newline(folder: Path) -> None:
     """A text ends with its line: the error is that of a text left open, and the rest of the file is still read."""
     site = folder / "site.kvmt"
-    site.write_text(site.read_text().replace("vm two : db", 'vm two : db\nvm "three\nfour" : db').replace("8GiB", "8GB"))
+    site.write_text(
+        site.read_text().replace("vm two : db", 'vm two : db\nvm "three\nfour" : db').replace("8GiB", "8GB")
+    )
     before = tree(folder)
     result = CliRunner().invoke(app, ["build", str(folder), "--format", "json"])
     assert result.exit_code == 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kvmc.driver import Options, build_site, check_site
+from kvmc.driver.build import Options, build_site
+from kvmc.driver.stages import check_site
 from kvmc_targets import BUILTIN
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kvmc.diagnostics.codes import host, placement
-from kvmc.driver import build_site
+from kvmc.driver.build import build_site
 from kvmc.topology.snapshot import dumps
 from kvmc_targets import BUILTIN
 from support.machines import machine, nic
@@ -80,13 +80,17 @@ def guest(name: str, dice: random.Random) -> str:
     if kind == 0:
         body = f"pinning = shared\n  vcpus = {dice.randint(1, 6)}\n  memory = {dice.randint(1, 8)}GiB"
     elif kind == 1:
-        body = f"vcpus = {2 * dice.randint(1, 5)}\n  memory = {dice.randint(1, 8)}GiB\n  pages = 1GiB\n  threads = require"
+        body = (
+            f"vcpus = {2 * dice.randint(1, 5)}\n  memory = {dice.randint(1, 8)}GiB\n  pages = 1GiB\n  threads = require"
+        )
     elif kind == 2:
         body = f"vcpus = {dice.randint(1, 5)}\n  memory = {dice.randint(1, 4)}GiB\n  pages = 2MiB\n  threads = isolate"
     elif kind == 3:
         body = f"vcpus = {2 * dice.randint(1, 4)}\n  memory = {2 * dice.randint(1, 4)}GiB\n  nodes = 2\n  l3 = any"
     else:
-        body = f"vcpus = {dice.randint(1, 8)}\n  memory = {dice.randint(1, 8)}GiB\n  nic fast {{\n    device = nics\n  }}"
+        body = (
+            f"vcpus = {dice.randint(1, 8)}\n  memory = {dice.randint(1, 8)}GiB\n  nic fast {{\n    device = nics\n  }}"
+        )
     return f"vm {name} : base {{\n  {body}\n}}\n"
 
 
