@@ -1,0 +1,60 @@
+"""The grammar's parse tables, made once and kept beside it:
+
+    PYTHONHASHSEED=0 python -m kvmc.syntax.tables > grammar/kvmc_grammar/tables.py
+
+Making them takes ten times as long as reading a small site. They are used only if the grammar and lark are those they were
+made with; else they are made anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from kvmc_grammar import grammar
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+
+def made() -> Lark:
+    """The parser, from the grammar's text."""
+    from lark import Lark
+
+    return Lark(grammar(), parser="lalr", lexer="basic", maybe_placeholders=False)
+
+
+def kept() -> Lark:
+    """The parser, from the kept tables where they fit."""
+    import lark
+
+    from kvmc_grammar import tables
+
+    if (lark.__version__, sha256(grammar().encode()).hexdigest()) != (tables.LARK, tables.GRAMMAR):
+        return made()
+    return lark.Lark._load_from_dict(tables.DATA, tables.MEMO)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def written() -> str:
+    """The module that keeps the tables."""
+    import lark
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
+
+    data, memo = made().memo_serialize([TerminalDef, Rule])
+    return f'''"""Parse tables of kvmt.lark, written by kvmc.syntax.tables; a test keeps them true."""
+
+# fmt: off
+# ruff: noqa: E501
+from typing import Any
+
+LARK = "{lark.__version__}"
+GRAMMAR = "{sha256(grammar().encode()).hexdigest()}"
+DATA: dict[str, Any] = {data!r}
+MEMO: dict[int, Any] = {memo!r}
+'''
+
+
+if __name__ == "__main__":
+    sys.stdout.write(written())
