@@ -1,8 +1,8 @@
 """The grammar's parse tables, made once and kept beside it:
 
-    PYTHONHASHSEED=0 python -m kvmc.syntax.tables > grammar/kvmc_grammar/tables.py
+    python -m kvmc.syntax.tables > grammar/kvmc_grammar/tables.py
 
-Making them takes ten times as long as reading a small site. They are used only if the grammar and lark are those they were
+Making them takes longer than reading a small site. The numbers of the states differ from run to run, what they say does not. They are used only if the grammar and lark are those they were
 made with; else they are made anew.
 """
 
