@@ -2,8 +2,8 @@
 
     python -m kvmc.syntax.tables > grammar/kvmc_grammar/tables.py
 
-Making them takes longer than reading a small site. The numbers of the states differ from run to run, what they say does not. They are used only if the grammar and lark are those they were
-made with; else they are made anew.
+Making them takes longer than reading a small site. The numbers of the states differ from run to run, what they say does not.
+They are used only if the grammar and lark are those they were made with; else they are made anew.
 """
 
 from __future__ import annotations
