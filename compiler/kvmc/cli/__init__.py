@@ -15,13 +15,21 @@ def main() -> None:
     # a build depends on the site alone, never on what else is installed; and looking for plugins takes its time
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     gc.set_threshold(100_000)  # a run is short: most of what it makes lives to its end
+    from kvmc.cli.streams import OutputError
+
     try:
         from kvmc.cli.app import app
 
         app(prog_name="kvmc")
+    except OutputError as error:
+        if sys.stderr is not None:
+            sys.stderr.write(f"kvmc: cannot write to standard output: {error}\n")
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("KVMC_TRACEBACK") == "1":
-            raise
+            import traceback
+
+            traceback.print_exc()
         from kvmc.diagnostics.text import visible
 
         told = visible(str(error))[:400]
