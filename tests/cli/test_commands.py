@@ -105,6 +105,16 @@ def test_a_hand_edit_stops_the_build_until_forced(built: Path) -> None:
     assert "by hand" not in path.read_text()
 
 
+@pytest.mark.parametrize("text", [site_text(), "kvmt 1\nsite {", None])
+def test_check_is_the_same_with_typer_and_without(site: Path, text: str | None) -> None:
+    site.unlink() if text is None else site.write_text(text)
+    plain = kvmc("check", site)
+    parsed = kvmc("check", "--format", "text", site)
+    assert (plain.returncode, plain.stdout, plain.stderr) == (parsed.returncode, parsed.stdout, parsed.stderr)
+    assert kvmc("check", "--", site).returncode == plain.returncode
+    assert plain.returncode == (0 if text == site_text() else 1)
+
+
 def test_one_json_object_a_run(built: Path) -> None:
     (built.parent / "generated/kvm-a/apply.json").unlink()
     done = runner.invoke(app, ["build", "--check", "--format", "json", str(built)])

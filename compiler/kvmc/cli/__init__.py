@@ -5,9 +5,24 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 INTERNAL = 70
 """Exit status of an internal error (EX_SOFTWARE of sysexits.h)."""
+
+
+def _run(arguments: list[str]) -> None:
+    if len(arguments) == 2 and arguments[0] == "check" and not arguments[1].startswith("-"):
+        # editors and commit hooks run this on every save: with nothing to parse, Typer would be a third of its time
+        from kvmc.cli.results import Format, check_command
+
+        try:
+            sys.exit(check_command(Path(arguments[1]), Format.TEXT))
+        except KeyboardInterrupt:
+            sys.exit(130)
+    from kvmc.cli.app import app
+
+    app(prog_name="kvmc")
 
 
 def main() -> None:
@@ -18,9 +33,7 @@ def main() -> None:
     from kvmc.cli.streams import OutputError
 
     try:
-        from kvmc.cli.app import app
-
-        app(prog_name="kvmc")
+        _run(sys.argv[1:])
     except OutputError as error:
         if sys.stderr is not None:
             sys.stderr.write(f"kvmc: cannot write to standard output: {error}\n")
