@@ -13,16 +13,14 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.diagnostics.model import Code
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
-from kvmc.topology.failure import ReadFailure, quoted
-from kvmc.topology.groups import MAX_NODE, distinct
+from kvmc.topology.failure import MAX_NAME, ReadFailure, is_name, quoted
+from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, distinct
 from kvmc.topology.model import Cpu, Node, PciDevice, Sriov, Topology
 
 FORMAT = 1
 MAX_TEXT = 32 * 1024**2
 MAX_MARKS = 1_000_000
 """Of opening brackets and braces, and of commas: what a hostile text would spend memory with."""
-MAX_KIB = 1 << 50
-"""Of memory: 1 EiB, above what any architecture addresses."""
 
 _TOP = (
     *("kvmc_topology", "arch", "cpu", "online", "offline", "allowed", "nodes"),
@@ -117,10 +115,10 @@ class _Reader:
         return value
 
     def text(self, value: Any, where: str) -> str:
-        if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 256:
-            self.wrong(where, "is not a text of 1 to 256 printable characters")
-            return "unknown"
-        return value
+        if is_name(value):
+            return str(value)
+        self.wrong(where, f"is not a text of 1 to {MAX_NAME} printable characters")
+        return "unknown"
 
     def integer(self, value: Any, where: str, low: int, high: int) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -149,9 +147,8 @@ class _Reader:
             try:
                 cpus = cpus | CpuSet.parse(text)
             except ValueError as error:
-                self.wrong(
-                    where, f"is no list of CPUs: {quoted(str(error))}" if not str(error).isprintable() else f": {error}"
-                )
+                reason = str(error) if str(error).isprintable() else quoted(text)
+                self.wrong(where, f"is no list of CPUs: {reason}")
         return cpus
 
     def address(self, value: Any, where: str) -> PciAddress | None:
@@ -168,8 +165,9 @@ class _Reader:
         for key in ("online", "nodes"):
             if key not in top:
                 self.bag.error(codes.TOPOLOGY_INCOMPLETE, f"{self.shown}: `{key}` is missing")
+        before = len(self.bag)
         online = self.cpus(top.get("online", ""), "online")
-        if "online" in top and not online:
+        if "online" in top and not online and len(self.bag) == before:
             self.bag.error(codes.TOPOLOGY_INCOMPLETE, f"{self.shown}: `online` names no CPU")
         offline = self.cpus(top["offline"], "offline") if "offline" in top else None
         if offline is not None and offline & online:
@@ -209,10 +207,15 @@ class _Reader:
         return distinct(found)
 
     def nodes(self, items: list[Any], online: CpuSet) -> tuple[Node, ...]:
-        ids: list[int] = []
-        for index, item in enumerate(items):
-            id = item.get("id") if isinstance(item, dict) else None
-            ids.append(self.integer(id, f"nodes[{index}].id", 0, MAX_NODE))
+        shapeless = [index for index, item in enumerate(items) if not isinstance(item, dict)]
+        for index in shapeless:
+            self.wrong(f"nodes[{index}]", "is not an object")
+        if shapeless:
+            return ()
+        before = len(self.bag)
+        ids = [self.integer(item.get("id"), f"nodes[{index}].id", 0, MAX_NODE) for index, item in enumerate(items)]
+        if len(self.bag) > before:
+            return ()
         for index, id in enumerate(ids):
             if id in ids[:index]:
                 self.wrong(f"nodes[{index}].id", f"is {id}, which another node has")
@@ -221,7 +224,7 @@ class _Reader:
 
     def node(self, item: Any, where: str, ids: list[int], id: int, online: CpuSet) -> Node:
         told = self.keys(item, where, ("id", "cpus", "memory_kib", "page_sizes_kib", "distances"))
-        if "cpus" not in told and isinstance(item, dict):
+        if "cpus" not in told:
             self.wrong(f"{where}.cpus", 'is missing; a node of memory alone has `""`')
         cpus = self.cpus(told.get("cpus", ""), f"{where}.cpus")
         self.within(cpus, online, f"{where}.cpus")
@@ -242,13 +245,15 @@ class _Reader:
         """A list in the order of the node ids, ascending, or an object by node id."""
         if isinstance(value, dict):
             pairs = [(key, number) for key, number in value.items() if self.is_node(key, where, ids)]
-            return {int(key): self.integer(number, f"{where}.{key}", 1, 0xFFFF) for key, number in pairs}
+            return {int(key): self.integer(number, f"{where}.{key}", 1, MAX_DISTANCE) for key, number in pairs}
         numbers = self.items(value, where)
         if len(numbers) != len(ids):
             self.wrong(where, f"has {len(numbers)} values for {len(ids)} nodes")
             return {}
         pairs = list(zip(sorted(ids), numbers, strict=True))
-        return {id: self.integer(number, f"{where}[{index}]", 1, 0xFFFF) for index, (id, number) in enumerate(pairs)}
+        return {
+            id: self.integer(number, f"{where}[{index}]", 1, MAX_DISTANCE) for index, (id, number) in enumerate(pairs)
+        }
 
     def is_node(self, key: str, where: str, ids: list[int]) -> bool:
         if re.fullmatch(r"[0-9]{1,4}", key) and int(key) in ids:
