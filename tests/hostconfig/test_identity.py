@@ -110,8 +110,13 @@ def test_a_mac_twice_names_both() -> None:
 def test_a_locked_mac_that_another_writes_is_an_error() -> None:
     mac = "52:54:00:00:00:01"
     locks = lock(db_1=Identity(UUID, {"a": mac}, {}, {}))
-    _, bag = run(vm(nics=[nic("a")]), vm("db-2", nics=[nic("a", mac=mac)]), locks=locks)
-    assert codes(bag) == ["KVMC0551"]
+    path = ("vm", "db-2", "nic", "a", "mac")
+    _, bag = run(vm(nics=[nic("a")]), vm("db-2", nics=[nic("a", mac=mac)]), locks=locks, paths=(path,))
+    (item,) = bag
+    assert item.code.id == "KVMC0551"
+    assert item.primary is not None and item.primary.span.start == 20, (
+        "the line that says it, after the headers of two guests"
+    )
 
 
 def test_devices_take_ports_in_order() -> None:

@@ -175,7 +175,7 @@ def _macs(
     kept = [
         (name, nic, locked[name].macs[nic.name]) for name, nic in nics if not nic.mac and nic.name in locked[name].macs
     ]
-    for vm, nic, mac in given + kept:
+    for vm, nic, mac in kept + given:
         path: Path = ("vm", vm, "nic", nic.name, "mac")
         title = f"nic {nic.name}` of `{vm}"
         found[vm][nic.name] = mac.lower()
