@@ -139,6 +139,15 @@ def test_one_profile_in_both_places_of_tuned_has_one_owner() -> None:
     assert not shown(findings(files), files)
 
 
+def test_what_a_stock_profile_sets_is_not_judged() -> None:
+    files = tree()
+    path = "etc/tuned/kvmc/tuned.conf"
+    files[path] = files[path].replace("[main]\n", "[main]\ninclude=virtual-host\n")
+    assert [item.code for item in findings(files)] == [codes.NOT_JUDGED]
+    files["etc/tuned/virtual-host/tuned.conf"] = "[main]\nsummary=ours\n"
+    assert not shown(findings(files), files)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("0-3,8", "0-3,8"), ("all", "0-9"), ("8-N", "8-9"), ("0-9:2/4", "0-1,4-5,8-9"), ("N", "9")],
