@@ -23,9 +23,7 @@ FOREIGN = "generated/kvm-b/etc/mine.conf"
 
 def build(site: Path, text: str) -> subprocess.Popen[bytes]:
     site.write_text(text)
-    return subprocess.Popen(
-        [*COMMAND, "build", str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-    )
+    return subprocess.Popen([*COMMAND, "build", str(site)], stdout=subprocess.DEVNULL, env=environment())
 
 
 def tree(folder: Path) -> dict[str, str]:
