@@ -236,3 +236,8 @@ def test_a_changed_topology_is_told_at_once(locks: Mapping[str, HostLock]) -> No
     (error,) = bag
     assert error.message == "the topology of `kvm-a` changed since it was locked"
     assert "kvmc replan" in error.help[0]
+
+
+def test_a_lock_under_another_hosts_name(locks: Mapping[str, HostLock]) -> None:
+    _, bag = build(a_case(), {"kvm-b": locks["kvm-a"]})
+    assert [one.message for one in bag] == ["`locks/kvm-b.json` is the lock of `kvm-a`"]
