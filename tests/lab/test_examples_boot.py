@@ -104,7 +104,7 @@ def _smallest() -> Case | None:
 def test_the_smallest_isolating_host_boots_as_compiled() -> None:
     case = _smallest()
     assert case is not None, "no host of the examples isolates CPUs"
-    _same(case, _boot(case, limit=200))
+    _same(case, _boot(case, limit=300))
 
 
 @pytest.mark.proof
