@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -17,8 +18,6 @@ from lab.examples import EXAMPLES, Host, hosts
 from lab.libvirtd import Libvirtd
 from lab.machine import Booted, boot, shape_of, sysctl_lines
 from lab.needs import needs
-
-_KEYED_CPUS = ("isolcpus", "nohz_full", "rcu_nocbs", "irqaffinity")
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def test_the_smallest_isolating_host_boots_as_compiled() -> None:
 @pytest.mark.proof
 @needs("qemu", "kernel", "initramfs")
 @pytest.mark.parametrize("case", cases(), ids=str)
-def test_every_host_boots_as_compiled(case: Case, record_property: pytest.RecordProperty) -> None:
+def test_every_host_boots_as_compiled(case: Case, record_property: Callable[[str, object], None]) -> None:
     booted = _boot(case, limit=900)
     record_property("CPUs", len(case.topology.online))
     record_property("GiB", case.memory_kib >> 20)
@@ -152,8 +151,8 @@ def test_a_guest_of_the_smallest_example_runs_where_it_was_planned(libvirtd: Lib
         for pin in tune.iter("iothreadpin"):
             assert threads[f"IO iothread{pin.get('iothread')}"].cpus == CpuSet.parse(pin.get("cpuset", ""))
         for sched in tune.iter("vcpusched"):
-            for vcpu in CpuSet.parse(sched.get("vcpus", "")):
-                thread = threads[f"CPU {vcpu}/TCG"]
+            for number in CpuSet.parse(sched.get("vcpus", "")):
+                thread = threads[f"CPU {number}/TCG"]
                 assert (thread.policy, str(thread.priority)) == (sched.get("scheduler"), sched.get("priority"))
         libvirtd.destroy(name)
     finally:
