@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kvmc.model.cpuset import CpuSet, union
@@ -75,6 +75,19 @@ def shape_of(topology: Topology, *, default_node_kib: int | None = None) -> Shap
         nodes.append(NodeShape(node.cpus if nodes else node.cpus | holes, -(-memory // 2048) * 2048))
     ids = tuple(node.id for node in topology.nodes)
     return Shape(tuple(nodes), holes, ids if ids != tuple(range(len(ids))) else ())
+
+
+def scaled(shape: Shape, words: Sequence[str], factor: int) -> tuple[Shape, tuple[str, ...]]:
+    """The machine with its memory divided, and the line with its huge pages divided alike (rounded down), no more."""
+    nodes = tuple(NodeShape(node.cpus, node.memory_kib // factor // 2048 * 2048) for node in shape.nodes)
+    line: list[str] = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "hugepages":
+            value = re.sub(r"(\d+:)?(\d+)", lambda match: f"{match[1] or ''}{int(match[2]) // factor}", value)
+            word = f"hugepages={value}"
+        line.append(word)
+    return replace(shape, nodes=nodes), tuple(line)
 
 
 @dataclass(frozen=True, slots=True)
