@@ -27,8 +27,8 @@ MEMORY_LIMIT_KIB = 96 << 20
 """Above this the page tables of a guest alone make this machine swap: a test that needs more says so itself."""
 
 
-# lpj spares each CPU a calibration that a loaded machine makes long and wrong. (tsc=reliable spares more, and hangs one boot in five:
-# a clock that was measured under load is then believed.)
+# lpj spares each CPU a calibration that a loaded machine makes long and wrong. tsc=reliable would spare more, but
+# hung 2 of about 12 boots: a clock that was measured under load is then believed.
 _OURS = "console=ttyS0 rdinit=/init panic=-1 lpj=4000000"
 
 
