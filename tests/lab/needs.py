@@ -75,7 +75,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "libvirtd": lambda: _programs("libvirtd", "virtlogd", "virsh") or _scratch(),
     "qemu": lambda: _programs("qemu-system-x86_64", "setpriv"),
     "kernel": _kernel,
-    "initramfs": lambda: _programs("busybox", "cpio", "sysctl", "lscpu", "ldd"),
+    "initramfs": lambda: _programs("busybox", "cpio", "sysctl", "ldd"),
     "tuned": _tuned,
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),
