@@ -42,15 +42,15 @@ class Compiled:
         return {Path(path).stem: text for path, text in self.host.domains.items()}
 
     @property
-    def scripts(self) -> dict[str, str]:
-        """What units run at boot, by its path on the host."""
-        return {path: text for path, text in self.host.installed.items() if text.startswith("#!")}
+    def script(self) -> str:
+        """What a unit of the host runs at boot to reserve huge pages; empty where the boot line does."""
+        return self.host.files.get("etc/kvmc/reserve-hugepages", "")
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What a boot depends on: hosts that are equal in it are booted once."""
         nodes = tuple((node.id, node.cpus, (node.memory_kib or 0) >> 20) for node in self.topology.nodes)
-        return self.topology.online, nodes, self.host.line, self.host.sysctl_text, tuple(self.scripts.items())
+        return self.topology.online, nodes, self.host.line, self.host.sysctl_text, self.script
 
 
 def compiled(folder: Path) -> list[Compiled]:

@@ -26,7 +26,7 @@ dynamic_ownership = 0
 stdio_handler = "file"
 """
 
-_PAYLOAD = Payload(
+PAYLOAD = Payload(
     files={
         "/etc/libvirt/qemu.conf": _CONF,
         "/etc/libvirt/libvirtd.conf": 'auth_unix_rw = "none"\n',
@@ -46,7 +46,7 @@ _PAYLOAD = Payload(
         "/usr/share/OVMF/OVMF_VARS_4M.fd",
         "/usr/lib/ipxe/qemu/efi-virtio.rom",
     ),
-    modules=("llc", "stp", "bridge", "tun", "tap", "vhost_iotlb", "vhost", "vhost_net", "loop"),
+    modules=("llc", "stp", "bridge", "tun", "loop"),
 )
 
 # PID 1 is a shell that waits for this script, so orphans are reaped: else each failed start costs 40 s.
@@ -78,10 +78,6 @@ read_guest() {
     for task in /proc/$pid/task/*; do
         echo "==thread ${task##*/} $pid"
         cat "$task/comm" "$task/status" "$task/stat"
-    done
-    for comm in $(grep -l "^vhost-$pid\$" /proc/[0-9]*/comm); do
-        echo "==thread ${comm%/comm} $pid"
-        cat "$comm" "${comm%/comm}/status" "${comm%/comm}/stat"
     done
     echo "==memory"
     grep -E ' bind|huge' "/proc/$pid/numa_maps"
@@ -174,7 +170,7 @@ def prepare(attempts: Sequence[Attempt], files: Mapping[str, str]) -> tuple[str,
             steps.append(f"destroy {attempt.name}")
     own = {f"/lab/domains/{attempt.label}.xml": attempt.xml for attempt in attempts}
     own["/lab/prepare"] = "\n".join([*_mounts(files), *_devices(attempts)]) + "\n"
-    payload = Payload({**_PAYLOAD.files, **own}, _PAYLOAD.programs, _PAYLOAD.trees, _PAYLOAD.modules)
+    payload = Payload({**PAYLOAD.files, **own}, PAYLOAD.programs, PAYLOAD.trees, PAYLOAD.modules)
     return _SCRIPT + "\n".join(steps) + "\n", payload
 
 

@@ -17,6 +17,10 @@ _TOOLS = (
 )
 
 
+RETRIED = "booted twice"
+"""The figure of a test whose first machine was given up: why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A test of the run. figures: what it recorded (pytest's `record_property`), in order."""
