@@ -16,9 +16,19 @@ from lab.bootloader import entry_options, grub_words, kernel_install_entry
 from lab.compiled import READ_BACK, Compiled, build, differences, distinct, examples
 from lab.machine import Booted, BootError, boot, scaled, shape_of
 from lab.needs import needs
-from lab.report import RETRIED
+from lab.report import DIVIDED, RETRIED
 
 Record = Callable[[str, object], None]
+
+NOT_PROVEN = (
+    "siblings and caches: each CPU of a booted machine is a package of its own, since QEMU numbers siblings side by side",
+    "hosts beyond 128 CPUs: no example has one",
+    "what words do that have nothing to be read back (named with each host); the kernel knows them",
+    "AMD's IOMMU: the lab's kernel has no driver for it; Intel's is emulated, and its domains are read back",
+    "the virtual functions that `make-vfs` makes: no emulated device has them; the script runs on a made-up sysfs in `make test`",
+    "the script for huge pages under a kernel before 5.16: it runs under the lab's newer one",
+    "tuned's settings in the booted machine: tuned runs in a copy of this machine, in `make test`",
+)
 
 
 def boot_host(
@@ -116,7 +126,7 @@ def test_every_shape_of_the_examples_boots_as_compiled(alike: list[Compiled], re
     record_property("CPUs", len(host.topology.online))
     record_property("nodes", len(host.topology.nodes))
     record_property("GiB", host.memory_kib >> 20)
-    record_property("memory and pages divided by", factor)
+    record_property(DIVIDED, factor)
     record_property("isolated", str(host.plan.isolated) or "none")
     pages = [f"node {one.node} {one.count} * {one.size_kib >> 10} MiB" for one in host.plan.pages]
     record_property("pages", ", ".join(pages) or "none")
