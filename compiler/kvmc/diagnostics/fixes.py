@@ -46,9 +46,9 @@ def _change(there: str, new: str, span: Span) -> tuple[Span, str] | None:
         if old is None or old[1] != wish[1]:
             return None
         new = wish[3]
-    elif any(mark in new for mark in "{}") and "{" not in there:
-        return None
-    elif old is None and _is_phrase(there) != _is_phrase(new):
+    elif (any(mark in new for mark in "{}") and "{" not in there) or (
+        old is None and _is_phrase(there) != _is_phrase(new)
+    ):
         return None
     if old is None:
         return span, new

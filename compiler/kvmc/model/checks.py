@@ -68,6 +68,7 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             secondary=[platform.place("realtime", "no `realtime = true` here"), Label(host.header, "this host")],
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
+    conflicts.check_rules(conflicts.HOST, host, host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():
         _one_of(pool, ("parent", "addresses"), host, bag)

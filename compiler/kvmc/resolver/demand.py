@@ -9,7 +9,6 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
-from kvmc.model.values import size_text
 from kvmc.resolver.memory import overhead, split_even, split_memory
 
 Claim = tuple[str, str]
@@ -57,8 +56,8 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
     apart = _apart(site, origins, bag)
     demands: dict[str, Demand] = {}
     for vm in site.vms.values():
-        if not _splits(vm, origins, bag):
-            continue
+        # the schema pass refuses what cannot be divided
+        assert vm.nodes <= vm.vcpus and vm.memory_kib % ((vm.pages_kib or 1) * vm.nodes) == 0
         vcpus = split_even(vm.vcpus, vm.nodes)
         memory = split_memory(vm)
         normal = overhead(vm, memory, vcpus)
@@ -101,35 +100,6 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             refused=refused,
         )
     return demands
-
-
-def _splits(vm: Vm, origins: Origins, bag: Bag) -> bool:
-    if vm.vcpus < vm.nodes:
-        bag.error(
-            codes.SPLIT_UNEVEN,
-            f"`{vm.name}` has {vm.vcpus} vCPUs for {vm.nodes} nodes",
-            origins.label(("vm", vm.name, "nodes")),
-        )
-        return False
-    if vm.pages_kib is None:
-        return True
-    if vm.memory_kib % vm.pages_kib:
-        lower = vm.memory_kib // vm.pages_kib * vm.pages_kib
-        bag.error(
-            codes.SPLIT_UNEVEN,
-            f"`{vm.name}` has {size_text(vm.memory_kib)} of memory, no whole number of pages of {size_text(vm.pages_kib)}",
-            origins.label(("vm", vm.name, "memory")),
-            help=(f"{size_text(lower)} or {size_text(lower + vm.pages_kib)}",) if lower else (),
-        )
-        return False
-    if vm.memory_kib // vm.pages_kib < vm.nodes:
-        bag.error(
-            codes.SPLIT_UNEVEN,
-            f"`{vm.name}` has {vm.memory_kib // vm.pages_kib} pages of {size_text(vm.pages_kib)} for {vm.nodes} nodes",
-            origins.label(("vm", vm.name, "nodes")),
-        )
-        return False
-    return True
 
 
 def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
