@@ -95,8 +95,8 @@ MUTATIONS = [
     Mutation(
         "disk wants another I/O thread",
         RT,
-        "type='raw' iothread='1'",
-        "type='raw' iothread='2'",
+        "discard='unmap' iothread='1'",
+        "discard='unmap' iothread='2'",
         codes.STRAY,
         "/dev/vg0/rt-1-root",
     ),
@@ -321,6 +321,104 @@ MUTATIONS = [
         more=(codes.GUEST_MISSING,),
     ),
     Mutation("a copy of a guest", "domains/copy.xml", "", support.RT, codes.GUEST_TWICE, "rt-1"),
+    Mutation(
+        "no uuid", DU, "<uuid>3d5b1e1c-5f4e-5d0a-9d6c-000000000003</uuid>", "", codes.GUEST_DIFFERS, "du-1", site=True
+    ),
+    Mutation("two uuids", DU, "<vcpu ", "<uuid>3d5b1e1c-5f4e-5d0a-9d6c-000000000009</uuid><vcpu ", codes.REPEATED),
+    Mutation(
+        "less memory at the start",
+        DU,
+        "<vcpu ",
+        "<currentMemory>1048576</currentMemory><vcpu ",
+        codes.GUEST_DIFFERS,
+        "1048576",
+        site=True,
+    ),
+    Mutation("another QEMU", DU, "<emulator>/q<", "<emulator>/r<", codes.GUEST_DIFFERS, "/r", site=True),
+    Mutation(
+        "no topology",
+        DU,
+        "<topology sockets='1' dies='1' cores='2' threads='1'/>",
+        "",
+        codes.GUEST_DIFFERS,
+        "du-1",
+        site=True,
+    ),
+    Mutation(
+        "mask beside the pins",
+        DU,
+        "placement='static'",
+        "placement='static' cpuset='9-11'",
+        codes.GUEST_DIFFERS,
+        "9-11",
+        site=True,
+    ),
+    Mutation("emulator on half of its CPUs", DU, "'6,18'", "'6'", codes.GUEST_DIFFERS, "6", site=True),
+    Mutation(
+        "shared vCPU on half of its CPUs",
+        WEB,
+        "vcpu='0' cpuset='1,13'",
+        "vcpu='0' cpuset='1'",
+        codes.GUEST_DIFFERS,
+        "1",
+        site=True,
+    ),
+    Mutation(
+        "emulator of a shared guest gone", WEB, "<emulatorpin cpuset='0,12'/>", "", codes.HELPER_UNPINNED, "web-1"
+    ),
+    Mutation(
+        "nodes of a shared guest moved",
+        WEB,
+        "<memory mode='strict' nodeset='0'/>",
+        "<memory mode='strict' nodeset='1'/>",
+        codes.FAR_FROM_MEMORY,
+    ),
+    Mutation(
+        "memory of a shared guest preferred",
+        WEB,
+        "mode='strict'",
+        "mode='preferred'",
+        codes.MEMORY_NOT_STRICT,
+        site=True,
+    ),
+    Mutation(
+        "memnode twice",
+        RT,
+        "  </numatune>",
+        "<memnode cellid='0' mode='strict' nodeset='1'/></numatune>",
+        codes.REPEATED,
+    ),
+    Mutation("cells gone", RT, "<numa><cell id='0' cpus='0-3' memory='8388608' unit='KiB'/></numa>", "", codes.STRAY),
+    Mutation(
+        "another cache", DU, "cache='none'", "cache='unsafe'", codes.GUEST_DIFFERS, "/dev/vg0/du-1-root", site=True
+    ),
+    Mutation("another bus", DU, "bus='virtio'", "bus='sata'", codes.GUEST_DIFFERS, "/dev/vg0/du-1-root", site=True),
+    Mutation("another NIC model", WEB, "model type='virtio'", "model type='e1000e'", codes.GUEST_DIFFERS, site=True),
+    Mutation("NIC without a MAC", WEB, "<mac address='52:54:00:00:00:03'/>", "", codes.GUEST_DIFFERS, site=True),
+    Mutation(
+        "disk target twice",
+        DU,
+        "    <hostdev",
+        "<disk type='file'><source file='/x'/><target dev='vda'/></disk><hostdev",
+        codes.REPEATED,
+        more=(codes.GUEST_DIFFERS,),
+    ),
+    Mutation(
+        "distance that is not the host's",
+        WIDE,
+        "<cell id='0' cpus='0-1' memory='4194304' unit='KiB'/>",
+        "<cell id='0' cpus='0-1' memory='4194304'><distances><sibling id='1' value='31'/></distances></cell>",
+        codes.GUEST_TOPOLOGY,
+        "31",
+    ),
+    Mutation(
+        "distance to no cell",
+        WIDE,
+        "<cell id='0' cpus='0-1' memory='4194304' unit='KiB'/>",
+        "<cell id='0' cpus='0-1' memory='4194304'><distances><sibling id='2' value='21'/></distances></cell>",
+        codes.STRAY,
+        "21",
+    ),
     # sets of the host half
     Mutation(
         "isolcpus shrunk",
@@ -540,6 +638,12 @@ def test_finds(mutation: Mutation) -> None:
 
 
 SAME = [
+    (
+        "the host's own distances",
+        WIDE,
+        "<cell id='0' cpus='0-1' memory='4194304' unit='KiB'/>",
+        "<cell id='0' cpus='0-1' memory='4194304'><distances><sibling id='1' value='21'/></distances></cell>",
+    ),
     ("a mask in another spelling", WIDE, "'0,6,12,18'", "'0,6,12-12,18'"),
     ("a mask with an exception", WIDE, "'0,6,12,18'", "'0,6,12-18,^13-17'"),
     ("a mask with spaces", RT, "emulatorpin cpuset='0,12'", "emulatorpin cpuset=' 0, 12 '"),

@@ -18,6 +18,7 @@ def check(context: Context) -> None:
         _emulator(context, domain)
         _devices(context, domain)
         _topology(context, domain)
+        _distances(context, domain)
 
 
 def _cells(context: Context, domain: Domain) -> None:
@@ -48,14 +49,14 @@ def _cells(context: Context, domain: Domain) -> None:
                 domain.memory.span,
                 secondary=[domain.cells[0].label("cells")],
             )
-    known = {cell.value.id for cell in domain.cells} or {0}
+    known = {cell.value.id for cell in domain.cells}
     for at in domain.numa:
         if at.value.cell is not None and at.value.cell not in known:
             bag.error(
                 codes.STRAY, f"`memnode` is for cell {at.value.cell} of `{domain.name}`, which is not there", at.span
             )
     for page in domain.pages:
-        stray = [cell for cell in page.value.cells or () if cell not in known]
+        stray = [cell for cell in page.value.cells or () if cell not in (known or {0})]
         if stray:
             bag.error(
                 codes.STRAY, f"huge pages are for cell {stray[0]} of `{domain.name}`, which is not there", page.span
@@ -77,15 +78,16 @@ def _nodes(context: Context, domain: Domain) -> None:
 def _strict(context: Context, domain: Domain) -> None:
     """Whether the memory of a guest with CPUs of its own must lie where the files say."""
     bag, blamed = context.bag, context.blamed()
-    if not context.dedicated(domain) or len(context.topology.nodes) < 2:
+    held = context.dedicated(domain) or context.vm(domain) is not None
+    if len(context.topology.nodes) < 2:
         return
-    if not domain.numa:
+    if not domain.numa and held:
         bag.error(
             codes.MEMORY_NOT_STRICT, f"no `numatune` keeps the memory of `{domain.name}` on its nodes", domain.head
         )
         return
     for at in domain.numa:
-        if at.value.mode not in ("strict", "restrictive") and at.span not in blamed:
+        if held and at.value.mode not in ("strict", "restrictive") and at.span not in blamed:
             bag.error(
                 codes.MEMORY_NOT_STRICT,
                 f"memory of `{domain.name}` has mode `{at.value.mode[:40]}`, which lets it leave node {at.value.nodes}",
@@ -96,7 +98,7 @@ def _strict(context: Context, domain: Domain) -> None:
     if len(domain.cells) > 1:
         bound = {at.value.cell for at in cells}
         loose = [cell for cell in domain.cells if cell.value.id not in bound]
-        if loose:
+        if loose and held:
             bag.error(
                 codes.MEMORY_NOT_STRICT,
                 f"no `memnode` keeps the memory of cell {loose[0].value.id} of `{domain.name}` on its node",
@@ -242,3 +244,25 @@ def _topology(context: Context, domain: Domain) -> None:
                 secondary=[pin.label() for pin in pins[:1]],
             )
             return
+
+
+def _distances(context: Context, domain: Domain) -> None:
+    """Distances between cells are those of the nodes that they lie on."""
+    where = {cell.value.id: nodes_for(domain, cell.value.id) for cell in domain.cells}
+    host = {id: at.value.first for id, at in where.items() if at is not None and len(at.value) == 1}
+    if {at.span for at in where.values() if at is not None} & context.blamed():
+        return
+    for cell in domain.cells:
+        node = context.topology.node(host.get(cell.value.id, -1))
+        for other, at in cell.value.distances:
+            if other not in where:
+                context.bag.error(
+                    codes.STRAY, f"`{domain.name}` has a distance to cell {other}, which is not there", at.span
+                )
+            real = node.distances.get(host.get(other, -1)) if node is not None else None
+            if real is not None and real != at.value:
+                context.bag.error(
+                    codes.GUEST_TOPOLOGY,
+                    f"`{domain.name}` sees cell {other} at {at.value} from cell {cell.value.id}; their nodes are {real} apart",
+                    at.span,
+                )

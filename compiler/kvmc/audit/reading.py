@@ -39,6 +39,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _ENVIRONMENT = re.compile(r"\"?(IRQBALANCE_BANNED_CPU(?:LIST|S))=([^\"\s]*)")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+_TUNED_MAIN = frozenset({"summary", "description", "include", "recommend", "profile_dirs"})
 _SERVICES = re.compile(r"(etc|usr/lib)/systemd/system\.conf(\.d/[^/]+)?")
 _SLICES = re.compile(r"(etc|usr/lib)/systemd/system/(system|user|init)\.(slice|scope)(\.d/[^/]+)?")
 
@@ -182,7 +183,13 @@ def _tuned(files: Iterable[File], value: HostFiles, bag: Bag) -> None:
             sections = file.text.lstrip().startswith("[") or "\n[" in file.text
             entries = settings.read_sections(file, bag) if sections else settings.read_environment(file, bag)
             shared |= {entry.key: entry.value for entry in entries}
+    there = {file.path.rsplit("/", 2)[-2] for file, _ in profiles}
     for file, entries in profiles:
+        for entry in entries:
+            absent = [name for name in re.split(r"[\s,;]+", entry.value.value) if name and name not in there]
+            if entry.section == "main" and entry.key == "include" and absent:
+                what = f"what profile `{absent[0][:40]}` sets is in no file of the host"
+                bag.error(codes.NOT_JUDGED, what, entry.value.span)
         variables = shared | {entry.key: entry.value for entry in entries if entry.section == "variables"}
         for entry in entries:
             _tuned_entry(file, entry, {key: at.value for key, at in variables.items()}, value, bag)
@@ -190,6 +197,8 @@ def _tuned(files: Iterable[File], value: HostFiles, bag: Bag) -> None:
 
 def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: HostFiles, bag: Bag) -> None:
     plugin, key = entry.section, entry.key
+    if plugin == "main" and key not in _TUNED_MAIN:
+        bag.error(codes.NOT_JUDGED, f"`{key[:40]}` is no key of tuned's `[main]`", entry.span)
     if plugin in ("main", "variables") or key in ("type", "enabled", "replace", "priority", "devices"):
         return
     text = _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), entry.value.value)

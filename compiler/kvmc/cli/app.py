@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell, wants_colour
 
 if TYPE_CHECKING:
-    from kvmc.diagnostics.paths import Place
-    from kvmc.driver.outcome import Outcome
     from kvmc.driver.stages import Forget
 
 app = typer.Typer(
@@ -26,18 +23,6 @@ app = typer.Typer(
 )
 topology = typer.Typer(help="Read hosts' topologies.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology, name="topology")
-
-
-class Format(StrEnum):
-    """`text`: diagnostics on standard error, results on standard output. `json`: both in one object on standard output.
-
-    `sarif` and `github`: the diagnostics alone, on standard output.
-    """
-
-    TEXT = "text"
-    JSON = "json"
-    SARIF = "sarif"
-    GITHUB = "github"
 
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
@@ -100,12 +85,7 @@ def replan(
 @app.command()
 def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
     """Validate a site, its topologies and its locks, without building."""
-    from kvmc.driver.inputs import site_file
-    from kvmc.driver.stages import check_site
-
-    outcome = check_site(site_file(site))
-    _show(outcome, format, site_file(site).parent)
-    _end(outcome)
+    raise typer.Exit(check_command(site, format))
 
 
 @app.command()
@@ -116,10 +96,10 @@ def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
     from kvmc.driver.stages import plan_site
 
     outcome = plan_site(site_file(site))
-    _show(outcome, format, site_file(site).parent, {"guests": placement_rows(outcome)} if outcome.ok else {})
+    show(outcome, format, site_file(site).parent, {"guests": placement_rows(outcome)} if outcome.ok else {})
     if outcome.ok and format is Format.TEXT:
         put(placement_text(outcome))
-    _end(outcome)
+    raise typer.Exit(status(outcome))
 
 
 @app.command()
@@ -152,10 +132,10 @@ def audit(
     if site is None and not named and beside.is_file():
         site = beside
     outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
-    _show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
+    show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
     if outcome.ok and format is Format.TEXT:
         put(f"{counted(len(outcome.files), 'host')} audited\n")
-    _end(outcome)
+    raise typer.Exit(status(outcome))
 
 
 @app.command()
@@ -170,22 +150,22 @@ def targets() -> None:
 
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as KVMC0205; `0205` and `205` do as well.")],
+    code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as KVMC0205; its digits will do.")],
 ) -> None:
-    """Explain a diagnostic: what it means, why it matters, an example that fails and the same one mended."""
+    """Explain a diagnostic: what it means, why it matters, an example that fails, and the same one mended."""
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
     known = find(code)
     if known is None:
-        tell(f"no code `{visible(code[:40])}`; near are\n")
-        tell("".join(f"  {one.id}  {one.title}\n" for one in near(code)))
+        lines = "".join(f"  {one.id}  {one.title}\n" for one in near(code))
+        tell(f"kvmc has no code `{visible(code[:40])}`; the nearest are\n{lines}")
         raise typer.Exit(1)
     put(page(known))
 
 
 @topology.command("show")
-def topology_show(
+def topologyshow(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A topology file of any known format, or a sysfs folder.")
     ],
@@ -227,54 +207,15 @@ def _build(
             raise typer.BadParameter(f"'{name}' is not one of {', '.join(names)}", param_hint="'--target'")
     options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget)
     outcome = build_site(site_file(site), BUILTIN, options)
-    layout, changes, folder = outcome.layout, outcome.changes, site_file(site).parent
+    layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
-        _show(outcome, format, folder)
-        _end(outcome)
-        return
+        show(outcome, format, site_file(site).parent)
+        raise typer.Exit(status(outcome))
     files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
-    _show(outcome, format, folder, {"written": outcome.ok and not check, "files": files})
+    show(outcome, format, site_file(site).parent, {"written": outcome.ok and not check, "files": files})
     if format is Format.TEXT and check:
         put(unified(layout, changes))
     elif format is Format.TEXT and outcome.ok:
         written, removed = len(changes.writes), len(changes.removes)
         put(f"{layout.shown}: {written} written, {removed} removed, {changes.same} unchanged\n")
-    _end(outcome)
-
-
-def _show(
-    outcome: Outcome, format: Format, folder: Path, result: dict[str, object] | None = None, *, tree: Path | None = None
-) -> None:
-    """folder: of the site's file; tree: of the hosts' folders, where their files are judged."""
-    if format is Format.JSON:
-        from kvmc.diagnostics.json import render as render_json
-
-        put(render_json(outcome.bag, outcome.sources, result))
-    elif format is Format.SARIF:
-        from kvmc import __version__
-        from kvmc.diagnostics.sarif import render as render_sarif
-
-        put(render_sarif(outcome.bag, outcome.sources, __version__, _from_here(outcome, folder, tree)))
-    elif format is Format.GITHUB:
-        from kvmc.diagnostics.github import render as render_github
-
-        put(render_github(outcome.bag, outcome.sources, _from_here(outcome, folder, tree)))
-    elif outcome.bag.items:
-        from kvmc.diagnostics.text import render
-
-        tell(render(outcome.bag, outcome.sources, colour=wants_colour()))
-
-
-def _from_here(outcome: Outcome, folder: Path, tree: Path | None) -> Place:
-    """Spans name files from the site's folder, or a host's from the tree's; programs look for them from where kvmc runs."""
-
-    def place(file: str) -> str:
-        of_host = tree is not None and file.partition("/")[0] in outcome.files
-        return Path(os.path.relpath((tree if tree is not None and of_host else folder) / file)).as_posix()
-
-    return place
-
-
-def _end(outcome: Outcome) -> None:
-    if not outcome.ok:
-        raise typer.Exit(1)
+    raise typer.Exit(status(outcome))

@@ -46,10 +46,15 @@ class NearNames:
     def __init__(self) -> None:
         self._left = _COMPARISONS
 
-    def help(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
-        """`did you mean ...`, nearest first; empty where nothing is near."""
-        near = self.names(name, known)
-        return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",) if near else ()
+    def help(self, name: str, known: Iterable[str], few: int = 0) -> tuple[str, ...]:
+        """`did you mean ...`, nearest first. Where nothing is near: all that there is, if it is not more than `few`."""
+        candidates = list(known)
+        near = self.names(name, candidates)
+        if near:
+            return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",)
+        if 0 < len(candidates) <= few:
+            return (f"take one of {', '.join(f'`{one}`' for one in candidates)}",)
+        return ()
 
     def names(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
         """At most three known names, nearest first: two neighbouring letters swapped, then what is alike."""

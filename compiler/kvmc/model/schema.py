@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from kvmc.diagnostics import Bag, Label, Span
 from kvmc.diagnostics.codes import schema as codes
-from kvmc.diagnostics.text import counted
 from kvmc.model.kinds import BadValue, elements
 from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown
 from kvmc.model.nodes import UNKNOWN, Given, Node, Tables
@@ -109,12 +108,12 @@ class _Schema:
                 self.bag.error(codes.BAD_LABELS, text, found.span, help=[f"write {usage}"])
                 return None
         if len(block.labels) < len(row.labels):
-            text = f"`{row.name}` needs {'a name' if len(row.labels) == 1 else usage}"
+            text = f"`{row.name}` needs {'a name' if len(row.labels) == 1 else 'two labels'}"
             self.bag.error(codes.BAD_LABELS, text, block.header, help=[f"write {usage}"])
             return None
         if len(block.labels) > len(row.labels):
             extra = block.labels[len(row.labels)]
-            takes = counted(len(row.labels), "label") if row.labels else "no label"
+            takes = ("no label", "one label", "two labels")[len(row.labels)]
             text = f"`{row.name}` takes {takes}, {shown(extra.text)} is one more"
             self.bag.error(codes.BAD_LABELS, text, extra.span, help=[f"write {usage}"])
         if not row.labels:
