@@ -43,16 +43,14 @@ def _change(there: str, new: str, span: Span) -> tuple[Span, str] | None:
     """Where the new text goes: over all that is there, or over the value of the setting that is there."""
     old, wish = _SETTING.fullmatch(there), _SETTING.fullmatch(new)
     if wish is not None:
-        if old is None or old[1] != wish[1]:
-            return None
-        new = wish[3]
-    elif (any(mark in new for mark in "{}") and "{" not in there) or (
-        old is None and _is_phrase(there) != _is_phrase(new)
-    ):
+        if old is None:
+            return (span, new) if there.startswith(f"{wish[1]} ") else None
+        new = wish[3] if old[1] == wish[1] else ""
+    elif "{" in new or "NAME" in new or (old is None and _is_phrase(there) != _is_phrase(new)):
         return None
     if old is None:
         return span, new
-    return Span(span.file, span.start + old.start(3), span.end), new
+    return (Span(span.file, span.start + old.start(3), span.end), new) if new else None
 
 
 def _is_phrase(text: str) -> bool:

@@ -204,7 +204,7 @@ class _Schema:
             self.bag.error(codes.MISPLACED, f"block `{kind}` cannot stand {where}", block.header, help=help)
         elif within and kind in settings(within):
             text = f"`{kind}` is a setting, not a block"
-            example = settings(within)[kind].example
+            example = block.labels[0].text if len(block.labels) == 1 else settings(within)[kind].example
             self.bag.error(codes.MISPLACED, text, block.header, help=[f"write `{kind} = {example}`"])
         else:
             here = [row.name for row in children(within)]
