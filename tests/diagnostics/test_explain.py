@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import kvmc_targets
 from diagnostics.pages import HEADINGS, PAGES, Found, Page, Stage
+from diagnostics.test_formats import sarif
 from kvmc.artifacts import Artifact
 from kvmc.cli.app import app
 from kvmc.diagnostics import Bag
@@ -121,6 +122,7 @@ def test_the_examples(code: str, stage: Stage, request: pytest.FixtureRequest) -
     (item,) = failing.bag
     assert failing.exit_code == (item.severity == "error")
     compare(code, render(failing.bag, failing.sources), request)
+    sarif(failing.bag, dict(failing.sources.texts))
 
     for fix in fixes(item, failing.sources):
         path = stage.folder / fix.span.file
