@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
+from kvmc.diagnostics.text import counted
 from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
@@ -145,8 +146,10 @@ class _Guest:
         if queues is not None and queues > self.vm.vcpus:
             self.gate.tell(
                 codes.QUEUES_OVER_VCPUS,
-                f"`{' '.join(path[2:4])}` of guest `{self.vm.name}` has {queues} queues, the guest {self.vm.vcpus} vCPUs",
+                f"`{' '.join(path[2:4])}` of guest `{self.vm.name}` has {counted(queues, 'queue')}, the guest "
+                f"{counted(self.vm.vcpus, 'vCPU')}",
                 (*path, "queues"),
+                help=[f"set `queues = {self.vm.vcpus}`"],
             )
 
     def _disk(self, disk: Disk, iothreads: Mapping[str, int]) -> DiskPlan:

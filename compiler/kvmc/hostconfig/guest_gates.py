@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kvmc.diagnostics import Bag, Code, Label
 from kvmc.diagnostics.codes import host as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import Host, Platform, Vm
 
@@ -76,6 +77,7 @@ def check_machine(gate: Gate, arch: str) -> None:
             codes.FOREIGN_ARCH,
             f"guest `{vm.name}` is an x86_64 machine, host `{gate.host.name}` is {arch}",
             path,
+            help=["keep it to x86_64 hosts with `pool` or `host`"],
         )
     match = _MACHINE.fullmatch(vm.machine)
     if match is None:
@@ -100,8 +102,10 @@ def check_machine(gate: Gate, arch: str) -> None:
     if vm.vcpus > limit:
         gate.tell(
             codes.TOO_MANY_VCPUS,
-            f"guest `{vm.name}` has {vm.vcpus} vCPUs, machine `{vm.machine}` takes {limit}",
+            f"guest `{vm.name}` has {counted(vm.vcpus, 'vCPU')}, machine `{vm.machine}` takes {limit}",
             gate.path("vcpus"),
+            secondary=[gate.origins.label(path, "its machine")],
+            help=[f"set `vcpus = {limit}`"],
         )
 
 

@@ -107,7 +107,9 @@ def _passthrough(host: Host, topology: Topology, settings: Settings) -> None:
             f"host `{host.name}` passes devices to guests, and its topology {says} which IOMMU the CPU has",
             settings.origins.label(("host", host.name, "devices", next(iter(host.devices)))),
             notes=("Intel needs `intel_iommu=on`; AMD's IOMMU is on by itself",),
-            help=("take the topology from `kvmc topology scan` or `lscpu -J`, which name the vendor",),
+            help=(
+                "take the topology with `virsh capabilities` or `kvmc topology scan` on the host: both name the vendor",
+            ),
         )
         return
     asked = [settings.origins.block("host", host.name, "devices", name) for name in host.devices]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model import conflicts
 from kvmc.model.kinds import MIB
 from kvmc.model.nodes import Node, Tables
@@ -145,13 +146,19 @@ def _division(vm: Node, bag: Bag) -> None:
     if not isinstance(nodes, int):
         return
     if isinstance(vcpus, int) and nodes > vcpus:
-        conflicts.contradict(vm, vm, ("nodes", "vcpus"), f"{nodes} nodes for {vcpus} vCPUs: each node needs one", bag)
+        conflicts.contradict(
+            vm,
+            vm,
+            ("nodes", "vcpus"),
+            f"{counted(nodes, 'node')} for {counted(vcpus, 'vCPU')}: each node needs one",
+            bag,
+        )
     if not isinstance(memory, int) or not (pages is None or isinstance(pages, int)):
         return
     unit = max(pages or MIB, MIB)
     if memory % (unit * nodes) == 0:
         return
-    parts = [f"{nodes} nodes"] if nodes > 1 else []
+    parts = [f"{counted(nodes, 'node')}"] if nodes > 1 else []
     parts.append(f"{size_text(pages)} pages" if pages else "whole MiB")
     step = unit * nodes
     below = memory // step * step
@@ -212,6 +219,8 @@ class _Claims:
             codes.SAME_DISK,
             f"disk `{other.name}` of vm `{other_vm.name}` and disk `{disk.name}` of vm `{vm.name}` are both `{path}`",
             storage.place("source"),
-            secondary=[Label(disk.header), *([Label(other.header)] if other.header != disk.header else [])],
+            secondary=[Label(disk.header, f"of `{vm.name}`"), Label(other.header, f"of `{other_vm.name}`")]
+            if other.header != disk.header
+            else [Label(disk.header, "the disk"), Label(other_vm.header, "has it"), Label(vm.header, "has it too")],
             help=["give the source `{vm}` and `{disk}`, so that each disk has its own"],
         )

@@ -157,7 +157,11 @@ class _Schema:
         except BadValue as bad:
             for problem in bad.problems:
                 self.bag.error(
-                    problem.code, problem.message, Label(problem.span, f"value of `{name}`"), help=problem.help
+                    problem.code,
+                    problem.message,
+                    Label(problem.span, f"value of `{name}`"),
+                    secondary=problem.secondary,
+                    help=problem.help,
                 )
         node.values[name] = Given(value, item.span, item.value.span, parts, node.top)
         return ""

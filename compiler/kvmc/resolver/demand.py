@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
 from kvmc.resolver.memory import overhead, split_even, split_memory
@@ -65,7 +66,8 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
     demands: dict[str, Demand] = {}
     for vm in site.vms.values():
         # the schema pass refuses what cannot be divided
-        assert vm.nodes <= vm.vcpus and vm.memory_kib % ((vm.pages_kib or 1) * vm.nodes) == 0
+        unit = vm.pages_kib or 1
+        assert vm.nodes <= vm.vcpus and vm.memory_kib % unit == 0 and vm.memory_kib // unit >= vm.nodes
         vcpus = split_even(vm.vcpus, vm.nodes)
         memory = split_memory(vm)
         normal = overhead(vm, memory, vcpus)
@@ -136,9 +138,9 @@ def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) ->
         if smt > 1 and any(number % smt for number in vcpus):
             odd = next(number for number in vcpus if number % smt)
             return no(
-                f"{odd} vCPUs in a node do not fill cores of {smt} threads",
+                f"{counted(odd, 'vCPU')} in a node do not fill cores of {smt} threads",
                 "threads",
-                f"give each node a multiple of {smt} vCPUs",
+                f"give each node a multiple of {counted(smt, 'vCPU')}",
             )
     for nic in vm.nics.values():
         if nic.device is not None and nic.device not in host.devices:
@@ -169,7 +171,10 @@ def _apart(site: Site, origins: Origins, bag: Bag) -> Mapping[str, tuple[tuple[s
         if len(place.vms) > len(domains):
             bag.error(
                 codes.APART_TOO_MANY,
-                f"`place apart {place.name}` keeps {len(place.vms)} guests apart, there are {len(domains)} {place.across}s",
+                f"`place apart {place.name}` keeps {counted(len(place.vms), 'guest')} apart, there "
+                f"{'is' if len(domains) == 1 else 'are'} "
+                f"{counted(len(domains), place.across)}",
                 origins.label(("place", place.name)),
+                help=(f"add a {place.across}, or keep fewer guests apart",),
             )
     return found

@@ -69,6 +69,7 @@ def _virtual(
             f"`{pool.parent}` of `{host.name}` makes {parent.sriov.total_vfs} virtual functions, "
             f"`{pool.name}` asks for {pool.vfs}",
             origins.label((*path, "vfs")),
+            help=(f"set `vfs = {parent.sriov.total_vfs}`",),
         )
         return []
     try:

@@ -116,15 +116,22 @@ def _exceeded(host: Host, node: int, need: str, total: int, normal: int, origins
     largest = max((*host.pages, PageCount(0, 1)), key=lambda count: count.kib)
     fewer = largest.number - -(normal // largest.size_kib) if largest.number else 0
     path = ("pages",) if fewer > 0 else ("reserve", "memory")
-    secondary = origins.label(("host", host.name, "reserve", "memory"), "the reserve")
+    reserve = ("host", host.name, "reserve", "memory")
+    by_default = "" if reserve in origins.table else f"has {size_text(host.reserve_memory_kib)} of reserve by default"
+    secondary = origins.label(reserve, by_default or "the reserve")
     found = origins.find("host", host.name, *path)
     bag.error(
         codes.MEMORY_EXCEEDED,
         f"`{host.name}` node {node} keeps {need}, it has {size_text(total)}",
         Label(found.span) if found else None,
         secondary=(secondary,) if secondary and found and secondary.span != found.span else (),
-        help=(f"offer at most {fewer} * {size_text(largest.size_kib)}",) if fewer > 0 else ("reserve less",),
+        help=(_fewer(host, largest.size_kib, fewer),) if fewer > 0 else ("reserve less",),
     )
+
+
+def _fewer(host: Host, size_kib: int, number: int) -> str:
+    most = f"{number} * {size_text(size_kib)}"
+    return f"set `pages = {most}`" if len(host.pages) == 1 else f"offer at most {most}"
 
 
 def _kib(counts: Sequence[PageCount]) -> int:
