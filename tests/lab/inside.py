@@ -76,8 +76,10 @@ done
 read_guest() {
     pid=$(cat "/run/libvirt/qemu/$1.pid")
     for task in /proc/$pid/task/*; do
+        # A worker that ends while it is read is no thread of the guest's any more.
+        text=$(cat "$task/comm" "$task/status" "$task/stat" 2>/dev/null) || continue
         echo "==thread ${task##*/} $pid"
-        cat "$task/comm" "$task/status" "$task/stat"
+        echo "$text"
     done
     echo "==memory"
     grep -E ' bind|huge' "/proc/$pid/numa_maps"

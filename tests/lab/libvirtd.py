@@ -132,8 +132,11 @@ class Libvirtd:
         pid = self._scratch.path(f"/run/libvirt/qemu/{name}.pid").read_text().strip()
         found: list[tuple[str, Thread]] = []
         for task in sorted(self._scratch.path(f"/proc/{pid}/task").iterdir(), key=lambda path: int(path.name)):
-            thread = parse_thread((task / "status").read_text(), (task / "stat").read_text())
-            found.append(("emulator" if task.name == pid else (task / "comm").read_text().strip(), thread))
+            try:
+                comm, status, stat = ((task / name).read_text() for name in ("comm", "status", "stat"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # a worker that ended
+            found.append(("emulator" if task.name == pid else comm.strip(), parse_thread(status, stat)))
         return by_name(found)
 
     def memory(self, name: str) -> Memory:

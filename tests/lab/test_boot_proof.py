@@ -32,7 +32,7 @@ NOT_PROVEN = (
 
 
 def boot_host(
-    host: Compiled, record: Record, *, line: tuple[str, ...] | None = None, factor: int = 1, limit: float = 240
+    host: Compiled, record: Record, *, line: tuple[str, ...] | None = None, factor: int = 1, limit: float = 150
 ) -> Booted:
     """The host's machine, with its own line or another; what it took goes to the report."""
     assert not host.script or factor == 1, "the script's counts can't be divided"
