@@ -50,7 +50,10 @@ class Compiled:
     def shape(self) -> tuple[object, ...]:
         """What a boot depends on: hosts that are equal in it are booted once."""
         nodes = tuple((node.id, node.cpus, (node.memory_kib or 0) >> 20) for node in self.topology.nodes)
-        return self.topology.online, nodes, self.host.line, self.host.sysctl_text, self.script
+        # Comments name the host.
+        script = [line for line in self.script.splitlines() if not line.startswith("#")]
+        sysctls = sysctl_lines(self.host.sysctl_text)
+        return self.topology.online, nodes, self.host.line, tuple(sysctls.items()), tuple(script)
 
 
 def compiled(folder: Path) -> list[Compiled]:
@@ -112,7 +115,9 @@ def differences(host: Compiled, booted: Booted, *, factor: int = 1) -> list[str]
     same("isolated", booted.isolated, plan.isolated)
     same("nohz_full", booted.nohz_full, _cpus(words.get("nohz_full", "")))
     same("rcu_nocbs", booted.rcu_nocbs, _cpus(words.get("rcu_nocbs", words.get("nohz_full", ""))))
-    same("IRQ affinity", booted.irq_affinity, _cpus(words.get("irqaffinity", "")) or host.topology.online)
+    # Without the word the mask also has the CPUs that are offline.
+    affinity = _cpus(words.get("irqaffinity", ""))
+    same("IRQ affinity", booted.irq_affinity & host.topology.online, affinity or host.topology.online)
     if "transparent_hugepage" in words:
         same("THP", booted.thp, words["transparent_hugepage"])
     for index, node in enumerate(host.topology.nodes):

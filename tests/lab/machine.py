@@ -274,15 +274,21 @@ def boot(
         except (InitramfsError, FileNotFoundError) as error:
             raise BootError(str(error)) from error
         argv = _argv(shape, folder, image, archive, f"{words} {_OURS}".strip())
-        retried = None
+        report, seconds, retried = _run_again(argv, folder, limit, silence)
+        return replace(_read(report, seconds), retried=retried)
+
+
+def _run_again(argv: Sequence[str], folder: Path, limit: float, silence: float) -> tuple[str, float, str | None]:
+    """The report, the seconds it took, and why a first machine was given up."""
+    retried = None
+    started = time.monotonic()
+    try:
+        report = _run(argv, folder, limit, silence)
+    except SilentError as error:
+        retried = str(error).splitlines()[0]
         started = time.monotonic()
-        try:
-            report = _run(argv, folder, limit, silence)
-        except SilentError as error:
-            retried = str(error).splitlines()[0]
-            started = time.monotonic()
-            report = _run(argv, folder, limit, silence)
-        return replace(_read(report, time.monotonic() - started), retried=retried)
+        report = _run(argv, folder, limit, silence)
+    return report, time.monotonic() - started, retried
 
 
 def _run(argv: Sequence[str], folder: Path, limit: float, silence: float) -> str:

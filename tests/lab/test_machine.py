@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from kvmc.model.cpuset import CpuSet
 from kvmc.topology.model import Node, Topology
-from lab.machine import BootError, NodeShape, Shape, boot, scaled, shape_of, sysctl_lines
+from lab.machine import BootError, NodeShape, Shape, SilentError, _run_again, boot, scaled, shape_of, sysctl_lines
 from lab.needs import needs
 
 NODES = (NodeShape(CpuSet.parse("0,2"), 1 << 20), NodeShape(CpuSet.parse("1,3"), 1 << 20))
@@ -49,6 +50,27 @@ def test_a_machine_that_does_not_come_up_is_an_error_with_its_console() -> None:
         boot(Shape(NODES[:1]), "")
     with pytest.raises(BootError, match="above the limit of 1 GiB"):
         boot(Shape(NODES), "", memory_limit_kib=1 << 20)
+
+
+def test_a_machine_that_falls_silent_is_started_once_more(tmp_path: Path) -> None:
+    """A shell script plays the machine: it says a line and falls silent, at its second start it reports."""
+    play = f"""
+        cd {tmp_path}
+        echo line >>console
+        if [ -e again ]; then echo '@@ end' >report; exit; fi
+        touch again
+        exec sleep 60
+    """
+    report, seconds, retried = _run_again(["sh", "-c", play], tmp_path, 20, 1)
+    assert "@@ end" in report
+    assert retried is not None and retried.startswith("silent for 1 s")
+    assert seconds < 5
+    (tmp_path / "again").unlink()
+    with pytest.raises(SilentError, match="no report within 1 s"):
+        _run_again(["sh", "-c", f"cd {tmp_path}; while sleep 0.1; do echo line >>console; done"], tmp_path, 1, 20)
+    with pytest.raises(BootError, match="QEMU ended with 3") as caught:
+        _run_again(["sh", "-c", "exit 3"], tmp_path, 20, 20)
+    assert not isinstance(caught.value, SilentError), "a machine that ends is not started again"
 
 
 def test_shape_of_a_topology_with_holes() -> None:
