@@ -126,13 +126,14 @@ def test_a_refuted_build_writes_nothing_and_says_whose_fault_it_is(site: Path, m
 
     seen: dict[str, set[str]] = {}
 
-    def refuse(host: str, files: dict[str, str], topology: object, of: object) -> Bag:
-        seen[host] = set(files)
+    def refuse(trees: dict[str, dict[str, str]], *_: object) -> Bag:
         bag = Bag()
-        bag.error(Code("KVMC0799", Severity.ERROR, "x"), f"wrong on {host}", Span(f"{host}/apply.json", 0, 1))
+        for host, files in trees.items():
+            seen[host] = set(files)
+            bag.error(Code("KVMC0799", Severity.ERROR, "x"), f"wrong on {host}", Span(f"{host}/apply.json", 0, 1))
         return bag
 
-    monkeypatch.setattr(kvmc.audit.check, "audit_host", refuse)
+    monkeypatch.setattr(kvmc.audit.check, "audit_site", refuse)
     outcome = build_site(site, BUILTIN)
     assert ids(outcome) == ["KVMC0799", "KVMC0799", "KVMC0025"]
     assert "bug in kvmc" in outcome.bag.items[-1].notes[0]
@@ -202,7 +203,7 @@ def test_a_target_that_breaks_its_contract_is_a_bug_and_writes_nothing(
 ) -> None:
     import kvmc.audit.check
 
-    monkeypatch.setattr(kvmc.audit.check, "audit_host", lambda *_: Bag())
+    monkeypatch.setattr(kvmc.audit.check, "audit_site", lambda *_: Bag())
     with pytest.raises((RuntimeError, ValueError), match=why):
         build_site(site, [*(one for one in BUILTIN if one.name != "sysctl"), _Target(path)])
     assert not (site.parent / "generated").exists()

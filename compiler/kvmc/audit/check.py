@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kvmc.audit import agreement, cpus, faithful, identity, nodes, offers, pages
+from kvmc.audit import agreement, cpus, exact, faithful, groups, identities, identity, locktexts, nodes, offers, pages
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
 from kvmc.audit.hostfiles import HostFiles
+from kvmc.audit.identities import Known
+from kvmc.audit.locktexts import Lock
 from kvmc.audit.reading import read_host
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import audit as codes
@@ -22,11 +24,19 @@ def audit_host(host: str, files: Mapping[str, str], topology: Topology, site: Si
     guest that is missing or there twice) is `audit_site`'s.
     """
     bag = Bag()
-    _host(host, files, topology, site, bag)
+    _host(host, files, topology, site, identities.of_site(site, {}) if site else {}, None, bag)
     return bag
 
 
-def _host(host: str, files: Mapping[str, str], topology: Topology, site: Site | None, bag: Bag) -> HostFiles:
+def _host(
+    host: str,
+    files: Mapping[str, str],
+    topology: Topology,
+    site: Site | None,
+    known: Mapping[str, Known],
+    lock: Lock | None,
+    bag: Bag,
+) -> HostFiles:
     mine = Bag()
     value = read_host(host, files, topology, mine)
     context = Context(value, site, mine)
@@ -36,17 +46,30 @@ def _host(host: str, files: Mapping[str, str], topology: Topology, site: Site | 
     agreement.check(context)
     cpus.check(context)
     nodes.check(context)
+    groups.check(context)
     pages.check(context)
     offers.check(context)
     faithful.check(context)
+    exact.check(context, files, known, lock)
     bag.extend(mine)
     return value
 
 
-def audit_site(trees: Mapping[str, Mapping[str, str]], topologies: Mapping[str, Topology], site: Site | None) -> Bag:
+def audit_site(
+    trees: Mapping[str, Mapping[str, str]],
+    topologies: Mapping[str, Topology],
+    site: Site | None,
+    locks: Mapping[str, str] | None = None,
+) -> Bag:
     """Every host as `audit_host` does, then all together: identities, and with the site that each guest is there once, none is
-    missing, and what is to be apart is apart. Hosts in the order of their names."""
+    missing, and what is to be apart is apart. Hosts in the order of their names.
+
+    locks: host -> text of its lock. With them guests are judged by the placement and the identity that the last build gave them;
+    without, by the rule that makes identities from names.
+    """
     bag = Bag()
+    rows = {host: lock for host, text in (locks or {}).items() if (lock := locktexts.read(host, text, bag)) is not None}
+    known = identities.of_site(site, rows) if site else {}
     domains: list[tuple[str, Domain]] = []
     for host in sorted(trees):
         topology = topologies.get(host)
@@ -55,7 +78,7 @@ def audit_site(trees: Mapping[str, Mapping[str, str]], topologies: Mapping[str, 
                 codes.HOST_EXTRA, f"artifacts for `{host}` are there, which is no host of the site with a topology"
             )
             continue
-        value = _host(host, trees[host], topology, site, bag)
+        value = _host(host, trees[host], topology, site, known, rows.get(host), bag)
         domains += [(host, domain) for domain in value.domains]
     kept = {id(domain) for domain in identity.single([domain for _, domain in domains], bag)}
     domains = [(host, domain) for host, domain in domains if id(domain) in kept]

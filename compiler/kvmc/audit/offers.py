@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
+from kvmc.audit.source import integer
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import CpuSet, union
@@ -23,6 +24,7 @@ def check(context: Context) -> None:
     _services(context, host)
     _interrupts(context)
     _vfs(context, host)
+    _budget(context, host)
 
 
 def _boot(context: Context) -> Label | None:
@@ -98,8 +100,11 @@ def _services(context: Context, host: Host) -> None:
     )
     for node, cores in _node_cores(context):
         has = sum(core.issubset(services) for core in cores)
+        halves = [core for core in cores if core & services and not core.issubset(services)]
         if has != min(wanted, len(cores)):
             wrong.append(f"have {has} whole cores of node {node}, and {wanted} are to be theirs")
+        elif halves:
+            wrong.append(f"have half of the core of CPUs {halves[0]}")
     if wrong:
         text = f"services of host `{host.name}` run on CPUs {services}: they {' and '.join(wrong)}"
         context.bag.error(codes.OFFER_BROKEN, text, places[0].label())
@@ -141,3 +146,29 @@ def _vfs(context: Context, host: Host) -> None:
                 f"host `{host.name}` makes {one.count} VFs of {one.parent}, which the site does not ask for",
                 one.span,
             )
+
+
+def _budget(context: Context, host: Host) -> None:
+    """QEMU's main loops, I/O threads, and a vhost thread for each queue of each virtio NIC, which has the emulator's mask."""
+    services = context.services
+    if not services:
+        return
+    count = 0
+    labels: list[Label] = []
+    for domain in context.files.domains:
+        mask = domain.emulator
+        if mask is None or not mask.value & services:
+            continue
+        queues = [integer(nic.value.queues) or 1 for nic in domain.nics if nic.value.device is None]
+        mine = 1 + sum(queues) + (len(domain.iothreads.value) if domain.iothreads else 0)
+        count += mine
+        labels.append(mask.label(f"{mine} threads"))
+    allowed = len(services) * host.housekeeping_threads
+    if count > allowed:
+        context.bag.error(
+            codes.HOUSEKEEPING_FULL,
+            f"guests of host `{host.name}` run {count} emulator, I/O and vhost threads on {len(services)} housekeeping CPUs; "
+            f"{allowed} are budgeted",
+            labels[0],
+            secondary=[*labels[1:], context.files.of(Role.SERVICES)[0].label()],
+        )

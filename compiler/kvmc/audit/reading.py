@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
@@ -79,11 +78,6 @@ def read_host(host: str, files: Mapping[str, str], topology: Topology, bag: Bag)
         _unit(file, value, bag)
     for file in groups.get("unit", []) + groups.get("runtime", []):
         runtime.read_runtime(file, value)
-    for file in groups.get("json", []):
-        try:
-            json.loads(file.text)
-        except (ValueError, RecursionError):
-            bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is not JSON", file.head)
     return value
 
 

@@ -1,0 +1,84 @@
+"""A host to the last line: what the other checks leave, once they have found nothing where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kvmc.audit import applylist, asked_domain, asked_knobs, asked_units, scripts
+from kvmc.audit.context import Context
+from kvmc.audit.difference import Difference
+from kvmc.audit.domain import Domain
+from kvmc.audit.identities import Known
+from kvmc.audit.locktexts import Lock
+from kvmc.audit.reading import kind_of
+from kvmc.audit.source import File
+from kvmc.diagnostics import Label, Severity, Span
+from kvmc.diagnostics.codes import audit as codes
+from kvmc.model.site import Site
+
+
+def check(context: Context, files: Mapping[str, str], known: Mapping[str, Known], lock: Lock | None) -> None:
+    host = context.files.host
+    all = {path: File(f"{host}/{path}", path, text) for path, text in sorted(files.items())}
+    usable = [file for file in all.values() if file.name not in _unreadable(context)]
+    for file in usable:
+        if kind_of(file.path) == "unit":
+            asked_units.check(file, context.bag)
+    scripts.check(usable, context.bag)
+    asked_knobs.check(context)
+    if context.site is not None:
+        for domain in context.files.domains:
+            _domain(context, context.site, domain, known)
+    _steps(context, all, lock)
+
+
+def _unreadable(context: Context) -> set[str]:
+    return {
+        item.primary.span.file
+        for item in context.bag
+        if item.code is codes.FILE_UNREADABLE and item.primary is not None
+    }
+
+
+def _domain(context: Context, site: Site, domain: Domain, known: Mapping[str, Known]) -> None:
+    vm, host = site.vms.get(domain.name), site.hosts.get(context.files.host)
+    if vm is None or host is None or domain.name not in known:
+        return
+    faulty = {
+        item.primary.span.file for item in context.bag if item.severity is Severity.ERROR and item.primary is not None
+    }
+    if domain.file.name in faulty:
+        return
+    mine = known[vm.name]
+    found: dict[Span, list[Difference]] = {}
+    differences = [*asked_domain.identity(domain, mine), *asked_domain.placement(domain, mine)]
+    differences = differences or list(asked_domain.check(context, site, host, vm, domain, mine))
+    if domain.file.path != f"domains/{domain.name}.xml":
+        differences.append(Difference(domain.head, f"is in the file `{domain.file.path}`"))
+    blamed = context.blamed()
+    for difference in differences:
+        if difference.place not in blamed:
+            found.setdefault(difference.place, []).append(difference)
+    for place, some in found.items():
+        context.bag.error(codes.GUEST_DIFFERS, f"`{vm.name}` " + "; ".join(one.text for one in some[:4]), Label(place))
+
+
+def _steps(context: Context, files: Mapping[str, File], lock: Lock | None) -> None:
+    file = files.get(applylist.PATH)
+    if file is None:
+        if context.site is not None and context.files.host in context.site.hosts:
+            name = f"{context.files.host}/{applylist.PATH}"
+            context.bag.error(codes.APPLY_WRONG, f"`{name}` is missing: nothing tells how the tree is applied")
+        return
+    if file.name in _unreadable(context):
+        return
+    retired: Mapping[str, str] | None = None
+    if lock is not None:
+        names = {domain.name for domain in context.files.domains}
+        uuids = {domain.uuid.value for domain in context.files.domains if domain.uuid is not None}
+        retired = {
+            name: uuid
+            for name, uuid in lock.retired.items()
+            if name not in names and uuid.replace("-", "") not in uuids
+        }
+    applylist.check(context.files.host, file, files, retired, context.bag)
