@@ -103,7 +103,7 @@ def installed(path: str) -> bool:
 
 
 def check(host: str, file: File, files: Mapping[str, File], retired: Mapping[str, str] | None, bag: Bag) -> None:
-    """files: all of the host's tree, by path. retired: guests that are to be undefined there, name to uuid; None where not known."""
+    """files: all of the host's tree, by path. retired: guests to be undefined there, name to uuid; None where not known."""
     root = jsonplaces.parse(file, bag)
     if root is None:
         return
@@ -139,7 +139,7 @@ class _Listing:
         rows = self._rows("files", ("path", "from", "mode", "effect"))
         for path, file in files.items():
             row = rows.pop(f"/{path}", None) if installed(path) else None
-            if path == PATH or path.startswith("domains/") and path.endswith(".xml"):
+            if path == PATH or (path.startswith("domains/") and path.endswith(".xml")):
                 continue
             if row is None and path not in KNOWN:
                 text = f"`{path[:100]}` is in the tree, and none of the files of host `{self.root.get('host')}`"
@@ -212,6 +212,7 @@ class _Listing:
     def steps(self, paths: Sequence[str], retired: Mapping[str, str] | None) -> None:
         wanted = _wanted(paths, retired)
         places: dict[tuple[str, ...], tuple[int, Step, Value]] = {}
+        stray: list[tuple[Step, Value]] = []
         last = 0
         for index, item in enumerate(self.root.below("steps")):
             step = self._step(item)
@@ -231,13 +232,20 @@ class _Listing:
             same = wanted.pop(step.run, None)
             unknown = same is None and retired is None and _is_undefine(step)
             if same is None and not unknown:
-                self.wrong(item.place("run"), f"`{_shown(step)}` is run, for which there is no file and no guest")
+                stray.append((step, item))
             elif same is not None and same != step:
                 self.wrong(
                     _where(item, step, same),
                     f"`{_shown(step)}` is of phase `{step.phase}` and effect `{step.effect}`, "
                     f"and is to be `{same.phase}` and `{same.effect}`",
                 )
+        for step, item in stray:
+            meant = _nearest(step, wanted)
+            if meant is None:
+                self.wrong(item.place("run"), f"`{_shown(step)}` is run, for which there is no file and no guest")
+                continue
+            del wanted[meant.run]
+            self.wrong(_where(item, step, meant), f"`{_shown(step)}` is run, and `{_shown(meant)}` is to be")
         for step in wanted.values():
             self.wrong(self.root.place("steps"), f"`{_shown(step)}` is not run")
         self._order(places)
@@ -267,6 +275,15 @@ def _wanted(paths: Sequence[str], retired: Mapping[str, str] | None) -> dict[tup
         same = found.get(step.run, step)
         found[step.run] = max(same, step, key=lambda one: _STRENGTH.index(one.effect))
     return found
+
+
+def _nearest(step: Step, wanted: Mapping[tuple[str, ...], Step]) -> Step | None:
+    """The step that is not run and has all words but one."""
+    for one in wanted.values():
+        same = sum(has == word for has, word in zip(step.run, one.run, strict=False))
+        if max(len(step.run), len(one.run)) - same == 1 and len(one.run) > 1:
+            return one
+    return None
 
 
 def _is_undefine(step: Step) -> bool:

@@ -57,9 +57,9 @@ class _Statement:
         self._features(root)
         self._cpu(root)
         clock = root.add("clock", offset="utc")
-        clock.add("timer", key=("name",), name="rtc", tickpolicy="catchup")
-        clock.add("timer", key=("name",), name="pit", tickpolicy="delay")
-        clock.add("timer", key=("name",), name="hpet", present="no")
+        clock.keyed("timer", ("name",), name="rtc", tickpolicy="catchup")
+        clock.keyed("timer", ("name",), name="pit", tickpolicy="delay")
+        clock.keyed("timer", ("name",), name="hpet", present="no")
         for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
             root.add(event, action)
         power = root.add("pm")
@@ -74,7 +74,8 @@ class _Statement:
             return
         backing = root.add("memoryBacking")
         if vm.pages_kib is not None:
-            backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=FREE)
+            cells = CpuSet.of(range(len(cells_of(self.has))))
+            backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=str(cells))
         if dedicated:
             backing.add("nosharepages")
         if vm.locked:
@@ -84,16 +85,16 @@ class _Statement:
         vm = self.vm
         tune = root.add("cputune")
         for vcpu in range(vm.vcpus):
-            tune.add("vcpupin", key=("vcpu",), vcpu=str(vcpu), cpuset=FREE)
+            tune.keyed("vcpupin", ("vcpu",), vcpu=str(vcpu), cpuset=FREE)
         tune.add("emulatorpin", cpuset=FREE)
         for id in range(1, threads + 1):
-            tune.add("iothreadpin", key=("iothread",), iothread=str(id), cpuset=FREE)
+            tune.keyed("iothreadpin", ("iothread",), iothread=str(id), cpuset=FREE)
         if vm.scheduler is Scheduler.FIFO:
             tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
         numa = root.add("numatune")
         numa.add("memory", mode="strict", nodeset=FREE)
-        for cell in cells_of(self.has):
-            numa.add("memnode", key=("cellid",), cellid=str(cell.value.id), mode="strict", nodeset=FREE)
+        for cell in range(len(cells_of(self.has))):
+            numa.keyed("memnode", ("cellid",), cellid=str(cell), mode="strict", nodeset=FREE)
 
     def _firmware(self, root: Want) -> None:
         uefi = self.vm.firmware == "uefi"
@@ -102,7 +103,7 @@ class _Statement:
         if uefi:
             firmware = os.add("firmware")
             for name in ("enrolled-keys", "secure-boot"):
-                firmware.add("feature", key=("name",), enabled="no", name=name)
+                firmware.keyed("feature", ("name",), enabled="no", name=name)
         if all(disk.boot is None for disk in self.vm.disks.values()):
             os.add("boot", dev="hd")
 
@@ -144,12 +145,12 @@ class _Statement:
             cpu.add("feature", policy=view.topoext, name="topoext")
         numa = cpu.add("numa")
         rows = visible.distances(self.context, self.has)
-        for index, at in enumerate(cells_of(self.has)):
-            cell = numa.add("cell", key=("id",), id=str(at.value.id), cpus=FREE, memory=FREE, unit=OPEN)
+        for index in range(len(cells_of(self.has))):
+            cell = numa.keyed("cell", ("id",), id=str(index), cpus=FREE, memory=FREE, unit=OPEN)
             if rows is not None:
                 told = cell.add("distances")
                 for other, value in enumerate(rows[index]):
-                    told.add("sibling", key=("id",), id=str(other), value=str(value))
+                    told.keyed("sibling", ("id",), id=str(other), value=str(value))
 
     def _iothreads(self) -> dict[str, int]:
         """Which I/O thread each disk has: ids in the order of the disks, one for those that share."""
@@ -184,7 +185,7 @@ class _Statement:
         serial.add("model", name="isa-serial")
         devices.add("console", type="pty").add("target", type="serial", port="0")
         for kind in ("mouse", "keyboard"):
-            devices.add("input", key=("type",), type=kind, bus="ps2")
+            devices.keyed("input", ("type",), type=kind, bus="ps2")
         if libvirt.since(7, 2):
             devices.add("audio", id="1", type="none")
         for hostdev in vm.hostdevs.values():
@@ -206,7 +207,7 @@ class _Statement:
         storage = self.site.storages[disk.storage]
         source = storage.source.replace("{vm}", self.vm.name).replace("{disk}", disk.name)
         at = "dev" if storage.type == "block" else "file"
-        want = devices.add("disk", key=(f"source/{at}",), type=storage.type, device="disk")
+        want = devices.keyed("disk", (f"source/{at}",), type=storage.type, device="disk")
         options = {"cache": disk.cache, "io": disk.io, "discard": disk.discard}
         driver = want.add("driver", name="qemu", type=disk.format)
         driver.attributes |= {name: value for name, value in options.items() if value != "default"}
@@ -228,7 +229,7 @@ class _Statement:
 
     def _controllers(self, devices: Want) -> None:
         def controller(kind: str, index: int, **attributes: str) -> Want:
-            return devices.add("controller", key=("type", "index"), type=kind, index=str(index), **attributes)
+            return devices.keyed("controller", ("type", "index"), type=kind, index=str(index), **attributes)
 
         def at(parent: Want, address: PciAddress, **more: str) -> None:
             domain, bus, slot, function = map(str, address)
@@ -273,12 +274,12 @@ class _Statement:
             return
         key = ("mac/address",)
         if nic.device is not None:
-            want = devices.add("interface", key=key, type="hostdev", managed="yes")
+            want = devices.keyed("interface", key, type="hostdev", managed="yes")
             want.add("mac", address=mac)
             want.add("driver", name="vfio")
             self._function(want.add("source"), f"nic {nic.name}", typed=True)
         else:
-            want = devices.add("interface", key=key, type="bridge")
+            want = devices.keyed("interface", key, type="bridge")
             want.add("mac", address=mac)
             want.add("source", bridge=self.site.networks[nic.network or ""].bridge)
             want.add("model", type="virtio")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kvmc.audit import boot, knobs
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Knob, Role, RoleSet
+from kvmc.audit.offers import dedicated_cores
 from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.knowledge.knobs import find
@@ -41,7 +42,7 @@ def check(context: Context) -> None:
     platform = context.site.platforms.get(host.platform) if context.site and host else None
     if host is None or platform is None:
         return
-    due = [one for one in _due(context, host, platform) if _exists(context, platform, one)]
+    due = [one for one in _due(context, host) if _exists(context, platform, one)]
     _values(context, host, due)
     _missing(context, host, due)
     _extra(context, host, platform, due)
@@ -62,8 +63,11 @@ def name_of(carrier: CarrierName, key: str) -> str:
     return knobs.module(module, option)
 
 
-def _due(context: Context, host: Host, platform: Platform) -> Iterable[Due]:
-    isolated, reserved = host.isolation is Isolation.BOOT, bool(context.pool)
+def _due(context: Context, host: Host) -> Iterable[Due]:
+    isolated, reserved = (
+        host.isolation is Isolation.BOOT,
+        bool(context.pool) or any(dedicated_cores(context, host).values()),
+    )
     shared = context.topology.usable - context.pool - context.services
     if isolated:
         for key in ("isolcpus", "nohz_full", "rcu_nocbs", "irqaffinity"):
@@ -107,7 +111,8 @@ def _values(context: Context, host: Host, due: Iterable[Due]) -> None:
         one = wanted.get(knob.name)
         if one is None or one.value is None or _same(knob.value, one.value):
             continue
-        text = f"`{knob.setting}` of host `{host.name}` is `{knob.value[:60]}`; profile `{host.profile}` and platform say `{one.value}`"
+        has = f"`{knob.setting}` of host `{host.name}` is `{knob.value[:60]}`"
+        text = f"{has}; profile `{host.profile}` and platform say `{one.value}`"
         context.bag.error(codes.KNOB_DIFFERS, text, knob.span)
 
 
@@ -137,7 +142,8 @@ def _beside(context: Context, due: Iterable[Due], one: Due) -> Span | None:
     if before is None and one.carrier == "cmdline":
         before = context.files.boot_place
     owners = [knob.span for knob in context.files.knobs if _carried_by(knob, one.carrier)]
-    return before or (owners[0] if owners else None)
+    heads = [head for path, head in context.files.heads.items() if path.startswith(_FOLDERS[one.carrier])]
+    return before or next(iter(owners + heads), None)
 
 
 def _carried_by(knob: Knob, carrier: CarrierName) -> bool:
@@ -172,7 +178,10 @@ def _extra(context: Context, host: Host, platform: Platform, due: list[Due]) -> 
     for knob in context.files.knobs:
         if knob.name not in names and not knob.name.startswith("huge pages of ") and knob.span not in blamed:
             context.bag.error(
-                codes.KNOB_DIFFERS, f"`{knob.setting}` of host `{host.name}` is set, which nothing asks for", knob.span
+                codes.KNOB_DIFFERS,
+                f"`{knob.setting}` of host `{host.name}` is set, which nothing asks for",
+                knob.span,
+                secondary=[Label(knob.head, "its section")] if knob.head else [],
             )
     pages = ("hugepages", "hugepagesz")
     by_line = platform.kernel.since(*NODE_FORM)

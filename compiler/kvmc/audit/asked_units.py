@@ -12,6 +12,7 @@ from kvmc.diagnostics.codes import audit as codes
 
 _FOLDER = "etc/systemd/system/"
 _MOUNT = re.compile(r"etc/systemd/system/dev-hugepages([0-9]+[KMG])\.mount")
+_ENVIRONMENT = re.compile(r"\"?IRQBALANCE_BANNED_CPU(?:LIST|S)=[^\"\s]+\"?")
 _FREE = "*"
 """A value that another check judges, or that no program reads."""
 
@@ -75,12 +76,20 @@ def check(file: File, bag: Bag) -> None:
         key = (entry.section, entry.key)
         if not entry.value.value:
             continue  # takes back what stood before it; what stays is judged
+        if entry.head is not None and entry.section not in {section for section, _ in statement}:
+            bag.error(codes.UNIT_DIFFERS, f"`[{entry.section[:40]}]` has no place in `{file.path}`", entry.head)
+            continue
         wanted = statement.get(key)
         if wanted is None:
             bag.error(
                 codes.UNIT_DIFFERS,
                 f"`[{entry.section[:40]}] {entry.key[:40]}` has no place in `{file.path}`",
                 entry.span,
+            )
+        elif entry.key == "Environment" and _ENVIRONMENT.fullmatch(entry.value.value) is None:
+            shown = entry.value.value[:60]
+            bag.error(
+                codes.UNIT_DIFFERS, f"`{shown}` in `{file.path}` is not the list that irqbalance reads", entry.span
             )
         elif key in seen and wanted != _FREE:
             bag.error(codes.REPEATED, f"`{entry.key}` in `{file.path}` is there twice", entry.span)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from kvmc.audit import xml
+from kvmc.audit import cpulists, xml
 from kvmc.audit.difference import Difference
 
 FREE = "*"
@@ -26,7 +26,12 @@ class Want:
     skip: bool = False
     """What is below it is not judged."""
 
-    def add(self, tag: str, text: str | None = None, /, key: tuple[str, ...] = (), **attributes: str) -> Want:
+    def add(self, tag: str, text: str | None = None, /, **attributes: str) -> Want:
+        """Put an element below."""
+        return self.keyed(tag, (), text, **attributes)
+
+    def keyed(self, tag: str, key: tuple[str, ...], text: str | None = None, /, **attributes: str) -> Want:
+        """Put an element below that has its like beside it."""
         child = Want(tag, attributes, text, key)
         self.children.append(child)
         return child
@@ -106,10 +111,16 @@ def _attributes(want: Want, has: xml.Node) -> Iterator[Difference]:
 def _equal(wanted: str, has: str) -> bool:
     if wanted == FREE or wanted == has.strip():
         return True
-    try:
-        return int(wanted, 0) == int(has, 0)
-    except ValueError:
-        return False
+    for read in (_number, cpulists.libvirt_list):
+        try:
+            return read(wanted) == read(has)
+        except ValueError:
+            continue
+    return False
+
+
+def _number(text: str) -> int:
+    return int(text, 0)
 
 
 def _shown(node: xml.Node) -> str:
@@ -118,8 +129,3 @@ def _shown(node: xml.Node) -> str:
 
 def _bare(tag: str) -> str:
     return tag.rpartition("}")[2]
-
-
-def facts(**values: object) -> Mapping[str, str]:
-    """Attributes of those values that are there."""
-    return {name: str(value) for name, value in values.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kvmc.audit import applylist, asked_domain, asked_knobs, asked_units, scripts
 from kvmc.audit.context import Context
@@ -15,6 +16,9 @@ from kvmc.audit.source import File
 from kvmc.diagnostics import Label, Severity, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.site import Site
+
+_MOST_PLACES = 4
+"""Places that are put to an error that was told for another reason."""
 
 
 def check(context: Context, files: Mapping[str, str], known: Mapping[str, Known], lock: Lock | None) -> None:
@@ -44,23 +48,31 @@ def _domain(context: Context, site: Site, domain: Domain, known: Mapping[str, Kn
     vm, host = site.vms.get(domain.name), site.hosts.get(context.files.host)
     if vm is None or host is None or domain.name not in known:
         return
-    faulty = {
-        item.primary.span.file for item in context.bag if item.severity is Severity.ERROR and item.primary is not None
-    }
-    if domain.file.name in faulty:
-        return
     mine = known[vm.name]
     found: dict[Span, list[Difference]] = {}
     differences = [*asked_domain.identity(domain, mine), *asked_domain.placement(domain, mine)]
-    differences = differences or list(asked_domain.check(context, site, host, vm, domain, mine))
+    differences += asked_domain.check(context, site, host, vm, domain, mine)
     if domain.file.path != f"domains/{domain.name}.xml":
         differences.append(Difference(domain.head, f"is in the file `{domain.file.path}`"))
     blamed = context.blamed()
     for difference in differences:
         if difference.place not in blamed:
             found.setdefault(difference.place, []).append(difference)
+    if _told(context, domain, found):
+        return
     for place, some in found.items():
         context.bag.error(codes.GUEST_DIFFERS, f"`{vm.name}` " + "; ".join(one.text for one in some[:4]), Label(place))
+
+
+def _told(context: Context, domain: Domain, found: Mapping[Span, list[Difference]]) -> bool:
+    """Whether the domain has an error already: the differences are then its places, not causes of their own."""
+    for index, item in enumerate(context.bag.items):
+        labels = [label for label in (item.primary, *item.secondary) if label is not None]
+        if item.severity is Severity.ERROR and any(label.span.file == domain.file.name for label in labels):
+            more = [Label(place, some[0].text) for place, some in list(found.items())[:_MOST_PLACES]]
+            context.bag.items[index] = replace(item, secondary=(*item.secondary, *more))
+            return True
+    return False
 
 
 def _steps(context: Context, files: Mapping[str, File], lock: Lock | None) -> None:

@@ -1,7 +1,8 @@
 """What every guest of the site is known by: what the site says, else its lock, else the rule that makes it from names.
 
 The rule: the uuid is uuid5 of the guest's name in the namespace that is uuid5 of the site's identity as a DNS name; a MAC is
-52:54:00 and the first three bytes of sha256 of `<identity>/<guest>/<nic>`, with `/1`, `/2` and on behind it while another NIC has it.
+52:54:00 and the first three bytes of sha256 of `<identity>/<guest>/<nic>`, with `/1`, `/2` and on behind it while another NIC has
+it.
 """
 
 from __future__ import annotations

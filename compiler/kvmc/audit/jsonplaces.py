@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from json.decoder import scanstring
+from dataclasses import dataclass, field
 
 from kvmc.audit.source import File, unreadable
 from kvmc.diagnostics import Bag, Label, Span
@@ -61,6 +60,7 @@ class _Scanner:
 
     file: File
     bag: Bag
+    decoder: json.JSONDecoder = field(default_factory=json.JSONDecoder)
 
     def value(self, at: int, depth: int) -> tuple[Value, int]:
         text = self.file.text
@@ -69,7 +69,7 @@ class _Scanner:
         if text[at] in "{[":
             return self._container(at, depth)
         if text[at] == '"':
-            plain, end = scanstring(text, at + 1)
+            plain, end = self.decoder.raw_decode(text, at)
         else:
             match = _WORD.match(text, at)
             assert match is not None
@@ -83,7 +83,7 @@ class _Scanner:
         at = _skip(text, start + 1)
         while text[at] not in "}]":
             if text[start] == "{":
-                key, end = scanstring(text, at + 1)
+                key, end = self.decoder.raw_decode(text, at)
                 value, after = self.value(_skip(text, _skip(text, end) + 1), depth + 1)
                 if key in fields:
                     first = Label(fields[key].span, "first here")

@@ -64,8 +64,7 @@ def _cores(context: Context, host: Host) -> None:
         return
     free = union(one.cpus for one in places)
     for node, cores in _node_cores(context):
-        # Vswitch cores are kept free with the dedicated ones.
-        wanted = max(len(cores) - max(host.housekeeping_cores, 1) - host.shared_cores, 0)
+        wanted = dedicated_cores(context, host)[node]
         has = sum(core.issubset(free) for core in cores)
         halves = [core for core in cores if core & free and not core.issubset(free)]
         if has != wanted or halves:
@@ -75,6 +74,14 @@ def _cores(context: Context, host: Host) -> None:
                 + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
                 places[0].label() if places else _boot(context),
             )
+
+
+def dedicated_cores(context: Context, host: Host) -> dict[int, int]:
+    """How many cores of each node are kept for guests that own theirs, and for the vswitch."""
+    return {
+        node: max(len(cores) - max(host.housekeeping_cores, 1) - host.shared_cores, 0)
+        for node, cores in _node_cores(context)
+    }
 
 
 def _node_cores(context: Context) -> Iterator[tuple[int, list[CpuSet]]]:
@@ -126,6 +133,12 @@ def _interrupts(context: Context) -> None:
             )
 
 
+def _script(context: Context) -> Label | None:
+    """Where VFs are made, for one that is not."""
+    head = next((one.span for one in context.files.vfs), context.files.heads.get("etc/kvmc/make-vfs"))
+    return Label(head) if head else None
+
+
 def _vfs(context: Context, host: Host) -> None:
     for pool in host.devices.values():
         if pool.parent is None:
@@ -136,7 +149,7 @@ def _vfs(context: Context, host: Host) -> None:
             context.bag.error(
                 codes.OFFER_BROKEN,
                 f"host `{host.name}` is to make {pool.vfs} VFs of {pool.parent}; its files make {has}",
-                Label(made[0].span) if made else None,
+                Label(made[0].span) if made else _script(context),
             )
     parents = {pool.parent for pool in host.devices.values()}
     for one in context.files.vfs:

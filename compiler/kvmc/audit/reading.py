@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.audit import boot, bootline, cpulists, knobs, runtime, settings
 from kvmc.audit.domain import read_domain
-from kvmc.audit.hostfiles import HostFiles, Knob, Role, RoleSet
+from kvmc.audit.hostfiles import HostFiles, Knob, PageSupply, Role, RoleSet
 from kvmc.audit.settings import Entry
 from kvmc.audit.source import At, File, integer
 from kvmc.diagnostics import Bag
@@ -60,6 +60,7 @@ def read_host(host: str, files: Mapping[str, str], topology: Topology, bag: Bag)
                 bag.error(codes.FILE_UNKNOWN, f"`{path}` is none of the files that the audit knows", file.head)
             else:
                 groups.setdefault(kind, []).append(file)
+                value.heads[path] = file.head
         value.has_host_half |= path.startswith(("etc/", "usr/"))
     value.domains = [domain for file in groups.get("domain", []) if (domain := read_domain(file, bag)) is not None]
     _boot(groups, value, bag)
@@ -68,6 +69,9 @@ def read_host(host: str, files: Mapping[str, str], topology: Topology, bag: Bag)
             _sysctl(entry, "sysctl.d", value)
     for file in groups.get("modprobe", []):
         for entry in settings.read_modprobe(file, bag):
+            if not entry.section:
+                value.knobs.append(Knob(f"modprobe:{entry.key}", entry.key, "modprobe.d", "", entry.span))
+                continue
             name = knobs.module(entry.section, entry.key)
             value.knobs.append(Knob(name, f"{entry.section} {entry.key}", "modprobe.d", entry.value.value, entry.span))
     _tuned(groups.get("tuned", []), value, bag)
@@ -127,6 +131,7 @@ def _sysctl(entry: Entry, owner: str, value: HostFiles) -> None:
     count = integer(entry.value.value)
     names = [f"sysctl:{entry.key}"]
     if entry.key == "vm.nr_hugepages" and count is not None:
+        value.pages.append(PageSupply(None, value.default_page_kib, count, entry.span))
         names = [knobs.pages(value.default_page_kib, node.id) for node in value.topology.nodes]
     for name in names:
         value.knobs.append(Knob(name, entry.key, owner, entry.value.value, entry.span))
@@ -210,7 +215,7 @@ def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: 
                 name = word.partition("=")[0].replace("-", "_")
                 value.knobs.append(Knob(knobs.boot(name), name, owner, word, entry.span))
         return
-    value.knobs.append(Knob(knobs.tuned(plugin, key), f"{plugin}.{key}", owner, text, entry.span))
+    value.knobs.append(Knob(knobs.tuned(plugin, key), f"{plugin}.{key}", owner, text, entry.span, entry.head))
     role = {
         "scheduler.isolated_cores": Role.TUNED_ISOLATED,
         "irqbalance.banned_cpus": Role.BANNED,

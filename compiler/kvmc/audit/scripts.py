@@ -240,7 +240,9 @@ def _same_keys(file: File, bag: Bag) -> None:
     for what, some in (("are not", wanted - has), ("are", has - wanted), ("in one spelling alone are", bare)):
         if some:
             shown = ", ".join(f"`{one[:40]}`" for one in sorted(some))
-            bag.error(codes.SCRIPT_DIFFERS, f"words {shown} {what} taken out of what was set before", line.span)
+            words = [At("", word.span).label("our words") for word in _own_words(file)[:1]]
+            text = f"words {shown} {what} taken out of what was set before"
+            bag.error(codes.SCRIPT_DIFFERS, text, line.span, secondary=words)
             return
 
 

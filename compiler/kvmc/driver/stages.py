@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.model import Code
