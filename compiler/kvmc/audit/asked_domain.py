@@ -48,7 +48,7 @@ class _Statement:
         root.add("memory", FREE, unit=OPEN)
         root.add("currentMemory", FREE, unit=OPEN)
         self._backing(root)
-        root.add("vcpu", FREE, placement="static", cpuset=FREE)
+        root.add("vcpu", FREE, placement="?static", cpuset=OPEN)
         threads = len(set(self._iothreads().values()))
         if threads:
             root.add("iothreads", str(threads))
@@ -75,7 +75,7 @@ class _Statement:
         backing = root.add("memoryBacking")
         if vm.pages_kib is not None:
             cells = CpuSet.of(range(len(cells_of(self.has))))
-            backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=str(cells))
+            backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=f"?{cells}")
         if dedicated:
             backing.add("nosharepages")
         if vm.locked:

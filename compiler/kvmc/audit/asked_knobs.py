@@ -82,7 +82,8 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
         if applies[choice.when]:
             yield Due(choice.carrier, choice.key, name_of(choice.carrier, choice.key), choice.value)
     if host.profile is not Profile.THROUGHPUT and reserved:
-        yield Due("tuned", "sysfs./sys/devices/virtual/workqueue/cpumask", knobs.file("/workqueue/cpumask"), _FREE)
+        key = "sysfs./sys/devices/virtual/workqueue/cpumask"
+        yield Due("tuned", key, name_of("tuned", key), _FREE)
     sizes = {count.size_kib for count in (*host.pages, *host.reserve_pages) if count.number}
     if sizes:
         yield Due("cmdline", "default_hugepagesz", "boot:default_hugepagesz", f"{max(sizes)}KiB")

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from kvmc.audit import agreement, cpus, exact, faithful, groups, identities, identity, locktexts, nodes, offers, pages
+from kvmc.audit import (
+    agreement,
+    cpus,
+    exact,
+    faithful,
+    groups,
+    handwritten,
+    identities,
+    identity,
+    locktexts,
+    nodes,
+    offers,
+    pages,
+)
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
+from kvmc.audit.handwritten import Found
 from kvmc.audit.hostfiles import HostFiles
 from kvmc.audit.identities import Known
 from kvmc.audit.locktexts import Lock
-from kvmc.audit.reading import read_host
-from kvmc.diagnostics import Bag, Label
+from kvmc.audit.reading import read_files, read_host
+from kvmc.diagnostics import Bag, Label, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.site import Place, Site
 from kvmc.topology import Topology
@@ -40,19 +54,34 @@ def _host(
     mine = Bag()
     value = read_host(host, files, topology, mine)
     context = Context(value, site, mine)
-    value.domains = identity.single(value.domains, mine)
-    identity.check_identities(value.domains, mine)
-    identity.check_host(value.domains, mine)
-    agreement.check(context)
-    cpus.check(context)
-    nodes.check(context)
-    groups.check(context)
-    pages.check(context)
+    _consistent(context)
     offers.check(context)
     faithful.check(context)
     exact.check(context, files, known, lock)
     bag.extend(mine)
     return value
+
+
+def _consistent(context: Context) -> None:
+    """What files and topology tell by themselves."""
+    value = context.files
+    value.domains = identity.single(value.domains, context.bag)
+    identity.check_identities(value.domains, context.bag)
+    identity.check_host(value.domains, context.bag)
+    agreement.check(context)
+    cpus.check(context)
+    nodes.check(context)
+    groups.check(context)
+    pages.check(context)
+
+
+def audit_handwritten(host: str, found: Iterable[Found], topology: Topology) -> Bag:
+    """Whether the files of one host that people wrote agree with each other and with its topology. What they do not tell is not
+    judged. Spans have the files' own names."""
+    bag = Bag()
+    files = handwritten.host_files(found, bag)
+    _consistent(Context(read_files(host, files, topology, bag, handwritten=True), None, bag))
+    return bag
 
 
 def audit_site(
@@ -75,7 +104,9 @@ def audit_site(
         topology = topologies.get(host)
         if topology is None:
             bag.error(
-                codes.HOST_EXTRA, f"artifacts for `{host}` are there, which is no host of the site with a topology"
+                codes.HOST_EXTRA,
+                f"artifacts for `{host}` are there, which is no host of the site with a topology",
+                next((Span(f"{host}/{path}", 0, 0) for path in trees[host]), None),
             )
             continue
         value = _host(host, trees[host], topology, site, known, rows.get(host), bag)

@@ -11,7 +11,7 @@ from kvmc.audit.difference import Difference
 FREE = "*"
 """A value that another check judges: it is to be there."""
 OPEN = "?"
-"""A value that another check judges, and that may be left out."""
+"""A value that another check judges, and that may be left out. With a value behind it, what stands is to be that."""
 
 
 @dataclass(slots=True)
@@ -98,10 +98,12 @@ def _attributes(want: Want, has: xml.Node) -> Iterator[Difference]:
     for name, value in want.attributes.items():
         at = has.attribute(name)
         if at is None:
-            if value != OPEN:
+            if not value.startswith(OPEN):
                 yield Difference(has.span, f"lacks `{name}{'' if value == FREE else '=' + value}` in {_shown(has)}")
-        elif value not in (FREE, OPEN) and not _equal(value, at.value):
-            yield Difference(at.span, f"is to have `{name}={value}` in {_shown(has)} and has `{at.value[:60]}`")
+        elif value not in (FREE, OPEN) and not _equal(value.removeprefix(OPEN), at.value):
+            yield Difference(
+                at.span, f"is to have `{name}={value.removeprefix(OPEN)}` in {_shown(has)} and has `{at.value[:60]}`"
+            )
     for name in map(str, has.element.attrib):
         if name not in want.attributes:
             at = has.attribute(name)

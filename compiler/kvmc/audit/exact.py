@@ -54,6 +54,8 @@ def _domain(context: Context, site: Site, domain: Domain, known: Mapping[str, Kn
     differences += asked_domain.check(context, site, host, vm, domain, mine)
     if domain.file.path != f"domains/{domain.name}.xml":
         differences.append(Difference(domain.head, f"is in the file `{domain.file.path}`"))
+    if mine.host not in (None, context.files.host):
+        differences.append(Difference(domain.head, f"is on host `{context.files.host}`, and its lock on `{mine.host}`"))
     blamed = context.blamed()
     for difference in differences:
         if difference.place not in blamed:

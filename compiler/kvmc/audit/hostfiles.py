@@ -90,6 +90,8 @@ class HostFiles:
     """The first line of each file that can be read, by its path."""
     default_page_kib: int = 2048
     has_host_half: bool = False
+    handwritten: bool = False
+    """Written by people: what the files do not tell may be told by others that are not here."""
     boot_place: Span | None = None
     """Where the boot line begins, for what is not on it."""
 

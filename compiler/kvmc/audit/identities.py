@@ -18,16 +18,18 @@ from kvmc.model.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """uuid without dashes; MACs by NIC; `locked`: its lock's row, None without."""
+    """uuid without dashes; MACs by NIC; `locked`: its lock's row, None without; `host`: the lock's."""
 
     uuid: str
     macs: Mapping[str, str]
     locked: Locked | None
+    host: str | None
 
 
 def of_site(site: Site, locks: Mapping[str, Lock]) -> dict[str, Known]:
     """By guest."""
     rows = {vm: row for lock in locks.values() for vm, row in lock.guests.items()}
+    hosts = {vm: host for host, lock in locks.items() for vm in lock.guests}
     retired = {vm: old for lock in locks.values() for vm, old in lock.retired.items()}
     space = uuid.uuid5(uuid.NAMESPACE_DNS, site.identity)
     nics = [(vm.name, nic) for vm in site.vms.values() for nic in vm.nics.values()]
@@ -51,5 +53,7 @@ def of_site(site: Site, locks: Mapping[str, Lock]) -> dict[str, Known]:
     for vm in site.vms.values():
         row = rows.get(vm.name)
         own = vm.uuid or (row.uuid if row else None) or retired.get(vm.name) or str(uuid.uuid5(space, vm.name))
-        found[vm.name] = Known(own.lower().replace("-", ""), {nic: macs[vm.name, nic] for nic in vm.nics}, row)
+        found[vm.name] = Known(
+            own.lower().replace("-", ""), {nic: macs[vm.name, nic] for nic in vm.nics}, row, hosts.get(vm.name)
+        )
     return found

@@ -60,7 +60,7 @@ def read_modprobe(file: File, bag: Bag) -> list[Entry]:
         if not words or words[0][0].startswith("#"):
             continue
         command = words[0][0]
-        if command != "options" or len(words) < 2:
+        if command != "options" or len(words) < 3:
             if command not in _MODPROBE:
                 unreadable(bag, file.trimmed(offset, line).span, "a line of modprobe.d", line.strip())
             else:

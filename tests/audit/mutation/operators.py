@@ -116,7 +116,7 @@ DOMAIN: dict[str, Operator] = {
     ),
     "identity": any_of(
         changing(r"<uuid>([^<]+)<", lambda rng, old: _digit(rng, old)),
-        changing(r'<mac address="([^"]+)"', _last_digit),
+        changing(r'<mac address="([^"]+)"', lambda rng, old: _last_digit(rng, old)),
     ),
     "missing": _element,
     "extra": any_of(
