@@ -27,6 +27,7 @@ from kvmc.audit.locktexts import Lock
 from kvmc.audit.reading import read_files, read_host
 from kvmc.diagnostics import Bag, Label, Span
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.site import Place, Site
 from kvmc.topology import Topology
 
@@ -128,7 +129,9 @@ def _all_there(trees: Mapping[str, Mapping[str, str]], domains: list[tuple[str, 
     there = {domain.name for _, domain in domains}
     for name in site.vms:
         if name not in there:
-            bag.error(codes.GUEST_MISSING, f"`{name}` is on none of {len(trees)} hosts")
+            bag.error(
+                codes.GUEST_MISSING, f"`{name}` is in no host's files; the tree has {counted(len(trees), 'host')}"
+            )
 
 
 def _apart(place: Place, domains: list[tuple[str, Domain]], site: Site, bag: Bag) -> None:

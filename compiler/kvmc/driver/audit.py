@@ -37,7 +37,7 @@ def audit_tree(tree: Path, site: Path | None, topologies: Mapping[str, Path]) ->
     except OSError as error:
         outcome.bag.error(artifacts.TREE_UNREADABLE, f"cannot read `{tree.as_posix()}`: {reason(error)}")
         return outcome
-    if not folders:
+    if not folders and outcome.site is None:
         outcome.bag.error(codes.NOTHING_TO_AUDIT, f"there is no host's folder in `{tree.as_posix()}`")
         return outcome
     trees: dict[str, dict[str, str]] = {}

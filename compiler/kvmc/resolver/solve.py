@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as lock_codes
 from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, Site, Vm
@@ -45,7 +46,16 @@ def resolve(
         return None, bag
     placement, found = solve(site, kept, origins)
     bag.extend(found)
+    if placement is not None:
+        tell_broken(kept, origins, bag)
     return placement, bag
+
+
+def tell_broken(kept: Kept, origins: Origins, bag: Bag) -> None:
+    """Note each guest that has to move: its locked placement no longer holds, and why."""
+    for vm, why in kept.missing.items():
+        if vm in kept.before:
+            bag.error(lock_codes.PLACED_ANEW, f"`{vm}` is placed anew: {why}", origins.label(("vm", vm)))
 
 
 def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:
@@ -88,7 +98,7 @@ def _facts(kept: Kept) -> tuple[str, ...]:
     if need > have:
         facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
     if kept.guests:
-        facts.append(f"{len(kept.guests)} guests keep their locked places")
+        facts.append(f"the locked places of {counted(len(kept.guests), 'guest')} stay")
     return tuple(facts)
 
 
