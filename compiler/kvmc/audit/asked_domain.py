@@ -32,7 +32,9 @@ class _Statement:
     def __init__(self, context: Context, site: Site, host: Host, vm: Vm, domain: Domain, known: Known) -> None:
         self.context, self.site, self.host, self.vm, self.has, self.known = context, site, host, vm, domain, known
         self.platform: Platform = site.platforms[host.platform]
-        self.view = visible.expected(context, vm, domain, self.platform)
+        # Of pins that are wrong, no topology follows.
+        wrong = any(pin.span in context.blamed() for pin in domain.pins.values())
+        self.view = None if wrong else visible.expected(context, vm, domain, self.platform)
         self.lock = known.locked
         self.passed = bool(vm.hostdevs) or any(nic.device for nic in vm.nics.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from kvmc.audit import (
     agreement,
@@ -39,7 +39,7 @@ def audit_host(host: str, files: Mapping[str, str], topology: Topology, site: Si
     guest that is missing or there twice) is `audit_site`'s.
     """
     bag = Bag()
-    _host(host, files, topology, site, identities.of_site(site, {}) if site else {}, None, bag)
+    _host(host, files, topology, site, identities.of_site(site, {}) if site else {}, None, (), bag)
     return bag
 
 
@@ -50,6 +50,7 @@ def _host(
     site: Site | None,
     known: Mapping[str, Known],
     lock: Lock | None,
+    nowhere: Collection[str],
     bag: Bag,
 ) -> HostFiles:
     mine = Bag()
@@ -58,7 +59,7 @@ def _host(
     _consistent(context)
     offers.check(context)
     faithful.check(context)
-    exact.check(context, files, known, lock)
+    exact.check(context, files, known, lock, nowhere)
     bag.extend(mine)
     return value
 
@@ -100,6 +101,8 @@ def audit_site(
     bag = Bag()
     rows = {host: lock for host, text in (locks or {}).items() if (lock := locktexts.read(host, text, bag)) is not None}
     known = identities.of_site(site, rows) if site else {}
+    there = {path for files in trees.values() for path in files}
+    nowhere = {path for path in (f"domains/{vm}.xml" for vm in (site.vms if site else ())) if path not in there}
     domains: list[tuple[str, Domain]] = []
     for host in sorted(trees):
         topology = topologies.get(host)
@@ -110,7 +113,7 @@ def audit_site(
                 next((Span(f"{host}/{path}", 0, 0) for path in trees[host]), None),
             )
             continue
-        value = _host(host, trees[host], topology, site, known, rows.get(host), bag)
+        value = _host(host, trees[host], topology, site, known, rows.get(host), nowhere, bag)
         domains += [(host, domain) for domain in value.domains]
     kept = {id(domain) for domain in identity.single([domain for _, domain in domains], bag)}
     domains = [(host, domain) for host, domain in domains if id(domain) in kept]
@@ -130,7 +133,8 @@ def _all_there(trees: Mapping[str, Mapping[str, str]], domains: list[tuple[str, 
     for name in site.vms:
         if name not in there:
             bag.error(
-                codes.GUEST_MISSING, f"`{name}` is in no host's files; the tree has {counted(len(trees), 'host')}"
+                codes.GUEST_MISSING,
+                f"`{name}` is in no host's files: {counted(len(trees), 'host')}, and no `domains/{name}.xml`",
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from kvmc.audit import applylist, asked_domain, asked_knobs, asked_units, scripts
@@ -21,7 +21,10 @@ _MOST_PLACES = 4
 """Places that are put to an error that was told for another reason."""
 
 
-def check(context: Context, files: Mapping[str, str], known: Mapping[str, Known], lock: Lock | None) -> None:
+def check(
+    context: Context, files: Mapping[str, str], known: Mapping[str, Known], lock: Lock | None, nowhere: Collection[str]
+) -> None:
+    """known, lock: of the site and the host. nowhere: paths of domains that no host has, which is told of all hosts together."""
     host = context.files.host
     all = {path: File(f"{host}/{path}", path, text) for path, text in sorted(files.items())}
     usable = [file for file in all.values() if file.name not in _unreadable(context)]
@@ -33,7 +36,7 @@ def check(context: Context, files: Mapping[str, str], known: Mapping[str, Known]
     if context.site is not None:
         for domain in context.files.domains:
             _domain(context, context.site, domain, known)
-    _steps(context, all, lock)
+    _steps(context, all, lock, nowhere)
 
 
 def _unreadable(context: Context) -> set[str]:
@@ -56,10 +59,11 @@ def _domain(context: Context, site: Site, domain: Domain, known: Mapping[str, Kn
         differences.append(Difference(domain.head, f"is in the file `{domain.file.path}`"))
     if mine.host not in (None, context.files.host):
         differences.append(Difference(domain.head, f"is on host `{context.files.host}`, and its lock on `{mine.host}`"))
-    blamed = context.blamed()
+    blamed = [span for span in context.blamed() if span.file == domain.file.name]
     for difference in differences:
-        if difference.place not in blamed:
-            found.setdefault(difference.place, []).append(difference)
+        place = difference.place
+        if not any(span.start < place.end and place.start < span.end for span in blamed):
+            found.setdefault(place, []).append(difference)
     if _told(context, domain, found):
         return
     for place, some in found.items():
@@ -77,10 +81,11 @@ def _told(context: Context, domain: Domain, found: Mapping[Span, list[Difference
     return False
 
 
-def _steps(context: Context, files: Mapping[str, File], lock: Lock | None) -> None:
+def _steps(context: Context, files: Mapping[str, File], lock: Lock | None, nowhere: Collection[str]) -> None:
     file = files.get(applylist.PATH)
     if file is None:
-        if context.site is not None and context.files.host in context.site.hosts:
+        written = any(path in applylist.KNOWN or path.startswith("domains/") for path in files)
+        if context.site is not None and context.files.host in context.site.hosts and written:
             name = f"{context.files.host}/{applylist.PATH}"
             context.bag.error(codes.APPLY_WRONG, f"`{name}` is missing: nothing tells how the tree is applied")
         return
@@ -95,4 +100,26 @@ def _steps(context: Context, files: Mapping[str, File], lock: Lock | None) -> No
             for name, uuid in lock.retired.items()
             if name not in names and uuid.replace("-", "") not in uuids
         }
-    applylist.check(context.files.host, file, files, retired, context.bag)
+    site = context.site
+    twisted = {path for path, other in files.items() if other.name in _faulty(context)}
+    applylist.check(
+        context.files.host,
+        file,
+        files,
+        retired,
+        context.bag,
+        twisted=twisted,
+        site=site is not None,
+        missing=nowhere,
+    )
+    # A file that is one too many is told as that.
+    extra = {item.primary for item in context.bag if item.code is codes.FILE_UNLISTED}
+    context.bag.items = [
+        item for item in context.bag if item.code is not codes.FILE_UNKNOWN or item.primary not in extra
+    ]
+
+
+def _faulty(context: Context) -> set[str]:
+    """Files that an error is told of."""
+    errors = [item for item in context.bag if item.severity is Severity.ERROR]
+    return {item.primary.span.file for item in errors if item.primary is not None}

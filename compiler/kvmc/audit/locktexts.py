@@ -44,7 +44,7 @@ def read(host: str, text: str, bag: Bag) -> Lock | None:
         retired = {str(vm): str(uuid).lower() for vm, uuid in table.get("retired", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         bag.error(
-            codes.LOCK_UNUSABLE,
+            codes.FILE_UNREADABLE,
             f"`{name}` cannot be read; identities are judged by names alone",
             File(name, name, text).head,
         )

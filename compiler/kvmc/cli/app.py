@@ -144,7 +144,7 @@ def audit(
         raise typer.BadParameter("several need --topology FILE", param_hint="'PATH...'")
     if alone:
         outcome = audit_paths(paths, alone[0])
-        show(outcome, format)
+        show(outcome, format, Path())
     else:
         tree = paths[0]
         beside = tree.resolve().parent / SITE_NAME
