@@ -21,8 +21,8 @@ _DOMAIN = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<domain[\s>]",
 _XML = re.compile(r"\s*(?:<\?xml|<!--|<[a-z]+[\s/>])")
 _BY_PATH: tuple[tuple[str, str], ...] = (
     ("entry", r"loader/entries/[^/]+\.conf"),
-    ("booted", r"(proc/)?cmdline(\.txt)?"),
     ("words", r"kernel/cmdline|cmdline\.d/[^/]+\.conf|kvmc/cmdline"),
+    ("booted", r"(proc/)?cmdline(\.txt)?"),
     ("grub", r"(etc/)?default/grub|grub|(default/)?grub\.d/[^/]+\.cfg|default/grub\.[^/]+"),
     ("bootc", r"kargs\.d/[^/]+\.toml"),
     ("sysctl", r"sysctl\.d/[^/]+\.conf|sysctl\.conf|[^/]*\.sysctl(\.conf)?"),

@@ -177,7 +177,7 @@ def _budget(context: Context, host: Host) -> None:
         queues = [integer(nic.value.queues) or 1 for nic in domain.nics if nic.value.device is None]
         mine = 1 + sum(queues) + (len(domain.iothreads.value) if domain.iothreads else 0)
         count += mine
-        labels.append(mask.label(f"{mine} threads"))
+        labels.append(mask.label(counted(mine, "thread")))
     allowed = len(services) * host.housekeeping_threads
     if count > allowed:
         context.bag.error(
