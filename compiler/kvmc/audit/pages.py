@@ -90,6 +90,12 @@ def _sizes(context: Context) -> None:
                     page.span,
                 )
     for supply in context.files.pages:
+        if supply.node is not None and context.topology.node(supply.node) is None:
+            context.bag.error(
+                codes.BOOT_NODE_ABSENT,
+                f"node {supply.node} is asked for {supply.count} pages; host `{context.files.host}` has no such node",
+                supply.span,
+            )
         if supply.size_kib not in known:
             context.bag.error(
                 codes.PAGE_SIZE_ABSENT,
