@@ -77,7 +77,7 @@ _CODES: dict[Kind, Code] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """subject: what differs, in a few words (`isolcpus`, `upf-1 vCPU 3`). runs, compiled: the two values; empty where there is none.
+    """subject: what differs, in a few words. runs, compiled: the two values; empty where there is none.
 
     place: what says it in the artifacts. setters: who else sets it, or why it runs so. effect: when what applies it takes hold;
     steps: what to do. pending: nothing is left to do but the restart or the reboot.
