@@ -191,8 +191,8 @@ def _guest(root: dict[str, str], domain: Domain, texts: Mapping[str, str], pid: 
     thread(root, pid, pid, "qemu-system-x86", emulator)
     thread(root, pid, pid + 1, f"vhost-{pid}", emulator)
     thread(root, pid, pid + 2, "kvm-nx-lpage-re", CpuSet.of([0]))
-    for id, pin in domain.iothread_pins.items():
-        thread(root, pid, pid + 2 + id, f"IO iothread{id}", pin.value)
+    for id, own in domain.iothread_pins.items():
+        thread(root, pid, pid + 2 + id, f"IO iothread{id}", own.value)
     for vcpu in range(domain.count):
         sched = next((one.value for one in domain.scheds if vcpu in one.value.vcpus), None)
         pin = domain.pins.get(vcpu) or domain.mask
