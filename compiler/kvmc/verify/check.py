@@ -15,7 +15,7 @@ from kvmc.verify.difference import Difference, Kind
 from kvmc.verify.meaning import ANY_HOST
 from kvmc.verify.root import Root
 
-_UNREAD = frozenset(
+UNREAD = frozenset(
     {audit_codes.FILE_UNREADABLE, audit_codes.VALUE_UNREADABLE, audit_codes.REPEATED, audit_codes.BOOT_NODE_ABSENT}
 )
 """What the readers of artifacts find and what then could not be compared."""
@@ -41,7 +41,7 @@ def verify_host(name: str, texts: Mapping[str, str], root: Root) -> Verdict:
     reading = Bag()
     files = read_host(name, texts, ANY_HOST, reading)
     bag = Bag()
-    bag.extend(one for one in reading if one.severity is Severity.ERROR and one.code in _UNREAD)
+    bag.extend(one for one in reading if one.severity is Severity.ERROR and one.code in UNREAD)
     case = Case(name, files, texts, root, ApplyList(texts.get(APPLY, "")))
     if not texts:
         bag.error(codes.NOTHING_COMPILED, f"there are no artifacts of host `{name}`")
