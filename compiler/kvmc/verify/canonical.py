@@ -26,7 +26,6 @@ _LISTS: tuple[str, ...] = ("cputune", "numatune", "memoryBacking", "features", "
 _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "vcpupin": (("vcpu",),),
     "iothreadpin": (("iothread",),),
-    "vcpusched": (("vcpus",),),
     "memnode": (("cellid",),),
     "controller": (("type",), ("index",)),
     "disk": (("target", "dev"),),

@@ -9,9 +9,10 @@ from kvmc.audit.reading import read_host
 from kvmc.diagnostics import Bag, Severity, Sources, Span
 from kvmc.diagnostics.codes import audit as audit_codes
 from kvmc.diagnostics.codes import verify as codes
+from kvmc.diagnostics.text import counted
 from kvmc.verify import boot, guests, host, installed, interrupts, pages
 from kvmc.verify.case import APPLY, ApplyList, Case
-from kvmc.verify.difference import Difference, Kind
+from kvmc.verify.difference import Difference, Effect, Kind
 from kvmc.verify.meaning import ANY_HOST
 from kvmc.verify.root import Root
 
@@ -34,6 +35,25 @@ class Verdict:
     @property
     def equal(self) -> bool:
         return not self.differences and not self.bag.has_errors
+
+    @property
+    def readable(self) -> bool:
+        """Whether all could be compared: what was captured tells it, and the artifacts can be read."""
+        told = {one.kind for one in self.differences}
+        errors = sum(item.severity is Severity.ERROR for item in self.bag)
+        return Kind.NOT_TOLD not in told and errors == len(self.differences)
+
+    @property
+    def summary(self) -> str:
+        """A line for people."""
+        if self.equal:
+            return f"{self.host}: runs as it was compiled\n"
+        waits = [one for one in self.differences if one.pending]
+        text = f"{self.host}: {counted(len(self.differences), 'difference')}"
+        for effect in (Effect.RESTART, Effect.REBOOT):
+            number = sum(one.effect is effect for one in waits)
+            text += f", {number} pending a {effect}" if number else ""
+        return text + "\n"
 
 
 def verify_host(name: str, texts: Mapping[str, str], root: Root) -> Verdict:

@@ -125,8 +125,10 @@ class Difference:
         }
 
 
-def textfile(host: str, differences: Iterable[Difference]) -> str:
-    """For node_exporter's textfile collector: gauges of every kind, so that one which is gone reads 0 and not as absent."""
+def textfile(host: str, differences: Iterable[Difference], *, read: bool = True) -> str:
+    """For node_exporter's textfile collector: gauges of every kind, so that one which is gone reads 0 and not as absent.
+
+    read: whether all could be compared; else 0 differences would say nothing."""
     found = list(differences)
     counts = Counter(one.kind for one in found)
     name = _escaped(host)
@@ -140,6 +142,11 @@ def textfile(host: str, differences: Iterable[Difference]) -> str:
     for effect in (Effect.RESTART, Effect.REBOOT):
         number = sum(one.pending and one.effect is effect for one in found)
         lines.append(f'kvmc_verify_pending{{host="{name}",effect="{effect}"}} {number}')
+    lines += [
+        "# HELP kvmc_verify_success Whether all could be compared.",
+        "# TYPE kvmc_verify_success gauge",
+        f'kvmc_verify_success{{host="{name}"}} {int(read)}',
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -36,6 +36,14 @@ _SHARES = frozenset(
 _FIXED = frozenset({"numatune", "cpu", "<numatune>", "<cpu>"})
 """What the guest sees or is bound to: where it changes, new pins wait for the restart too."""
 
+_NAMED = {
+    "vcpusched": "the scheduler of vCPU",
+    "numa": "cell ",
+    "memnode": "the memory node of the cell",
+    "hugepages": "the huge pages",
+}
+"""Elements of which the facts tell more than the element's text: what their names begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -150,8 +158,8 @@ def _aspects(
         elif old.domain.mask is None or new.domain.mask is None or _mask_alone(old, new):
             yield "the mask of threads without a pin", _mask(old), _mask(new), Effect.RESTART
     elif _is_pin(key):
-        names = {"vcpupin": "vCPU", "iothreadpin": "I/O thread"}
-        name = f"the pin of {names[tag]} {key[2]}" if tag in names else "the pin of the emulator"
+        threads = {"vcpupin": "vCPU", "iothreadpin": "I/O thread"}
+        name = f"the pin of {threads[tag]} {key[2]}" if tag in threads else "the pin of the emulator"
         before, after = left.get(name), right.get(name)
         added = before is None or after is None
         yield name, _shown(before), _shown(after), Effect.RESTART if added and tag != "emulatorpin" else Effect.LIVE
@@ -166,14 +174,24 @@ def _aspects(
         live = bool(before_nic and after_nic) and _source_alone(before_nic or [], after_nic or [], old, new)
         name = f"NIC {key[2]}"
         yield name, _shown(left.get(name)), _shown(right.get(name)), Effect.LIVE if live else Effect.RESTART
+    elif tag in _NAMED:
+        names = [name for name in dict.fromkeys([*left, *right]) if name.startswith(_NAMED[tag])]
+        differ = [name for name in names if _value(left.get(name)) != _value(right.get(name))]
+        for name in differ:
+            yield name, _shown(left.get(name)), _shown(right.get(name)), Effect.RESTART
+        if not differ and tag != "vcpusched":  # a scheduler's line may be written in parts
+            yield f"`{container}/{tag}`", _text(old.parts.get(key)), _text(new.parts.get(key)), Effect.RESTART
     else:
         name = {"disk": f"disk {key[-1]}", "topology": "the CPU topology"}.get(tag, "")
         if name in left or name in right:
-            before, after = left.get(name), right.get(name)
-            yield name, _shown(before), _shown(after), Effect.RESTART
+            yield name, _shown(left.get(name)), _shown(right.get(name)), Effect.RESTART
             return
         label = "/".join(part for part in key if part)
         yield f"`{label}`", _text(old.parts.get(key)), _text(new.parts.get(key)), Effect.RESTART
+
+
+def _value(fact: Fact | None) -> object:
+    return fact.value if fact is not None else None
 
 
 def _mask_alone(old: Place, new: Place) -> bool:
