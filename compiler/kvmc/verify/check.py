@@ -80,7 +80,7 @@ def verify_host(name: str, texts: Mapping[str, str], root: Root) -> Verdict:
     if there is not None:
         guests.check(case, there)
     elif files.domains:
-        case.missing("what guests there are", f"{len(files.domains)} of them", None)
+        case.missing("which guests there are", f"{len(files.domains)}", None)
     installed.check(case)
     differences = _merged(case.found)
     bag.extend(one.diagnostic() for one in differences)

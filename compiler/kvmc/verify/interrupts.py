@@ -50,7 +50,7 @@ def check(case: Case) -> None:
     if wrong:
         case.add(
             Kind.INTERRUPT,
-            "among interrupts on CPUs that are kept free of them",
+            "the list of interrupts on CPUs that are kept free",
             ", ".join(wrong[:12]) + (f" and {len(wrong) - 12} more" if len(wrong) > 12 else ""),
             f"none on {kept}",
             places[0].span,

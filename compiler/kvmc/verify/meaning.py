@@ -19,9 +19,10 @@ MAX_NODE = 1023
 """The kernel's largest number of nodes is 1024 (CONFIG_NODES_SHIFT 10)."""
 
 ANY_HOST = Topology(
-    "unknown", CpuSet.of(range(MAX_CPU + 1)), tuple(Node(id, CpuSet()) for id in range(MAX_NODE + 1)), None, None, None
+    "unknown", CpuSet.of([MAX_CPU]), tuple(Node(id, CpuSet()) for id in range(MAX_NODE + 1)), None, None, None
 )
-"""A host with all that a kernel can have: artifacts are read for what they say, not judged by a machine."""
+"""A host with all that a kernel can have: artifacts are read for what they say, not judged by a machine. Of its CPUs
+the readers ask for the highest alone."""
 
 PAGE_OPTIONS = frozenset({"hugepages", "hugepagesz"})
 """Options that mean something together only: `pages_of`."""

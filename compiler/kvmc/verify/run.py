@@ -14,7 +14,7 @@ from kvmc.verify.root import Root, TextRoot, open_root
 
 
 def verify_tree(tree: Path, host: str | None, root: Path | None) -> Verdict:
-    """root: a capture; None captures this host, without a file. host: None asks the root for its name, whole or to its first dot."""
+    """root: a capture; None captures this host, without a file. host: None asks the root for its name."""
     bag = Bag()
     place = _this_host() if root is None else open_root(root)
     if isinstance(place, str):

@@ -29,7 +29,8 @@ def read(name: str, bag: Bag, *, git: bool = False) -> Tree:
             return {}
         return read_tree(Path(name))
     spec = name if ":" in name else f"{name}:./{GENERATED}"
-    tree = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{spec}^{{tree}}")
+    known = not spec.startswith("-")  # git 2.39 takes no --end-of-options here
+    tree = _git("rev-parse", "--verify", "--quiet", f"{spec}^{{tree}}") if known else None
     if tree is None:
         bag.error(codes.TREE_UNREADABLE, f"`{spec}` is no folder of a revision that git knows here")
         return {}
