@@ -30,7 +30,7 @@ def read(name: str, bag: Bag, *, git: bool = False) -> Tree:
         return read_tree(Path(name))
     spec = name if ":" in name else f"{name}:./{GENERATED}"
     known = not spec.startswith("-")  # git 2.39 takes no --end-of-options here
-    tree = _git("rev-parse", "--verify", "--quiet", f"{spec}^{{tree}}") if known else None
+    tree = _git("rev-parse", "--verify", "--quiet", spec) if known else None
     if tree is None:
         bag.error(codes.TREE_UNREADABLE, f"`{spec}` is no folder of a revision that git knows here")
         return {}
