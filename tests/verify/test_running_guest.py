@@ -1,9 +1,11 @@
-"""A real guest, started by a real libvirtd: captured there, it runs as it was compiled; moved behind libvirt's back, it does not."""
+"""Real guests of a real libvirtd: captured there, they are as they were compiled; moved behind libvirt's back, they are not."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+
+import pytest
 
 from kvmc.verify import capture
 from kvmc.verify.check import Verdict, verify_host
@@ -11,6 +13,7 @@ from kvmc.verify.difference import Effect, Kind
 from kvmc.verify.root import TextRoot, open_root
 from lab.libvirtd import Libvirtd
 from lab.needs import needs
+from verify.simulate import build_example
 
 NAME = "verified"
 XML = f"""\
@@ -77,3 +80,22 @@ def test_a_guest_that_runs(libvirtd: Libvirtd) -> None:
         libvirtd.run(
             "sh", "-c", f"virsh -q -c qemu:///system destroy {NAME}; virsh -q -c qemu:///system undefine {NAME}"
         )
+
+
+@needs("libvirtd")
+@pytest.mark.parametrize("name", ["tiny", "telco-edge", "database-ceph"])
+def test_what_libvirt_makes_of_a_definition_is_no_difference(name: str, libvirtd: Libvirtd, tmp_path: Path) -> None:
+    example = build_example(name, tmp_path)
+    host, texts = next(iter(example.trees.items()))
+    domains = {path: text for path, text in texts.items() if path.startswith("domains/")}
+    guests = [path.removeprefix("domains/").removesuffix(".xml") for path in domains]
+    try:
+        for text in domains.values():
+            assert libvirtd.define_validate(text) is None
+        verdict = verify_host(host, domains, taken(libvirtd, 9))
+        # a small machine lacks the CPUs of a large one
+        assert [one.message for one in verdict.differences if one.kind is not Kind.CPU_OFFLINE] == []
+        assert sorted(item.message for item in verdict.bag) == sorted(f"guest `{one}` does not run" for one in guests)
+    finally:
+        for one in guests:
+            libvirtd.undefine(one)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from kvmc.audit import cpulists, xml
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 Canonical = tuple[object, ...]
 """An element: its tag, its attributes, its text, its children, the last sorted."""
@@ -51,12 +47,12 @@ def element(node: xml.Node) -> Canonical:
         text = str(text).lower().replace("-", "")
     else:
         text = _number(str(text))
-    children = sorted((element(xml.Node(node.file, child, node.places)) for child in _children(node)), key=repr)
+    children = sorted(map(element, _children(node)), key=repr)
     return node.tag, tuple(sorted(attributes, key=repr)), text, tuple(children)
 
 
-def _children(node: xml.Node) -> list[_Element]:
-    return [child for child in node.element if isinstance(child.tag, str)]
+def _children(node: xml.Node) -> list[xml.Node]:
+    return [xml.Node(node.file, child, node.places) for child in node.element if isinstance(child.tag, str)]
 
 
 def _attribute(name: str, value: str, unit: str) -> object:
@@ -91,16 +87,14 @@ Parts = dict[tuple[str, ...], list[Canonical]]
 def parts(root: xml.Node) -> Parts:
     """The domain in parts that can be compared one by one: container, tag, and what tells the element apart -> its meanings."""
     found: Parts = {}
-    for raw in _children(root):
-        node = xml.Node(root.file, raw, root.places)
+    for node in _children(root):
         if node.tag not in _LISTS:
             found.setdefault(("", node.tag), []).append(element(node))
             continue
         bare = ("<" + node.tag + ">",)
         attributes = tuple(sorted(node.element.attrib.items()))
         found.setdefault(bare, []).append((node.tag, attributes))
-        for child in _children(node):
-            inner = xml.Node(root.file, child, root.places)
+        for inner in _children(node):
             found.setdefault((node.tag, inner.tag, *_key(inner)), []).append(element(inner))
     return {key: sorted(values, key=repr) for key, values in found.items()}
 

@@ -20,8 +20,8 @@ from kvmc.verify.guest_facts import Fact, facts
 _FOLDER = "kvmc/domains"
 _VCPU = re.compile(r"CPU ([0-9]{1,5})/(?:KVM|TCG)")
 _IOTHREAD = re.compile(r"IO iothread([0-9]{1,5})")
-_KERNEL = re.compile(r"kvm-nx-lpage-re.*|kvm-pit/.*")
-"""Kernel threads of a guest that libvirt does not place."""
+_KERNEL = re.compile(r"kvm-nx-lpage-re.*|kvm-pit/.*|iou-(wrk|sqp)-.*")
+"""Kernel threads of a guest that libvirt does not place: those of KVM and of io_uring."""
 
 _ALLOWED = re.compile(r"^Cpus_allowed_list:\s*(\S*)\s*$", re.M)
 _POLICIES = {0: "other", 1: "fifo", 2: "rr", 3: "batch", 5: "idle", 6: "deadline"}
