@@ -11,8 +11,8 @@ from kvmc.knowledge.knobs import CMDLINE
 from kvmc.model.cpuset import MAX_CPU, CpuSet
 from kvmc.model.values import PageCount
 from kvmc.verify import meaning
-from kvmc.verify.case import Case, shown
-from kvmc.verify.difference import Effect, Kind
+from kvmc.verify.case import Case
+from kvmc.verify.difference import Effect, Kind, shown
 
 _HARMLESS = frozenset({"intel_iommu", "iommu", "iommu.passthrough", "default_hugepagesz", "nmi_watchdog"})
 _OURS = frozenset(knob.key for knob in CMDLINE) - _HARMLESS - meaning.PAGE_OPTIONS

@@ -45,6 +45,14 @@ class ApplyList:
                 return (f"run `{' '.join(argv)}`",)
         return ()
 
+    def profiles(self) -> list[str]:
+        """The profiles that tuned is told to take; none where no step tells it."""
+        for step in self.steps:
+            argv = [str(word) for word in step["run"]]  # type: ignore[attr-defined]
+            if argv[:2] == ["tuned-adm", "profile"]:
+                return argv[2:]
+        return []
+
     def effect(self, path: str) -> Effect:
         """When a file below the host's folder takes hold."""
         told = next((one.get("effect") for one in self.files if one["from"] == path), "reboot")
@@ -107,8 +115,8 @@ class Case:
             Difference(
                 kind,
                 subject,
-                shown(runs),
-                shown(compiled),
+                " ".join(runs.split()),
+                " ".join(compiled.split()),
                 place,
                 effect,
                 tuple(steps),
@@ -120,14 +128,9 @@ class Case:
 
     def missing(self, subject: str, compiled: str, place: Span | None) -> None:
         """What runs is not in the capture, or is nothing that can be read."""
-        self.add(Kind.NOT_TOLD, subject, "not told by what was captured", compiled, place, Effect.LIVE)
+        steps = ("capture the host again, as root: what is another user's is hidden from others",)
+        self.add(Kind.NOT_TOLD, subject, "not told by what was captured", compiled, place, Effect.LIVE, steps)
 
     @cached_property
     def apply_file(self) -> File:
         return File(f"{self.host}/{APPLY}", APPLY, self.texts.get(APPLY, ""))
-
-
-def shown(text: str) -> str:
-    """A value as messages show it."""
-    text = " ".join(text.split())
-    return text if len(text) <= 120 else text[:117] + "..."

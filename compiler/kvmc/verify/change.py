@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kvmc.verify.difference import STRENGTH, Effect
+from kvmc.verify.difference import STRENGTH, Effect, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Change:
     @property
     def text(self) -> str:
         who = f"guest {self.guest}: " if self.guest else ""
-        both = f": {self.old or 'none'} -> {self.new or 'none'}" if self.old or self.new else ""
+        both = f": {shown(self.old) or 'none'} -> {shown(self.new) or 'none'}" if self.old or self.new else ""
         return f"{who}{self.what}{both}" + (f" ({self.note})" if self.note else "")
 
     def row(self) -> dict[str, object]:

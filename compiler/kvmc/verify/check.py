@@ -56,8 +56,11 @@ class Verdict:
         return text + "\n"
 
 
-def verify_host(name: str, texts: Mapping[str, str], root: Root) -> Verdict:
-    """texts: the host's artifacts by their path below its folder. Raises nothing, whatever the root holds."""
+def verify_host(name: str, texts: Mapping[str, str], root: Root, elsewhere: Mapping[str, str] | None = None) -> Verdict:
+    """texts: the host's artifacts by their path below its folder. elsewhere: guests that were compiled for other hosts, with these.
+
+    Raises nothing, whatever the root holds.
+    """
     reading = Bag()
     files = read_host(name, texts, ANY_HOST, reading)
     bag = Bag()
@@ -78,7 +81,7 @@ def verify_host(name: str, texts: Mapping[str, str], root: Root) -> Verdict:
     host.check_services(case)
     host.check_vfs(case)
     if there is not None:
-        guests.check(case, there)
+        guests.check(case, there, elsewhere or {})
     elif files.domains:
         case.missing("which guests there are", f"{len(files.domains)}", None)
     installed.check(case)

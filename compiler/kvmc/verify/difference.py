@@ -75,6 +75,12 @@ _CODES: dict[Kind, Code] = {
 }
 
 
+def shown(text: str) -> str:
+    """A value as messages show it."""
+    text = " ".join(text.split())
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """subject: what differs, in a few words. runs, compiled: the two values; empty where there is none.
@@ -96,8 +102,8 @@ class Difference:
 
     @property
     def message(self) -> str:
-        runs = f"is {self.runs}" if self.runs else "is not there"
-        compiled = f"{self.compiled} was compiled" if self.compiled else "none was compiled"
+        runs = f"is {shown(self.runs)}" if self.runs else "is not there"
+        compiled = f"{shown(self.compiled)} was compiled" if self.compiled else "none was compiled"
         return f"{self.subject} {runs}; {compiled}"
 
     def diagnostic(self) -> Diagnostic:

@@ -12,7 +12,6 @@ from kvmc.diagnostics import Bag
 from kvmc.model.values import size_text
 from kvmc.verify import canonical
 from kvmc.verify.canonical import Canonical, Parts
-from kvmc.verify.case import shown
 from kvmc.verify.change import Change
 from kvmc.verify.difference import Effect
 from kvmc.verify.guest_facts import Fact, facts
@@ -110,7 +109,7 @@ def _both(name: str, old: Place, new: Place) -> Iterator[Change]:
             if what not in seen:
                 seen.add(what)
                 guests = (name,) if effect is not Effect.LIVE else ()
-                yield Change(new.host, name, what, shown(before), shown(after), effect, guests, note)
+                yield Change(new.host, name, what, before, after, effect, guests, note)
 
 
 def _move(name: str, old: Place, new: Place, *, visible: bool) -> Change:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kvmc.audit.domain import Domain, read_domain
@@ -13,8 +13,8 @@ from kvmc.diagnostics import Bag, Span
 from kvmc.diagnostics.codes import verify as codes
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.verify.boot import read_list
-from kvmc.verify.case import Case, shown
-from kvmc.verify.difference import Effect, Kind
+from kvmc.verify.case import Case
+from kvmc.verify.difference import Effect, Kind, shown
 from kvmc.verify.guest_facts import Fact, facts
 
 _FOLDER = "kvmc/domains"
@@ -112,7 +112,8 @@ def _memory(text: str) -> Iterator[tuple[str, int, int, int]]:
             yield words[0], int(words[1]), int(words[2]), int(words[3])
 
 
-def check(case: Case, guests: list[Guest]) -> None:
+def check(case: Case, guests: list[Guest], elsewhere: Mapping[str, str]) -> None:
+    """elsewhere: guest -> the host that it was compiled for."""
     by_uuid = {guest.uuid.replace("-", ""): guest for guest in guests}
     by_name = {guest.name: guest for guest in guests}
     mine: set[str] = set()
@@ -137,13 +138,13 @@ def check(case: Case, guests: list[Guest]) -> None:
             _check_memory(case, domain, guest, blamed)
     for guest in guests:
         if guest.live is not None and guest.uuid not in mine:
-            _foreign(case, guest, guest.live)
+            _foreign(case, guest, guest.live, elsewhere.get(guest.name))
 
 
-def _foreign(case: Case, guest: Guest, live: Domain) -> None:
+def _foreign(case: Case, guest: Guest, live: Domain, home: str | None) -> None:
     """A guest that runs and is none of ours."""
     theirs = union(pin.value for pin in live.pins.values()) | (live.mask.value if live.mask else CpuSet())
-    told = []
+    told = [f"it was compiled for host `{home}`"] if home else []
     for domain in case.files.domains:
         both = theirs & union(pin.value for pin in domain.pins.values())
         if both:
@@ -158,7 +159,7 @@ def _definitions(case: Case, domain: Domain, guest: Guest, steps: tuple[str, ...
     """Compare what libvirt has; gives the aspects that differ in the live definition."""
     compiled = facts(domain)
     defined = _differing(compiled, facts(guest.defined) if guest.defined else None)
-    live = _differing(compiled, facts(guest.live, live=True) if guest.live else None)
+    live = _differing(facts(domain, live=True), facts(guest.live, live=True) if guest.live else None)
     if guest.defined is None:
         case.add(
             Kind.GUEST_UNDEFINED, f"the persistent definition of guest `{domain.name}`", "", "one", domain.head, Effect.LIVE,

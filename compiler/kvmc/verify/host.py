@@ -12,8 +12,8 @@ from kvmc.diagnostics import Bag
 from kvmc.model.cpuset import CpuSet
 from kvmc.verify import meaning
 from kvmc.verify.boot import read_list
-from kvmc.verify.case import Case, shown
-from kvmc.verify.difference import Difference, Effect, Kind
+from kvmc.verify.case import Case
+from kvmc.verify.difference import Difference, Effect, Kind, shown
 
 _ALLOWED = re.compile(r"^Cpus_allowed_list:\s*(\S*)\s*$", re.M)
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
@@ -114,13 +114,15 @@ def check_tuned(case: Case) -> None:
     _check_settings(case)
     if not profiles:
         return
-    name, path = sorted(profiles.items())[0]
+    wanted = case.apply.profiles() or sorted(profiles)[:1]
+    name = " ".join(wanted)
+    path = profiles.get(wanted[-1]) or min(profiles.values())
     file = File(f"{case.host}/{path}", path, case.texts[path])
     active = case.value("etc/tuned/active_profile")
     if active is None:
         case.missing("the active profile of tuned", name, file.head)
         return
-    if active.split() == [name]:
+    if active.split() == wanted:
         return
     consequences = [one for one in case.found[before:] if case.source(one.place) in profiles.values()]
     case.found[before:] = [one for one in case.found[before:] if one not in consequences]

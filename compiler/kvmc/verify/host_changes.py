@@ -10,7 +10,7 @@ from kvmc.audit.reading import kind_of
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress, size_text
 from kvmc.verify import meaning
-from kvmc.verify.case import APPLY, ApplyList, shown
+from kvmc.verify.case import APPLY, ApplyList
 from kvmc.verify.change import Change
 from kvmc.verify.difference import Effect
 
@@ -49,7 +49,7 @@ def changes(host: str, old: HostFiles, new: HostFiles, old_texts: Texts, new_tex
 def _change(
     host: str, what: str, old: str, new: str, effect: Effect, guests: tuple[str, ...], note: str = ""
 ) -> Change:
-    return Change(host, None, what, shown(old), shown(new), effect, guests if effect is Effect.REBOOT else (), note)
+    return Change(host, None, what, old, new, effect, guests if effect is Effect.REBOOT else (), note)
 
 
 def _there(text: str | None) -> str:

@@ -9,8 +9,8 @@ from kvmc.audit.hostfiles import Role, RoleSet
 from kvmc.diagnostics.codes import verify as codes
 from kvmc.model.cpuset import CpuSet
 from kvmc.verify.boot import read_list
-from kvmc.verify.case import Case, shown
-from kvmc.verify.difference import Effect, Kind
+from kvmc.verify.case import Case
+from kvmc.verify.difference import Effect, Kind, shown
 
 _MANAGED = re.compile(
     r"nvme[0-9]+q[0-9]+|virtio[0-9]+-req(uest)?\.[0-9]+|(mpi3mr|mpt[23]sas|megasas|aacraid|hpsa|smartpqi)[0-9A-Za-z._:-]*"
@@ -36,8 +36,12 @@ def check(case: Case) -> None:
     for number in sorted((one for one in numbers if one.isdecimal()), key=int):
         action = case.value(f"sys/kernel/irq/{number}/actions")
         cpus = read_list(case, f"proc/irq/{number}/effective_affinity_list")
-        cpus = cpus or read_list(case, f"proc/irq/{number}/smp_affinity_list")
-        if action == "" or cpus is None or not cpus & kept:
+        if (
+            not cpus
+        ):  # an interrupt of every CPU (arm64's timer) has none: it is judged where it was put there and nowhere else
+            cpus = read_list(case, f"proc/irq/{number}/smp_affinity_list") or CpuSet()
+            cpus = cpus if cpus.issubset(kept) else CpuSet()
+        if action == "" or not cpus & kept:
             continue
         text = f"IRQ {number} ({shown(action or 'unknown')}) on {cpus & kept}"
         (managed if action and _MANAGED.fullmatch(action) else wrong).append(text)

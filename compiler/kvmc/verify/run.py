@@ -29,7 +29,13 @@ def verify_tree(tree: Path, host: str | None, root: Path | None) -> Verdict:
         help = [f"name a host with --host; there is {there}", "TREE is the folder of the hosts' folders"]
         bag.error(codes.NOTHING_COMPILED, f"`{tree.as_posix()}` has no artifacts of host `{host}`", help=help)
         return Verdict(host, (), bag, Sources({}))
-    return verify_host(host, trees[host], place)
+    elsewhere = {
+        path.removeprefix("domains/").removesuffix(".xml"): other
+        for other, texts in trees.items()
+        for path in texts
+        if other != host and path.startswith("domains/")
+    }
+    return verify_host(host, trees[host], place, elsewhere)
 
 
 def _this_host() -> Root:
