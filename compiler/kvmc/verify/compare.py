@@ -21,7 +21,10 @@ def compare(old: Tree, new: Tree) -> tuple[tuple[Change, ...], Bag]:
     not compared."""
     bag = Bag()
     left = {host: _read(host, texts, bag, "old") for host, texts in sorted(old.items())}
-    right = {host: _read(host, texts, bag, "new") for host, texts in sorted(new.items())}
+    right = {
+        host: left[host] if old.get(host) == texts else _read(host, texts, bag, "new")
+        for host, texts in sorted(new.items())
+    }
     found: list[Change] = []
     for host in sorted(left.keys() | right.keys()):
         if host not in right:
@@ -29,10 +32,10 @@ def compare(old: Tree, new: Tree) -> tuple[tuple[Change, ...], Bag]:
             found.append(Change(host, None, "the host is gone", "", "", Effect.REBOOT, guests))
         elif host not in left:
             found.append(Change(host, None, "the host is new", "", "", Effect.REBOOT))
-        else:
+        elif left[host] is not right[host]:
             found += host_changes.changes(host, left[host], right[host], old[host], new[host])
-    places = guest_changes.places(left, bag), guest_changes.places(right, bag)
-    found += guest_changes.changes(*places)
+    before = guest_changes.places(left, bag)
+    found += guest_changes.changes(before, guest_changes.places(right, bag, before))
     return tuple(sorted(found, key=lambda one: one.host)), bag
 
 

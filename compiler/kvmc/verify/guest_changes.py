@@ -53,11 +53,15 @@ class Place:
     parts: Parts
 
 
-def places(tree: Mapping[str, HostFiles], bag: Bag) -> dict[str, Place]:
-    """Every guest of a tree by its name; of one that is there twice the last."""
+def places(tree: Mapping[str, HostFiles], bag: Bag, other: Mapping[str, Place] | None = None) -> dict[str, Place]:
+    """Every guest of a tree by its name; of one that is there twice the last. other: the other tree's, most alike."""
     found: dict[str, Place] = {}
     for host, files in tree.items():
         for domain in files.domains:
+            same = (other or {}).get(domain.name)
+            if same is not None and same.host == host and same.domain.file == domain.file:
+                found[domain.name] = same
+                continue
             root = xml.parse(domain.file, bag)
             if root is not None:
                 found[domain.name] = Place(host, domain, canonical.parts(root))
@@ -79,6 +83,8 @@ def changes(old: Mapping[str, Place], new: Mapping[str, Place]) -> Iterator[Chan
         if name not in new:
             note = "a guest that still runs goes on until it stops"
             yield Change(old[name].host, name, "removed", "", "", Effect.RESTART, (name,), note)
+        elif name in old and old[name] is new[name]:
+            continue
         elif name in old:
             yield from _both(name, old[name], new[name])
         elif name in renamed:

@@ -48,7 +48,7 @@ def write_textfile(path: Path, text: str) -> None:
     """At once: a collector that reads meanwhile sees the old file or the new one. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError:
