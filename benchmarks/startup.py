@@ -13,6 +13,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,10 +41,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     options = parser.parse_args()
     roots = os.pathsep.join(str(ROOT / name) for name in ("compiler", "grammar", "targets"))
-    environment = {**os.environ, "PYTHONPATH": roots}
+    with tempfile.TemporaryDirectory() as cache:
+        measure(
+            options, {**os.environ, "PYTHONPATH": roots, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache}
+        )
+
+
+def measure(options: argparse.Namespace, environment: dict[str, str]) -> None:
+    """Both commands in turn, with byte code that the first run of each left, as an installed package has it."""
     base = [sys.executable, "-c", "import lark, pydantic, typer"]
     check = [sys.executable, "-c", "from kvmc.cli import main; main()", "check", str(options.site)]
-    cpu_seconds(base, environment), cpu_seconds(check, environment)  # the byte code of a first run is no part of it
+    cpu_seconds(base, environment), cpu_seconds(check, environment)
     pairs = [(cpu_seconds(base, environment), cpu_seconds(check, environment)) for _ in range(options.runs)]
     libraries, whole = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = whole / libraries

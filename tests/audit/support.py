@@ -94,14 +94,16 @@ RT = """\
     <numa><cell id='0' cpus='0-3' memory='8388608' unit='KiB'/></numa>
   </cpu>
   <devices>
+    <emulator>/q</emulator>
     <disk type='block' device='disk'>
-      <driver name='qemu' type='raw' iothread='1'/>
+      <driver name='qemu' type='raw' cache='none' io='native' discard='unmap' iothread='1'/>
       <source dev='/dev/vg0/rt-1-root'/>
       <target dev='vda' bus='virtio'/>
     </disk>
     <interface type='bridge'>
       <mac address='52:54:00:00:00:01'/>
       <source bridge='br0'/>
+      <model type='virtio'/>
     </interface>
     <interface type='hostdev' managed='yes'>
       <mac address='52:54:00:00:00:02'/>
@@ -143,7 +145,9 @@ WIDE = """\
     </numa>
   </cpu>
   <devices>
+    <emulator>/q</emulator>
     <disk type='block' device='disk'>
+      <driver name='qemu' type='raw' cache='none' io='native' discard='unmap'/>
       <source dev='/dev/vg0/wide-1-root'/>
       <target dev='vda' bus='virtio'/>
     </disk>
@@ -167,7 +171,9 @@ DU = """\
   <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
   <cpu mode='host-passthrough'><topology sockets='1' dies='1' cores='2' threads='1'/></cpu>
   <devices>
+    <emulator>/q</emulator>
     <disk type='block' device='disk'>
+      <driver name='qemu' type='raw' cache='none' io='native' discard='unmap'/>
       <source dev='/dev/vg0/du-1-root'/>
       <target dev='vda' bus='virtio'/>
     </disk>
@@ -193,13 +199,16 @@ WEB = """\
   <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
   <cpu mode='host-passthrough'><topology sockets='1' dies='1' cores='2' threads='1'/></cpu>
   <devices>
+    <emulator>/q</emulator>
     <disk type='block' device='disk'>
+      <driver name='qemu' type='raw' cache='none' io='native' discard='unmap'/>
       <source dev='/dev/vg0/web-1-root'/>
       <target dev='vda' bus='virtio'/>
     </disk>
     <interface type='bridge'>
       <mac address='52:54:00:00:00:03'/>
       <source bridge='br0'/>
+      <model type='virtio'/>
     </interface>
   </devices>
 </domain>

@@ -123,10 +123,8 @@ vm b : db
 
 
 def test_origins_say_where_each_value_was_set(tmp_path: Path) -> None:
-    text = (
-        BASE
-        + "class db : base {\n  disk log {\n    storage = disks\n  }\n}\nvm a : db {\n  vcpus = 8\n  disk log {\n    queues = 2\n  }\n}\n"
-    )
+    text = BASE + "class db : base {\n  disk log {\n    storage = disks\n  }\n}\n"
+    text += "vm a : db {\n  vcpus = 8\n  disk log {\n    queues = 2\n  }\n}\n"
     loaded = load(tmp_path, text + "vm b : db\nplace apart x {\n  vms = [a, b]\n}\n")
 
     def origin(*path: str) -> tuple[str, str, str, str | None]:

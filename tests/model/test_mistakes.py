@@ -256,6 +256,18 @@ def test_a_site_without_a_site_block(tmp_path: Path) -> None:
     assert one(tmp_path, "«k»vmt 1\nnetwork n {\n  bridge = br0\n}\n").code.id == "KVMC0214"
 
 
+def test_guests_of_one_class_lack_a_setting_together(tmp_path: Path) -> None:
+    guests = "".join(f"vm v-{n} : thin\n" for n in range(50))
+    told = one(
+        tmp_path,
+        BASE
+        + "class thin {\n  vcpus = 1\n  machine = pc-q35-9.2\n}\n"
+        + guests.replace("vm v-0 : thin", "«vm v-0 : thin»"),
+    )
+    assert told.code.id == "KVMC0205"
+    assert told.notes == ("49 more of class `thin` have none",)
+
+
 def test_a_chain_of_parents_has_an_end(tmp_path: Path) -> None:
     chain = "".join(f"class c{n} : {f'c{n - 1}' if n else 'base'}\n" for n in range(64))
-    assert one(tmp_path, BASE + chain + "«class last : c63»\nvm a : last\n").code.id == "KVMC0213"
+    assert one(tmp_path, BASE + chain + "«class last : c63»\nclass more : last\nvm a : more\n").code.id == "KVMC0213"

@@ -21,7 +21,7 @@ swaps = st.lists(st.tuples(st.integers(0, len(WORDS) - 1), st.sampled_from(VOCAB
 drops = st.lists(st.integers(0, EXAMPLE.count("\n")), max_size=3)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(swaps, drops)
 def test_an_example_with_words_swapped_and_lines_dropped(put: list[tuple[int, str]], dropped: list[int]) -> None:
     text = EXAMPLE

@@ -235,3 +235,41 @@ def test_ctrl_c_before_the_commit_undoes_at_once(tmp_path: Path) -> None:
         write(layout, changes, Stopping())
     assert tree(site) == old
     run(site, NEW, DyingDisk())
+
+
+def test_everything_is_on_the_medium_before_what_relies_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    built(site, OLD)
+    layout = Layout.of(site)
+    changes, _ = compare(layout, wanted_of(NEW))
+    log: list[tuple[str, str]] = []
+
+    def noted(handle: int) -> None:
+        log.append(("fsync", str(Path(f"/proc/self/fd/{handle}").readlink()).removeprefix(f"{site}").lstrip("/")))
+
+    class Noting(Disk):
+        def rename(self, old: Path, new: Path) -> None:
+            log.append(("rename", str(new.relative_to(site))))
+            super().rename(old, new)
+
+        def unlink(self, path: Path) -> None:
+            if path.exists():
+                log.append(("unlink", str(path.relative_to(site))))
+            super().unlink(path)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert not write(layout, changes, Noting()).items
+    prepared, committed = (index for index, entry in enumerate(log) if entry == ("rename", JOURNAL))
+    dropped = log.index(("unlink", JOURNAL))
+    for entry in changes.writes:
+        temp, folder = (str(layout.path(place).relative_to(site)) for place in (entry.place.temp, entry.place))
+        assert prepared < log.index(("fsync", temp)) < committed
+        assert ("fsync", str(Path(folder).parent)) in log[log.index(("fsync", temp)) : committed]
+        moved = log.index(("rename", folder))
+        assert committed < moved < dropped
+        assert ("fsync", str(Path(folder).parent)) in log[moved:dropped]
+    for gone in changes.removes:
+        path = layout.path(gone.place).relative_to(site)
+        assert ("fsync", str(path.parent)) in log[log.index(("unlink", str(path))) : dropped]
+    assert log[committed + 1] == ("fsync", "")
+    assert log[-1] == ("fsync", "")

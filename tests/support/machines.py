@@ -23,8 +23,8 @@ def machine(
 ) -> Topology:
     """A regular machine; memory_gib is that of each node.
 
-    numbering: `siblings-last` (core n has CPUs n and n + cores, as Intel and AMD firmware count), `siblings-adjacent` (2n and 2n + 1,
-    as on POWER and in guests), or `round-robin` (cores alternate between the nodes, siblings last, as on older Dell machines).
+    numbering: `siblings-last` (core n has CPUs n and n + cores, as Intel and AMD firmware count), `siblings-adjacent` (2n and
+    2n + 1, as on POWER and in guests), or `round-robin` (cores alternate between the nodes, siblings last, as on older Dells).
     """
     nodes = packages * nodes_per_package
     per_node = l3_per_node * cores_per_l3

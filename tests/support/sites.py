@@ -182,6 +182,6 @@ def origins_of(site: Site) -> Origins:
     for host in site.hosts.values():
         for pool in host.devices:
             add(("host", host.name, "devices", pool), f"host {host.name}")
-            for setting in ("parent", "vfs", "addresses"):
-                add(("host", host.name, "devices", pool, setting), f"host {host.name}")
+            for name in ("parent", "vfs", "addresses"):
+                add(("host", host.name, "devices", pool, name), f"host {host.name}")
     return Origins(table)

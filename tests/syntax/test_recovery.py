@@ -39,7 +39,7 @@ PIECES = [
 cuts = st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 40), st.lists(st.sampled_from(PIECES), max_size=4))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(cuts, min_size=1, max_size=6))
 def test_a_mutated_example_gives_a_tree_or_an_error(mutations: list[tuple[int, int, list[str]]]) -> None:
     text = EXAMPLE
@@ -48,7 +48,7 @@ def test_a_mutated_example_gives_a_tree_or_an_error(mutations: list[tuple[int, i
     _tree_or_error(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)))
 def test_any_text_gives_a_tree_or_an_error(text: str) -> None:
     _tree_or_error(text)

@@ -29,6 +29,11 @@ def refused(path: Path) -> tuple[str, str]:
         (b"", "KVMC0303", "empty"),
         (b"<domain type='kvm'><name>x</name></domain>", "KVMC0302", "a domain's XML"),
         (b"<?xml version='1.0'?>\n<!-- c -->\n<topology version='2.0'/>", "KVMC0302", "hwloc XML"),
+        (
+            b'<?xml version="1.0"?>\n<!DOCTYPE topology SYSTEM "hwloc2.dtd">\n<topology version="3.0"/>',
+            "KVMC0302",
+            "hwloc XML",
+        ),
         (b"<domainCapabilities/>", "KVMC0302", "domain capabilities"),
         (b"<html><body/></html>", "KVMC0302", "`<html>`"),
         (b"<capabilities><host>", "KVMC0303", "line 1"),
@@ -134,6 +139,7 @@ LAUGHS = (
         LAUGHS,
         "<?xml version='1.0'?>\n<!-- <capabilities> -->\n<?pi x?> <!DOCTYPE capabilities SYSTEM 'http://192.0.2.1/x.dtd'><capabilities/>",
         "\ufeff<!DOCTYPE capabilities><capabilities/>",
+        "<!--" + " " * 70_000 + "-->" + ENTITY,
     ],
 )
 def test_document_types_are_refused(tmp_path: Path, text: str) -> None:
@@ -149,6 +155,7 @@ def test_document_types_are_refused(tmp_path: Path, text: str) -> None:
         (capabilities(Machine()) + " " * 33 * 1024**2, "KVMC0304"),
         ("<capabilities>" + "<a/>" * 1_100_000 + "</capabilities>", "KVMC0304"),
         ("<capabilities>" + "<a>" * 100_000, "KVMC0303"),
+        ("<!--" + " " * 70_000 + "-->" + LAUGHS, "KVMC0303"),
         ("<?xml version='1.0' encoding='UTF-7'?><capabilities>+ADw-x", "KVMC0303"),
     ],
 )

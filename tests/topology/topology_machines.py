@@ -55,11 +55,13 @@ class Machine:
             node = core // self.cores
             package = node // 2
             own = self.of_cores(core, 1)
+            whole = self.of_cores(package * 2 * self.cores, 2 * self.cores)
             l3 = self.of_cores(node * self.cores, self.cores)
             files |= {
                 f"{base}/topology/core_cpus_list": str(own),
                 f"{base}/topology/thread_siblings": mask(own),
-                f"{base}/topology/package_cpus_list": str(self.of_cores(package * 2 * self.cores, 2 * self.cores)),
+                f"{base}/topology/package_cpus_list": str(whole),
+                f"{base}/topology/core_siblings": mask(whole),
                 f"{base}/topology/physical_package_id": str(package),
                 f"{base}/topology/core_id": str(core % (2 * self.cores)),
                 f"{base}/topology/die_id": "0",
@@ -69,12 +71,14 @@ class Machine:
             ):
                 cache = f"{base}/cache/index{index}"
                 files |= {f"{cache}/level": level, f"{cache}/type": kind, f"{cache}/shared_cpu_list": str(cpus)}
+                files[f"{cache}/shared_cpu_map"] = mask(cpus)
         count = self.nodes + self.memory_only
         for node in range(count):
             base = f"{NODE}/node{node}"
             cpus = self.of_cores(node * self.cores, self.cores) if node < self.nodes else CpuSet()
             files |= {
                 f"{base}/cpulist": str(cpus),
+                f"{base}/cpumap": mask(cpus),
                 f"{base}/meminfo": f"Node {node} MemTotal:       {self.memory_kib} kB\nNode {node} MemFree: 1 kB",
                 f"{base}/distance": " ".join("10" if other == node else "21" for other in range(count)),
                 f"{base}/hugepages/hugepages-2048kB/nr_hugepages": "0",
@@ -89,8 +93,8 @@ class Machine:
 
 def mask(cpus: CpuSet) -> str:
     """The kernel's mask form: groups of 32 bits."""
-    text = f"{cpus.mask:016x}"
-    return f"{text[:-8]},{text[-8:]}"
+    count = max(1, -(-cpus.mask.bit_length() // 32))
+    return ",".join(f"{cpus.mask >> 32 * index & 0xFFFFFFFF:08x}" for index in reversed(range(count)))
 
 
 def write_tree(root: Path, files: Mapping[str, str]) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from kvmc.audit import cpulists, xml
-from kvmc.audit.source import At, File, T, integer, unreadable
+from kvmc.audit import cpulists, devices, xml
+from kvmc.audit.devices import Disk, Nic
+from kvmc.audit.elements import Reader
+from kvmc.audit.source import At, File, unreadable
 from kvmc.diagnostics import Bag, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import MAX_CPU, CpuSet
@@ -14,10 +15,6 @@ from kvmc.model.values import PciAddress
 
 DEFAULT_PAGE = 0
 """The page size of a `<hugepages/>` that names none."""
-
-_BYTES = {"b": 1, "bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15, "EB": 10**18}
-_BYTES |= {name: 1024**power for power, letter in enumerate("KMGTPE", 1) for name in (letter, f"{letter}iB")}
-_BYTES |= {"k": 1024}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +64,6 @@ class GuestTopology:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    source: str
-    kind: str
-    shared: bool
-    iothread: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Nic:
-    """`source`: the bridge or network; empty for a passed function."""
-
-    kind: str
-    source: str
-    mac: At[str] | None
-    device: At[PciAddress] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Domain:
     """One guest. `head`: the place for what is not there. Pins by vCPU or I/O thread id; a repeated id is in `repeated`."""
 
@@ -94,6 +73,8 @@ class Domain:
     uuid: At[str] | None
     type: str
     memory: At[int] | None
+    current: At[int] | None
+    binary: At[str] | None
     vcpus: At[int] | None
     mask: At[CpuSet] | None
     pins: dict[int, At[CpuSet]]
@@ -124,28 +105,7 @@ class Domain:
         return self.hostdevs + tuple(nic.value.device for nic in self.nics if nic.value.device)
 
 
-class _Reader:
-    def __init__(self, bag: Bag) -> None:
-        self.bag = bag
-
-    def number(self, at: At[str] | None, what: str = "a whole number") -> int | None:
-        if at is None:
-            return None
-        value = integer(at.value)
-        if value is None:
-            unreadable(self.bag, at.span, what, at.value)
-        return value
-
-    def threads(self, at: At[str]) -> int | None:
-        """A number of threads, no more than the kernel has CPUs."""
-        value = self.number(at)
-        if value is not None and value > MAX_CPU + 1:
-            self.bag.error(
-                codes.VALUE_UNREADABLE, f"{value} threads are more than the kernel's {MAX_CPU + 1} CPUs", at.span
-            )
-            return None
-        return value
-
+class _Reader(Reader):
     def iothreads(self, root: xml.Node) -> At[frozenset[int]] | None:
         """The ids of the I/O threads: from 1, unless `<iothreadids>` names them."""
         node = root.child("iothreads")
@@ -159,30 +119,6 @@ class _Reader:
             ids.add(next(free))
         place = node or root.child("iothreadids")
         return At(frozenset(ids), place.text().span) if place else None
-
-    def kib(self, at: At[str], unit: str) -> At[int] | None:
-        number = self.number(at, "a size")
-        if number is None:
-            return None
-        if unit not in _BYTES:
-            unreadable(self.bag, at.span, "in a unit that libvirt knows", f"{at.value} {unit}")
-            return None
-        return At(-(-number * _BYTES[unit] // 1024), at.span)
-
-    def cpus(self, at: At[str] | None, parse: Callable[[str], T], what: str) -> At[T] | None:
-        if at is None:
-            return None
-        try:
-            return At(parse(at.value), at.span)
-        except ValueError as problem:
-            self.bag.error(codes.VALUE_UNREADABLE, f"{what} cannot be read: {problem}", at.span)
-            return None
-
-    def needed(self, node: xml.Node, name: str) -> At[str] | None:
-        at = node.attribute(name)
-        if at is None:
-            self.bag.error(codes.VALUE_UNREADABLE, f"`<{node.tag}>` has no `{name}`", node.span)
-        return at
 
     def pins(self, root: xml.Node, tag: str, key: str) -> dict[int, At[CpuSet]]:
         found: dict[int, At[CpuSet]] = {}
@@ -203,7 +139,7 @@ class _Reader:
         return found
 
     def numa(self, root: xml.Node) -> tuple[At[MemNode], ...]:
-        found = []
+        found: list[At[MemNode]] = []
         for tag in ("memory", "memnode"):
             for node in root.all("numatune", tag):
                 where = node.attribute("nodeset")
@@ -211,6 +147,9 @@ class _Reader:
                     continue
                 nodes = self.cpus(self.needed(node, "nodeset"), cpulists.libvirt_list, "the nodeset")
                 cell = self.number(self.needed(node, "cellid")) if tag == "memnode" else None
+                if cell is not None and any(one.value.cell == cell for one in found):
+                    self.bag.error(codes.REPEATED, f"`memnode` of cell {cell} is there twice", node.span)
+                    continue
                 if nodes is not None and (tag == "memory" or cell is not None):
                     found.append(At(MemNode(cell, node.get("mode", "strict"), nodes.value), nodes.span))
         return tuple(found)
@@ -263,59 +202,6 @@ class _Reader:
                 found.append(At(Sched(vcpus.value, node.get("scheduler"), priority), node.span))
         return tuple(found)
 
-    def function(self, node: xml.Node) -> At[PciAddress] | None:
-        """The host's PCI function below `<source>`."""
-        address = node.child("source", "address")
-        if address is None or (address.get("type", "pci") != "pci") or address.attribute("bus") is None:
-            return None
-        parts: list[int] = []
-        for name, limit in (("domain", 0xFFFFFFFF), ("bus", 0xFF), ("slot", 0x1F), ("function", 7)):
-            at = address.attribute(name)
-            try:
-                value = int(at.value, 0) if at else 0
-            except ValueError:
-                value = -1
-            if at is not None and not 0 <= value <= limit:
-                unreadable(self.bag, at.span, f"a PCI {name}", at.value)
-                return None
-            parts.append(value)
-        return At(PciAddress(*parts), address.span)
-
-    def disks(self, root: xml.Node) -> tuple[At[Disk], ...]:
-        found = []
-        for node in root.all("devices", "disk"):
-            if node.get("device", "disk") not in ("disk", "lun"):
-                continue
-            source = node.child("source")
-            at = None
-            for name in ("dev", "file", "name", "volume", "dir"):
-                at = at or (source.attribute(name) if source else None)
-            driver = node.child("driver")
-            iothread = self.number(driver.attribute("iothread")) if driver else None
-            shared = node.child("shareable") is not None or node.child("readonly") is not None
-            text, place = (at.value, at.span) if at else ("", node.span)
-            if source is not None and source.get("pool"):
-                text = f"{source.get('pool')}/{text}"
-            found.append(At(Disk(text, node.get("type"), shared, iothread), place))
-        return tuple(found)
-
-    def nics(self, root: xml.Node) -> tuple[At[Nic], ...]:
-        found = []
-        for node in root.all("devices", "interface"):
-            kind = node.get("type")
-            mac = node.child("mac")
-            source = node.child("source")
-            device = self.function(node) if kind == "hostdev" else None
-            name = (source.get("bridge") or source.get("network")) if source else ""
-            address = mac.attribute("address") if mac else None
-            lower = At(address.value.lower(), address.span) if address else None
-            found.append(At(Nic(kind, name, lower, device), node.span))
-        return tuple(found)
-
-    def hostdevs(self, root: xml.Node) -> tuple[At[PciAddress], ...]:
-        nodes = (node for node in root.all("devices", "hostdev") if node.get("type") == "pci")
-        return tuple(at for at in map(self.function, nodes) if at is not None)
-
 
 def read_domain(file: File, bag: Bag) -> Domain | None:
     """The domain, or None with a finding. What it holds and we cannot read is a finding and is left out of the value."""
@@ -341,15 +227,10 @@ def read_domain(file: File, bag: Bag) -> Domain | None:
     if model is not None and (mode is None or mode.value == "custom"):
         mode = model.text()
     pmu = root.child("features", "pmu")
-    emulators = list(root.all("cputune", "emulatorpin"))
-    for extra in emulators[1:]:
-        bag.error(
-            codes.REPEATED,
-            "`emulatorpin` is there twice",
-            extra.span,
-            secondary=[At("", emulators[0].span).label("first")],
-        )
-    emulator = reader.needed(emulators[0], "cpuset") if emulators else None
+    devices.told_twice(root, reader)
+    pinned = root.child("cputune", "emulatorpin")
+    emulator = reader.needed(pinned, "cpuset") if pinned else None
+    current, binary = root.child("currentMemory"), root.child("devices", "emulator")
     count = reader.threads(vcpu.text()) if vcpu else None
     return Domain(
         file=file,
@@ -358,6 +239,8 @@ def read_domain(file: File, bag: Bag) -> Domain | None:
         uuid=At(uuid.text().value.lower().replace("-", ""), uuid.text().span) if uuid else None,
         type=root.get("type"),
         memory=reader.kib(memory.text(), memory.get("unit", "KiB")) if memory else None,
+        current=reader.kib(current.text(), current.get("unit", "KiB")) if current else None,
+        binary=binary.text() if binary else None,
         vcpus=At(count, vcpu.text().span) if vcpu and count is not None else None,
         mask=reader.cpus(vcpu.attribute("cpuset"), cpulists.libvirt_list, "the mask of vCPUs") if vcpu else None,
         pins=reader.pins(root, "vcpupin", "vcpu"),
@@ -374,7 +257,7 @@ def read_domain(file: File, bag: Bag) -> Domain | None:
         uefi=loader is not None and (loader.get("firmware") == "efi" or loader.child("loader") is not None),
         cells=reader.cells(root),
         topology=reader.topology(root),
-        disks=reader.disks(root),
-        nics=reader.nics(root),
-        hostdevs=reader.hostdevs(root),
+        disks=devices.disks(root, reader),
+        nics=devices.nics(root, reader),
+        hostdevs=devices.hostdevs(root, reader),
     )

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from kvmc.audit import asked_devices
 from kvmc.audit.context import Context, cells_of, nodes_for
+from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
+from kvmc.audit.hostfiles import Role
+from kvmc.audit.nodes import memory_nodes
 from kvmc.audit.pages import page_of
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import L3, DevicePool, Emulator, Host, Iothread, Isolation, Pinning, Scheduler, Site, Threads, Vm
-from kvmc.model.values import PciAddress, size_text
-
-
-class Difference(NamedTuple):
-    """What a guest has and was not asked for, and where; `also` a second place that takes part."""
-
-    place: Span
-    text: str
-    also: Span | None = None
+from kvmc.model.site import (
+    L3,
+    Emulator,
+    Host,
+    Isolation,
+    Pinning,
+    Platform,
+    Scheduler,
+    Site,
+    Threads,
+    Vm,
+)
+from kvmc.model.values import size_text
 
 
 def check(context: Context) -> None:
@@ -51,15 +57,16 @@ def check(context: Context) -> None:
 
 
 def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain: Domain) -> Iterator[Difference]:
+    platform = site.platforms.get(host.platform) if host else None
     yield from _size(context, vm, domain)
-    yield from _machine(vm, domain)
+    yield from _machine(vm, platform, domain)
     yield from _pinning(context, vm, domain)
     yield from _emulator(context, vm, domain)
     yield from _scheduler(vm, domain)
-    yield from _disks(site, vm, domain)
-    yield from _nics(site, vm, domain)
+    yield from asked_devices.disks(site, vm, domain)
+    yield from asked_devices.nics(site, vm, domain)
     if host is not None:
-        yield from _devices(context, host, vm, domain)
+        yield from asked_devices.functions(context, host, vm, domain)
         if vm.host is not None and vm.host != host.name:
             yield Difference(domain.head, f"belongs on host `{vm.host}` and is on `{host.name}`")
         if vm.pool is not None and host.pool != vm.pool:
@@ -76,6 +83,9 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
             domain.memory.span,
             f"asks for {size_text(vm.memory_kib)} of memory and has {size_text(domain.memory.value)}",
         )
+    if domain.current is not None and domain.memory is not None and domain.current.value != domain.memory.value:
+        has = size_text(domain.current.value)
+        yield Difference(domain.current.span, f"asks for {size_text(vm.memory_kib)} of memory and begins with {has}")
     cells = cells_of(domain)
     for cell in cells:
         page = page_of(domain, cell.value)
@@ -98,7 +108,15 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
         yield Difference(domain.head, "asks for locked memory and has none")
 
 
-def _machine(vm: Vm, domain: Domain) -> Iterator[Difference]:
+def _machine(vm: Vm, platform: Platform | None, domain: Domain) -> Iterator[Difference]:
+    if domain.uuid is None:
+        yield Difference(domain.head, "has no uuid, and libvirt would make one up")
+    if platform is not None and (domain.binary is None or domain.binary.value != platform.emulator):
+        has = f"`{domain.binary.value}`" if domain.binary else "none"
+        place = domain.binary.span if domain.binary else domain.head
+        yield Difference(place, f"asks for the emulator `{platform.emulator}` and has {has}")
+    if vm.pinning is Pinning.DEDICATED and domain.topology is None:
+        yield Difference(domain.head, "has no CPU topology, and QEMU would make one up")
     if domain.type != vm.type:
         yield Difference(domain.head, f"asks for type `{vm.type}` and has `{domain.type}`")
     if domain.machine is None or domain.machine.value != vm.machine:
@@ -123,18 +141,15 @@ def _machine(vm: Vm, domain: Domain) -> Iterator[Difference]:
 
 
 def _pinning(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
-    services = context.services
+    if domain.mask is not None and domain.pins and not set(range(domain.count)) - set(domain.pins):
+        every = union(pin.value for pin in domain.pins.values())
+        if domain.mask.value != every and not any(pin.span in context.blamed() for pin in domain.pins.values()):
+            yield Difference(
+                domain.mask.span, f"runs on CPUs {every} by its pins and on {domain.mask.value} by its mask"
+            )
     pins = {vcpu: pin for vcpu, pin in sorted(domain.pins.items()) if vcpu < domain.count}
     if vm.pinning is Pinning.SHARED:
-        for vcpu, pin in pins.items():
-            if pin.value & context.narrow:
-                yield Difference(
-                    pin.span,
-                    f"shares its CPUs, and vCPU {vcpu} may run on the dedicated CPUs {pin.value & context.narrow}",
-                )
-            elif pin.value & services:
-                both = pin.value & services
-                yield Difference(pin.span, f"shares its CPUs, and vCPU {vcpu} may run on the housekeeping CPUs {both}")
+        yield from _shared(context, domain, pins)
         return
     for vcpu, pin in pins.items():
         if len(pin.value) != 1:
@@ -151,6 +166,22 @@ def _pinning(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     yield from _threads(context, vm, pins)
     if vm.l3 is L3.REQUIRE and context.topology.l3 is not None:
         yield from _one_l3(context.topology.l3, domain, pins)
+
+
+def _shared(context: Context, domain: Domain, pins: dict[int, At[CpuSet]]) -> Iterator[Difference]:
+    """Shared vCPUs float over all CPUs of their node that are neither dedicated nor the services'."""
+    pool, services = context.narrow, context.services
+    told = {one.span for one in context.files.of(Role.ISOLATED, Role.NOHZ_FULL, Role.BANNED)}
+    if not services or pool != context.pool or told & context.blamed():
+        return
+    shared = context.topology.usable - pool - services
+    near = context.cpus_of(memory_nodes(context, domain)) or context.topology.online
+    for vcpu, pin in pins.items():
+        if pin.value - shared:
+            text = f"shares its CPUs, and vCPU {vcpu} may run on {pin.value - shared}, which is not of the shared CPUs {shared}"
+            yield Difference(pin.span, text)
+        elif pool and pin.value != shared & near and pin.value.issubset(near):
+            yield Difference(pin.span, f"shares CPUs {shared & near}, and vCPU {vcpu} may run on {pin.value} alone")
 
 
 def _threads(context: Context, vm: Vm, pins: dict[int, At[CpuSet]]) -> Iterator[Difference]:
@@ -187,12 +218,21 @@ def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     helpers = [("the emulator", domain.emulator)] if domain.emulator else []
     helpers += [(f"I/O thread {id}", pin) for id, pin in sorted(domain.iothread_pins.items())]
     services = context.services
+    if domain.emulator is None:
+        yield Difference(domain.head, "has no pin for the emulator")
+    ids = domain.iothreads.value if domain.iothreads else frozenset()
+    if domain.iothreads is not None and ids - set(domain.iothread_pins):
+        yield Difference(domain.iothreads.span, f"has no pin for I/O thread {min(ids - set(domain.iothread_pins))}")
+    nodes = memory_nodes(context, domain)
+    near = services & context.cpus_of(nodes) or services
+    moved = any(at.span in context.blamed() for at in domain.numa)
     for who, mask in helpers:
         if vm.emulator is Emulator.HOUSEKEEPING:
-            if services and not mask.value.issubset(services):
-                yield Difference(
-                    mask.span, f"asks for helpers on housekeeping CPUs {services}, and {who} may run on {mask.value}"
+            if services and not moved and (mask.value != near if nodes else mask.value - services):
+                text = (
+                    f"asks for helpers on the housekeeping CPUs {near} of its nodes, and {who} may run on {mask.value}"
                 )
+                yield Difference(mask.span, text)
             continue
         if mask.value & services:
             yield Difference(
@@ -224,93 +264,4 @@ def _scheduler(vm: Vm, domain: Domain) -> Iterator[Difference]:
             yield Difference(
                 sched.span,
                 f"asks for the scheduler `other` and has `{sched.value.policy}` for vCPUs {sched.value.vcpus}",
-            )
-
-
-def _disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
-    found = {disk.value.source: disk for disk in domain.disks}
-    own: Counter[int] = Counter()
-    asked: set[str] = set()
-    for name, disk in vm.disks.items():
-        storage = site.storages.get(disk.storage)
-        if storage is None:
-            continue
-        source = storage.source.replace("{vm}", vm.name).replace("{disk}", name)
-        asked.add(source)
-        if source not in found:
-            yield Difference(domain.head, f"asks for disk `{name}` on {source} and has no such")
-            continue
-        at = found[source]
-        if at.value.kind != storage.type:
-            yield Difference(at.span, f"asks for a {storage.type} as disk `{name}` and has a {at.value.kind}")
-        thread = at.value.iothread
-        if disk.iothread is Iothread.NONE and thread is not None:
-            yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {thread}")
-        elif disk.iothread is not Iothread.NONE and disk.bus == "virtio":
-            if thread is None:
-                yield Difference(at.span, f"asks for an I/O thread for disk `{name}` and has none")
-                continue
-            own[thread] += 1
-            others = [other for other in domain.disks if other.value.iothread == thread and other is not at]
-            if disk.iothread is Iothread.OWN and others:
-                yield Difference(
-                    at.span,
-                    f"asks for an I/O thread of its own for disk `{name}`, and {others[0].value.source} shares it",
-                )
-    for source, at in found.items():
-        if source not in asked:
-            yield Difference(at.span, f"has disk {source[:100]}, for which it does not ask")
-
-
-def _nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
-    wanted = Counter(
-        site.networks[nic.network].bridge
-        for nic in vm.nics.values()
-        if nic.network is not None and nic.network in site.networks
-    )
-    has = Counter(nic.value.source for nic in domain.nics if nic.value.device is None)
-    for bridge in wanted | has:
-        if wanted[bridge] > has[bridge]:
-            yield Difference(domain.head, f"asks for {wanted[bridge]} NICs on `{bridge}` and has {has[bridge]}")
-        elif has[bridge] > wanted[bridge]:
-            last = [nic for nic in domain.nics if nic.value.source == bridge][-1]
-            yield Difference(last.span, f"asks for {wanted[bridge]} NICs on `{bridge}` and has {has[bridge]}")
-    macs = {nic.value.mac.value for nic in domain.nics if nic.value.mac is not None}
-    for name, nic in vm.nics.items():
-        if nic.mac is not None and nic.mac.lower() not in macs:
-            yield Difference(domain.head, f"asks for the MAC address {nic.mac} on NIC `{name}` and has no such")
-
-
-def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | None:
-    """The device pool of the host that a function belongs to."""
-    device = context.device(address)
-    for pool in host.devices.values():
-        if address in pool.addresses or (
-            pool.parent is not None and device is not None and device.parent_pf == pool.parent
-        ):
-            return pool
-    return None
-
-
-def _devices(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Difference]:
-    if context.topology.pci is None:
-        return
-    wanted = Counter(nic.device for nic in vm.nics.values() if nic.device is not None)
-    wanted += Counter(hostdev.device for hostdev in vm.hostdevs.values())
-    has: Counter[str] = Counter()
-    for function in domain.functions:
-        pool = pool_of(context, host, function.value)
-        if pool is None:
-            yield Difference(function.span, f"has {function.value}, which is in no device pool of host `{host.name}`")
-            continue
-        has[pool.name] += 1
-        if has[pool.name] > wanted[pool.name]:
-            asked = wanted[pool.name]
-            yield Difference(
-                function.span, f"has {function.value} of device pool `{pool.name}`, from which it asks for {asked}"
-            )
-    for name in wanted:
-        if name is not None and has[name] < wanted[name]:
-            yield Difference(
-                domain.head, f"asks for {wanted[name]} functions of device pool `{name}` and has {has[name]}"
             )

@@ -48,14 +48,14 @@ def _cells(context: Context, domain: Domain) -> None:
                 domain.memory.span,
                 secondary=[domain.cells[0].label("cells")],
             )
-    known = {cell.value.id for cell in domain.cells} or {0}
+    known = {cell.value.id for cell in domain.cells}
     for at in domain.numa:
         if at.value.cell is not None and at.value.cell not in known:
             bag.error(
                 codes.STRAY, f"`memnode` is for cell {at.value.cell} of `{domain.name}`, which is not there", at.span
             )
     for page in domain.pages:
-        stray = [cell for cell in page.value.cells or () if cell not in known]
+        stray = [cell for cell in page.value.cells or () if cell not in (known or {0})]
         if stray:
             bag.error(
                 codes.STRAY, f"huge pages are for cell {stray[0]} of `{domain.name}`, which is not there", page.span
@@ -77,15 +77,16 @@ def _nodes(context: Context, domain: Domain) -> None:
 def _strict(context: Context, domain: Domain) -> None:
     """Whether the memory of a guest with CPUs of its own must lie where the files say."""
     bag, blamed = context.bag, context.blamed()
-    if not context.dedicated(domain) or len(context.topology.nodes) < 2:
+    held = context.dedicated(domain) or context.vm(domain) is not None
+    if len(context.topology.nodes) < 2:
         return
-    if not domain.numa:
+    if not domain.numa and held:
         bag.error(
             codes.MEMORY_NOT_STRICT, f"no `numatune` keeps the memory of `{domain.name}` on its nodes", domain.head
         )
         return
     for at in domain.numa:
-        if at.value.mode not in ("strict", "restrictive") and at.span not in blamed:
+        if held and at.value.mode not in ("strict", "restrictive") and at.span not in blamed:
             bag.error(
                 codes.MEMORY_NOT_STRICT,
                 f"memory of `{domain.name}` has mode `{at.value.mode[:40]}`, which lets it leave node {at.value.nodes}",
@@ -96,7 +97,7 @@ def _strict(context: Context, domain: Domain) -> None:
     if len(domain.cells) > 1:
         bound = {at.value.cell for at in cells}
         loose = [cell for cell in domain.cells if cell.value.id not in bound]
-        if loose:
+        if loose and held:
             bag.error(
                 codes.MEMORY_NOT_STRICT,
                 f"no `memnode` keeps the memory of cell {loose[0].value.id} of `{domain.name}` on its node",

@@ -39,6 +39,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _ENVIRONMENT = re.compile(r"\"?(IRQBALANCE_BANNED_CPU(?:LIST|S))=([^\"\s]*)")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+_TUNED_MAIN = frozenset({"summary", "description", "include", "recommend", "profile_dirs"})
 _SERVICES = re.compile(r"(etc|usr/lib)/systemd/system\.conf(\.d/[^/]+)?")
 _SLICES = re.compile(r"(etc|usr/lib)/systemd/system/(system|user|init)\.(slice|scope)(\.d/[^/]+)?")
 
@@ -190,6 +191,8 @@ def _tuned(files: Iterable[File], value: HostFiles, bag: Bag) -> None:
 
 def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: HostFiles, bag: Bag) -> None:
     plugin, key = entry.section, entry.key
+    if plugin == "main" and key not in _TUNED_MAIN:
+        bag.error(codes.NOT_JUDGED, f"`{key[:40]}` is no key of tuned's `[main]`", entry.span)
     if plugin in ("main", "variables") or key in ("type", "enabled", "replace", "priority", "devices"):
         return
     text = _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), entry.value.value)

@@ -5,9 +5,24 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 INTERNAL = 70
 """Exit status of an internal error (EX_SOFTWARE of sysexits.h)."""
+
+
+def _run(arguments: list[str]) -> None:
+    if len(arguments) == 2 and arguments[0] == "check" and not arguments[1].startswith("-"):
+        # editors and commit hooks run this on every save: with nothing to parse, Typer would be a third of its time
+        from kvmc.cli.results import Format, check_command
+
+        try:
+            sys.exit(check_command(Path(arguments[1]), Format.TEXT))
+        except KeyboardInterrupt:
+            sys.exit(130)
+    from kvmc.cli.app import app
+
+    app(prog_name="kvmc")
 
 
 def main() -> None:
@@ -15,13 +30,19 @@ def main() -> None:
     # a build depends on the site alone, never on what else is installed; and looking for plugins takes its time
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     gc.set_threshold(100_000)  # a run is short: most of what it makes lives to its end
-    try:
-        from kvmc.cli.app import app
+    from kvmc.cli.streams import OutputError
 
-        app(prog_name="kvmc")
+    try:
+        _run(sys.argv[1:])
+    except OutputError as error:
+        if sys.stderr is not None:
+            sys.stderr.write(f"kvmc: cannot write to standard output: {error}\n")
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("KVMC_TRACEBACK") == "1":
-            raise
+            import traceback
+
+            traceback.print_exc()
         from kvmc.diagnostics.text import visible
 
         told = visible(str(error))[:400]

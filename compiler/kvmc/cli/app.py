@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell, wants_colour
 
 if TYPE_CHECKING:
-    from kvmc.driver.outcome import Outcome
     from kvmc.driver.stages import Forget
 
 app = typer.Typer(
@@ -24,13 +23,6 @@ app = typer.Typer(
 )
 topology = typer.Typer(help="Read hosts' topologies.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology, name="topology")
-
-
-class Format(StrEnum):
-    """`text`: diagnostics on standard error, results on standard output. `json`: both in one object on standard output."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
@@ -93,12 +85,7 @@ def replan(
 @app.command()
 def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
     """Validate a site, its topologies and its locks, without building."""
-    from kvmc.driver.inputs import site_file
-    from kvmc.driver.stages import check_site
-
-    outcome = check_site(site_file(site))
-    _show(outcome, format)
-    _end(outcome)
+    raise typer.Exit(check_command(site, format))
 
 
 @app.command()
@@ -109,10 +96,10 @@ def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
     from kvmc.driver.stages import plan_site
 
     outcome = plan_site(site_file(site))
-    _show(outcome, format, {"guests": placement_rows(outcome)} if outcome.ok else {})
+    show(outcome, format, {"guests": placement_rows(outcome)} if outcome.ok else {})
     if outcome.ok and format is Format.TEXT:
         put(placement_text(outcome))
-    _end(outcome)
+    raise typer.Exit(status(outcome))
 
 
 @app.command()
@@ -145,10 +132,10 @@ def audit(
     if site is None and not named and beside.is_file():
         site = beside
     outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
-    _show(outcome, format)
+    show(outcome, format)
     if outcome.ok and format is Format.TEXT:
         put(f"{counted(len(outcome.files), 'host')} audited\n")
-    _end(outcome)
+    raise typer.Exit(status(outcome))
 
 
 @app.command()
@@ -162,7 +149,7 @@ def targets() -> None:
 
 
 @topology.command("show")
-def topology_show(
+def topologyshow(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A topology file of any known format, or a sysfs folder.")
     ],
@@ -206,30 +193,13 @@ def _build(
     outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
-        _show(outcome, format)
-        _end(outcome)
-        return
+        show(outcome, format)
+        raise typer.Exit(status(outcome))
     files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
-    _show(outcome, format, {"written": outcome.ok and not check, "files": files})
+    show(outcome, format, {"written": outcome.ok and not check, "files": files})
     if format is Format.TEXT and check:
         put(unified(layout, changes))
     elif format is Format.TEXT and outcome.ok:
         written, removed = len(changes.writes), len(changes.removes)
         put(f"{layout.shown}: {written} written, {removed} removed, {changes.same} unchanged\n")
-    _end(outcome)
-
-
-def _show(outcome: Outcome, format: Format, result: dict[str, object] | None = None) -> None:
-    if format is Format.JSON:
-        from kvmc.diagnostics.json import render as render_json
-
-        put(render_json(outcome.bag, outcome.sources, result))
-    elif outcome.bag.items:
-        from kvmc.diagnostics.text import render
-
-        tell(render(outcome.bag, outcome.sources, colour=wants_colour()))
-
-
-def _end(outcome: Outcome) -> None:
-    if not outcome.ok:
-        raise typer.Exit(1)
+    raise typer.Exit(status(outcome))

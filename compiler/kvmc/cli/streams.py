@@ -7,6 +7,10 @@ import sys
 from typing import TextIO
 
 
+class OutputError(Exception):
+    """A stream takes no more, and someone may miss it: the disk behind it is full."""
+
+
 def put(text: str) -> None:
     """A result, to standard output."""
     _put(sys.stdout, text)
@@ -32,5 +36,12 @@ def _put(stream: TextIO | None, text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
-        # the interpreter flushes once more at its end: let it flush into nothing
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _drop(stream)
+    except OSError as error:
+        _drop(stream)
+        raise OutputError((error.strerror or type(error).__name__).lower()) from error
+
+
+def _drop(stream: TextIO) -> None:
+    """The interpreter flushes once more at its end: let it flush into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

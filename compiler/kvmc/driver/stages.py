@@ -136,7 +136,10 @@ def render(outcome: Outcome, targets: Sequence[Target]) -> dict[tuple[str, str],
                 if other != target.name or any(artifact.path == done.path for done in made):
                     raise RuntimeError(f"targets {other} and {target.name} both write {artifact.path!r}")
                 made.append(artifact)
-        made.append(apply_list(plan, made))
+        steps = apply_list(plan, made)
+        if (plan.host, steps.path) in owners:
+            raise RuntimeError(f"target {owners[plan.host, steps.path]} writes {steps.path!r}, the list of steps")
+        made.append(steps)
         outcome.files[plan.host] = {one.path: OutputFile(seal(one), one.mode) for one in made}
     return owners
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model import conflicts
 from kvmc.model.kinds import MIB
 from kvmc.model.nodes import Node, Tables
-from kvmc.model.settings import settings
+from kvmc.model.settings import Row, settings
 from kvmc.model.site import Profile
 from kvmc.model.values import PciAddress, size_text
 
@@ -17,6 +19,8 @@ def check_merged(merged: Tables, bag: Bag) -> None:
     for kind in ("site", "platform", "network", "storage", "place"):
         for node in merged[kind].values():
             _required(node, node, bag)
+    for kind in ("host", "vm"):
+        _required_of_heirs(merged[kind].values(), bag)
     for host in merged["host"].values():
         _host(host, merged, bag)
     claims = _Claims(bag)
@@ -34,13 +38,35 @@ def _required(node: Node, owner: Node, bag: Bag) -> None:
             what = f"{node.row.name} `{node.name}`" + (
                 f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
             )
-            parent = f", here or in a {owner.row.parents}" if owner.row.parents else ""
-            bag.error(
-                codes.MISSING,
-                f"{what} has no `{row.name}`",
-                Label(node.header, f"`{row.name}` is missing"),
-                help=[f"set it{parent}, as in `{row.name} = {row.example}`"],
-            )
+            _missing(what, row, [node], owner, bag)
+
+
+def _required_of_heirs(nodes: Iterable[Node], bag: Bag) -> None:
+    """The same for hosts or guests: those of one parent lack a setting together, which is one mistake."""
+    lacking: dict[tuple[str, str], tuple[Row, list[Node]]] = {}
+    for node in nodes:
+        for row in settings(node.row.name).values():
+            if row.required and row.name not in node.values and node.complete:
+                parent = node.parent.text if node.parent else f"{node.name}:"
+                lacking.setdefault((parent, row.name), (row, []))[1].append(node)
+    for row, found in lacking.values():
+        _missing(f"{found[0].row.name} `{found[0].name}`", row, found, found[0], bag)
+
+
+def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag) -> None:
+    place = f", here or in a {owner.row.parents}" if owner.row.parents else ""
+    parent = nodes[0].parent
+    notes = (
+        [f"{len(nodes) - 1} more of {owner.row.parents} `{parent.text}` have none"] if len(nodes) > 1 and parent else []
+    )
+    bag.error(
+        codes.MISSING,
+        f"{what} has no `{row.name}`",
+        Label(nodes[0].header, f"`{row.name}` is missing"),
+        secondary=[Label(node.header, "here too") for node in nodes[1:4]],
+        notes=notes,
+        help=[f"set it{place}, as in `{row.name} = {row.example}`"],
+    )
 
 
 def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
@@ -58,7 +84,6 @@ def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
 
 
 def _host(host: Node, merged: Tables, bag: Bag) -> None:
-    _required(host, host, bag)
     platform = merged["platform"].get(str(host.get("platform")))
     if platform is not None and host.get("profile") is Profile.REALTIME and platform.get("realtime") is False:
         bag.error(
@@ -91,7 +116,6 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
 
 
 def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
-    _required(vm, vm, bag)
     conflicts.check_rules(conflicts.GUEST, vm, vm, bag)
     _division(vm, bag)
     host, pool = merged["host"].get(str(vm.get("host"))), vm.get("pool")

@@ -21,12 +21,15 @@ def inherit(tables: Tables, near: NearNames, bag: Bag) -> tuple[Tables, dict[tup
     for base, heir in (("pool", "host"), ("class", "vm")):
         parents = _parents(tables, base, near, bag)
         merged[base] = {}
+        cut: set[str | None] = set()
         for name in _by_generation(tables[base], parents):
             parent = parents[name]
             ancestors = (parent, *lineage[base, parent]) if parent else ()
-            if len(ancestors) > MAX_ANCESTORS:
-                text = f"{base} `{name}` has more than {MAX_ANCESTORS} ancestors"
-                bag.error(codes.TOO_MANY_ANCESTORS, text, tables[base][name].header)
+            if len(ancestors) > MAX_ANCESTORS or parent in cut:
+                if parent not in cut:
+                    text = f"{base} `{name}` has more than {MAX_ANCESTORS} ancestors"
+                    bag.error(codes.TOO_MANY_ANCESTORS, text, tables[base][name].header)
+                cut.add(name)
                 tables[base][name].complete = False
                 parent, ancestors = None, ()
             lineage[base, name] = ancestors
@@ -65,7 +68,7 @@ def _find(node: Node, base: str, tables: Tables, near: NearNames, bag: Bag) -> s
     if other is not None:
         _wrong_kind(word, other, base, node, bag)
     else:
-        help = near.help(word.text, tables[base])
+        help = near.help(word.text, tables[base], few=6)
         bag.error(
             codes.UNKNOWN_NAME, f"no {base} {shown(word.text)}", Label(word.span, f"parent of `{node.name}`"), help=help
         )

@@ -160,7 +160,8 @@ def read_size(word: Word) -> int:
         help: tuple[str, ...] = ("write a whole number and KiB, MiB, GiB or TiB, as `64GiB`",)
         raise BadValue(Problem(codes.BAD_SIZE, f"{shown(word.text)} is not a size", word.span, help))
     if not unit:
-        help = (f"write `{match[1]}GiB`, or another of KiB, MiB, GiB, TiB",) if not match[2] else ()
+        likely = "GiB" if int(match[1]) <= 4096 else "MiB"
+        help = (f"write its unit, as `{match[1]}{likely}`; units are KiB, MiB, GiB and TiB",) if not match[2] else ()
         raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help))
     binary = _UNITS[unit[0].lower()]
     if match[2]:

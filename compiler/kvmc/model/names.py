@@ -46,8 +46,8 @@ class NearNames:
     def __init__(self) -> None:
         self._left = _COMPARISONS
 
-    def help(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
-        """`did you mean ...`, nearest first; empty where nothing is near."""
+    def help(self, name: str, known: Iterable[str], few: int = 0) -> tuple[str, ...]:
+        """`did you mean ...`, nearest first. Where nothing is near: all that there is, if it is not more than `few`."""
         candidates = list(known)
         self._left -= len(candidates)
         if self._left < 0 or len(name) > MAX_NAME:
@@ -56,4 +56,8 @@ class NearNames:
 
         folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
         near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.7)]
-        return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",) if near else ()
+        if near:
+            return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",)
+        if 0 < len(candidates) <= few:
+            return (f"take one of {', '.join(f'`{one}`' for one in candidates)}",)
+        return ()

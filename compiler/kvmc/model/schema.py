@@ -91,12 +91,13 @@ class _Schema:
                 self.bag.error(codes.BAD_LABELS, text, found.span, help=[f"write {usage}"])
                 return None
         if len(block.labels) < len(row.labels):
-            text = f"`{row.name}` needs {'a name' if len(row.labels) == 1 else usage}"
+            text = f"`{row.name}` needs {'a name' if len(row.labels) == 1 else 'two labels'}"
             self.bag.error(codes.BAD_LABELS, text, block.header, help=[f"write {usage}"])
             return None
         if len(block.labels) > len(row.labels):
             extra = block.labels[len(row.labels)]
-            text = f"`{row.name}` takes {len(row.labels)} labels, {shown(extra.text)} is one more"
+            takes = ("no label", "one label", "two labels")[len(row.labels)]
+            text = f"`{row.name}` takes {takes}, {shown(extra.text)} is one more"
             self.bag.error(codes.BAD_LABELS, text, extra.span, help=[f"write {usage}"])
         if not row.labels:
             return None

@@ -82,7 +82,14 @@ class AbsolutePath(Text):
         odd = re.search(r"[^A-Za-z0-9/._+:@=,-]", path)
         if odd is not None:
             help = ("a path on a host has letters, digits and `/._+:@=,-`",)
-            raise BadValue(Problem(codes.BAD_TEXT, f"path {shown(word.text)} has `{odd[0]}` in it", word.span, help))
+            raise BadValue(
+                Problem(
+                    codes.BAD_TEXT,
+                    f"path {shown(word.text)} has {'a space' if odd[0] == ' ' else f'`{odd[0]}`'} in it",
+                    word.span,
+                    help,
+                )
+            )
 
 
 class DiskSource(AbsolutePath):

@@ -16,7 +16,7 @@ _COMBINATIONS = 64
 
 Score = tuple[int, ...]
 """Less is better: avoidable L3s, nodes with devices it does not need, distance between its nodes, then what stays free in
-its slots, its nodes and its host: small rests first, so the largest holes stay."""
+its slots, its nodes and its host: small rests first, so the largest holes stay; shared vCPUs go where most are free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def best_choice(
             sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
             _spread(here, nodes),
             sum(fit.left for fit in found),
-            sum(here.nodes[node].cores if demand.dedicated else here.nodes[node].shared for node in nodes),
+            sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
             sum(node.cores for node in here.nodes),
         )
         if best is None or score < best[0]:

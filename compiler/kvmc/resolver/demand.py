@@ -31,6 +31,7 @@ class Refusal:
 
     text: str
     path: Path
+    help: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,15 @@ class Demand:
     refused: Mapping[str, Refusal]
 
 
+def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
+    """The fewest dedicated cores that the cell takes, with its emulator's own, where no core has more than `smt` threads."""
+    if not demand.dedicated:
+        return int(demand.own)
+    return -(-cell.vcpus // (1 if demand.threads is Threads.ISOLATE else max(smt, 1))) + demand.own
+
+
 def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Bag) -> dict[str, Demand]:
-    """All guests, in source order. smt: the most threads a core of each host's dedicated cores has (1 without any)."""
+    """All guests, in source order. smt: the most threads a core of each host's dedicated cores has (0 without any)."""
     apart = _apart(site, origins, bag)
     demands: dict[str, Demand] = {}
     for vm in site.vms.values():
@@ -135,8 +143,8 @@ def _splits(vm: Vm, origins: Origins, bag: Bag) -> bool:
 def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
     """The first intent of the guest that the host can never meet."""
 
-    def no(text: str, setting: str) -> Refusal:
-        return Refusal(text, ("vm", vm.name, setting))
+    def no(text: str, setting: str, help: str | None = None) -> Refusal:
+        return Refusal(text, ("vm", vm.name, setting), help)
 
     if vm.host is not None and vm.host != host.name:
         return no(f"the guest is tied to host `{vm.host}`", "host")
@@ -147,13 +155,21 @@ def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) ->
     if vm.scheduler is Scheduler.FIFO and not site.platforms[host.platform].realtime:
         return no(f"needs a realtime kernel for `scheduler = fifo`, platform `{host.platform}` has none", "scheduler")
     if vm.emulator is Emulator.OWN and host.isolation is Isolation.BOOT:
-        return no("`emulator = own` would float over boot-isolated CPUs, which the kernel does not balance", "emulator")
+        return no(
+            "`emulator = own` would float over boot-isolated CPUs, which the kernel does not balance",
+            "emulator",
+            "`emulator = housekeeping`",
+        )
     if vm.pinning is Pinning.DEDICATED and vm.threads is Threads.REQUIRE:
-        if smt < 2:
+        if smt == 1:
             return no("needs sibling threads for `threads = require`, the dedicated cores have one each", "threads")
-        if any(number % smt for number in vcpus):
+        if smt > 1 and any(number % smt for number in vcpus):
             odd = next(number for number in vcpus if number % smt)
-            return no(f"{odd} vCPUs in a node are no whole cores of {smt} threads", "threads")
+            return no(
+                f"{odd} vCPUs in a node do not fill cores of {smt} threads",
+                "threads",
+                f"give each node a multiple of {smt} vCPUs",
+            )
     for nic in vm.nics.values():
         if nic.device is not None and nic.device not in host.devices:
             return Refusal(f"has no device pool `{nic.device}`", ("vm", vm.name, "nic", nic.name, "device"))

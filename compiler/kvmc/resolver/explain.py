@@ -46,11 +46,11 @@ class Reason:
     help: str | None = None
 
 
-def explain(demand: Demand, state: State, empty: State, kept: int, origins: Origins, bag: Bag) -> None:
-    """One error for a guest that found no place in `state`; `empty` holds no guest at all."""
+def explain(demand: Demand, state: State, empty: State, facts: Sequence[str], origins: Origins, bag: Bag) -> None:
+    """One error for a guest that found no place in `state`; `empty` holds no guest. facts: what is true of the whole site."""
     tied = [one for one in demand.refused.values() if one.path[-1] in ("host", "pool")]
     refused = {host: one for host, one in demand.refused.items() if one not in tied} or demand.refused
-    reasons = [Reason(host, one.text, one.path) for host, one in refused.items()]
+    reasons = [Reason(host, one.text, one.path, None, one.help) for host, one in refused.items()]
     header = origins.label(("vm", demand.vm))
     if not demand.hosts:
         _report(codes.INTENT, f"no host can have `{demand.vm}`", reasons, header, (), origins, bag)
@@ -59,8 +59,7 @@ def explain(demand: Demand, state: State, empty: State, kept: int, origins: Orig
     seen = state if alone else empty
     reasons = [_reason(demand, seen, host) for host in demand.hosts] + reasons
     if alone:
-        notes = (f"{kept} guests keep their locked places",) if kept else ()
-        _report(codes.NOT_PLACED, f"no placement found for `{demand.vm}`", reasons, header, notes, origins, bag)
+        _report(codes.NOT_PLACED, f"no placement found for `{demand.vm}`", reasons, header, facts, origins, bag)
     else:
         what = f"`{demand.vm}` does not fit on any host, even an empty one"
         _report(codes.TOO_LARGE, what, reasons, header, (), origins, bag)
@@ -76,9 +75,7 @@ def _report(
     bag: Bag,
 ) -> None:
     first = reasons[0] if reasons else Reason("", "the site has no host", None)
-    shown = [f"`{one.host}`{'' if one.text.startswith(' node') else ':'} {one.text.strip()}" for one in reasons]
-    more = f"; and {len(shown) - _SHOWN} more hosts" if len(shown) > _SHOWN else ""
-    message = f"{what}: {'; '.join(shown[:_SHOWN]) or first.text}{more}"
+    message = f"{what}: {_by_host(reasons) or first.text}"
     blames = {one.blame for one in reasons}
     asks = origins.label(first.blame, "asked for here") if first.blame and len(blames) == 1 else None
     gives = origins.label(first.gives, "offered here") if first.gives and len(reasons) == 1 else None
@@ -88,6 +85,16 @@ def _report(
     secondary = [one for one in (asks, gives) if one is not None and (primary is None or one.span != primary.span)]
     helps = dict.fromkeys(one.help for one in reasons if one.help)
     bag.error(code, message, primary, secondary=secondary, notes=notes, help=tuple(helps)[:3])
+
+
+def _by_host(reasons: Sequence[Reason]) -> str:
+    """The reasons with the hosts that have them, hosts of the same one together; at most `_SHOWN` hosts by name."""
+    groups: dict[str, list[str]] = {}
+    for one in reasons[:_SHOWN]:
+        groups.setdefault(one.text, []).append(f"`{one.host}`")
+    shown = [f"{', '.join(hosts)}{'' if text.startswith(' ') else ': '}{text}" for text, hosts in groups.items()]
+    more = len(reasons) - _SHOWN
+    return "; ".join(shown) + (f"; and {more} more hosts" if more > 0 else "")
 
 
 def _reason(demand: Demand, state: State, host: str) -> Reason:
@@ -105,6 +112,10 @@ def _reason(demand: Demand, state: State, host: str) -> Reason:
         return Reason(
             host, f"needs {len(demand.cells)} nodes with CPUs, it has {len(here.nodes)}", ("vm", demand.vm, "nodes")
         )
+    slots = [slot for node in here.nodes for slot in node.slots]
+    if demand.dedicated and demand.l3 is L3.REQUIRE and slots and not any(slot.l3_known for slot in slots):
+        help = "give a topology that tells L3 caches (a sysfs tree), or `l3 = prefer`"
+        return Reason(host, "needs one L3 cache, the topology tells none", ("vm", demand.vm, "l3"), None, help)
     shortages = {
         position: shortage
         for position in range(len(here.nodes))
@@ -181,14 +192,11 @@ def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
     usable = sum(free for free, threads in zip(node.free, per, strict=True) if threads)
     path: Path = ("host", host, "housekeeping", "cores")
     if usable >= cores + demand.own and demand.l3 is L3.REQUIRE:
-        told = [
-            free for free, slot, threads in zip(node.free, node.slots, per, strict=True) if slot.l3_known and threads
-        ]
-        if not told:
-            help = "give a topology that tells L3 caches (a sysfs tree), or `l3 = prefer`"
-            return Shortage("l3", f"needs {cores} cores in one L3, the topology tells no L3", 0, "l3", path, help)
+        most_free = max(
+            (free for free, slot, n in zip(node.free, node.slots, per, strict=True) if slot.l3_known and n), default=0
+        )
         help = "`l3 = prefer` lets it use several L3 caches"
-        return Shortage("l3", f"needs {cores} free cores of one L3 for {cell.vcpus} vCPUs", max(told), "l3", path, help)
+        return Shortage("l3", f"needs {cores} free cores of one L3 for {cell.vcpus} vCPUs", most_free, "l3", path, help)
     help = f"ask for fewer `vcpus`, or give `{host}` fewer cores for `shared`, `vswitch` or `housekeeping`"
     return Shortage("cores", f"needs {whole}", usable, "vcpus", path, help)
 

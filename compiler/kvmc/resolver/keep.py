@@ -113,17 +113,24 @@ class _Owners:
             holder = self.devices.setdefault((guest.host, address), guest.vm)
             if holder != guest.vm:
                 both.setdefault(holder, ([], []))[1].append(address)
-        for holder, (cpus, addresses) in both.items():
-            what = [f"CPUs {CpuSet.of(cpus)}"] if cpus else []
-            what += [f"device `{address}`" for address in addresses]
-            second = origins.label(("vm", holder), "the other")
+        claims = [
+            f"`{vm}` and `{guest.vm}` are both locked on {_what(*held)} of `{guest.host}`" for vm, held in both.items()
+        ]
+        if claims:
+            others = [origins.label(("vm", vm), "the other") for vm in both]
             bag.error(
                 codes.LOCK_CONFLICT,
-                f"`{holder}` and `{guest.vm}` are both locked on {' and '.join(what)} of `{guest.host}`",
+                claims[0],
                 origins.label(("vm", guest.vm)),
-                secondary=(second,) if second else (),
+                secondary=[label for label in others if label is not None],
+                notes=claims[1:],
                 help=(f"take the newer of the two out of `locks/{guest.host}.json`: the next build places it anew",),
             )
+
+
+def _what(cpus: list[int], addresses: list[PciAddress]) -> str:
+    parts = [f"CPUs {CpuSet.of(cpus)}"] if cpus else []
+    return " and ".join([*parts, *(f"device `{address}`" for address in addresses)])
 
 
 def _check_full(state: State, origins: Origins, bag: Bag) -> None:
@@ -155,7 +162,8 @@ def _check_full(state: State, origins: Origins, bag: Bag) -> None:
             bag.error(
                 codes.LOCK_OVERFULL,
                 f"guests locked on `{name}` node {cpus.node} need {'; '.join(over)}: {shown}",
-                origins.label(("host", name, "pages") if node.normal >= 0 and node.shared >= 0 else ("host", name)),
+                origins.label(("vm", here[-1])),
+                secondary=[label] if (label := origins.label(("host", name), "the host")) else (),
                 help=(
                     f"offer more, or take the newest of them out of `locks/{name}.json`: the next build places it anew",
                 ),

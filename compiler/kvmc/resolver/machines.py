@@ -49,7 +49,7 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             memory=tuple(memory[cpus.node] for cpus in pooled.nodes),
             functions=devices,
             distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
-            smt=max((slot.threads for cpus in pooled.nodes for slot in cpus.slots), default=1),
+            smt=max((slot.threads for cpus in pooled.nodes for slot in cpus.slots), default=0),
         ),
         bag,
     )

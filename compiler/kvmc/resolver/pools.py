@@ -59,7 +59,6 @@ def ordered_cores(topology: Topology, node_cpus: CpuSet) -> tuple[tuple[CpuSet, 
 
 def check_topology(host: Host, topology: Topology, origins: Origins, bag: Bag) -> None:
     """Say what placement needs and the topology does not tell."""
-    label = origins.label(("host", host.name, "topology"))
     lacks: list[tuple[str, str]] = []
     if not any(node.cpus & topology.usable for node in topology.nodes):
         lacks.append(("no NUMA node with CPUs", "a sysfs tree or libvirt's capabilities tell nodes"))
@@ -74,12 +73,12 @@ def check_topology(host: Host, topology: Topology, origins: Origins, bag: Bag) -
     overlapping = [core for core in topology.cores or () if sum(bool(node.cpus & core) for node in topology.nodes) > 1]
     if overlapping:
         lacks.append((f"no single node for the core of CPUs {overlapping[0]}", "a topology read on the host itself"))
-    for what, source in lacks:
+    if lacks:
         bag.error(
             codes.TOPOLOGY_LACKS,
-            f"the topology of `{host.name}` tells {what}",
-            None if len(lacks) > 1 and label is None else label,
-            help=(f"give one that does: {source}",),
+            f"the topology of `{host.name}` tells {', '.join(what for what, _ in lacks)}",
+            origins.label(("host", host.name, "topology")),
+            help=tuple(source for _, source in lacks),
         )
 
 

@@ -13,21 +13,23 @@ from itertools import combinations
 
 from kvmc.model.site import L3, Threads
 from kvmc.resolver.choices import Score, best_choice
-from kvmc.resolver.demand import Demand
+from kvmc.resolver.demand import Demand, fewest_cores
 from kvmc.resolver.state import Choice, HostState, State
 
-STEPS = 40_000
-"""Sets of guests looked at for making room, at most, in each of the two passes."""
+STEPS = 1000
+"""Places looked at while making room, at most, for each guest to be placed, in each of the two passes."""
+_MOST_STEPS = 40_000
+"""And for all of them."""
 _NODES = 64
 """Nodes of a fleet looked at for making room once, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Where a guest was until now: its host and the positions of its nodes there."""
+    """Where a guest was until now: its host, and the positions of its nodes there if it can have as many again."""
 
     host: str
-    nodes: tuple[int, ...]
+    nodes: tuple[int, ...] | None
 
 
 def hardness(demand: Demand, order: int) -> tuple[int, ...]:
@@ -46,12 +48,7 @@ def hardness(demand: Demand, order: int) -> tuple[int, ...]:
 
 
 def search(
-    demands: Mapping[str, Demand],
-    wanted: Sequence[str],
-    state: State,
-    before: Mapping[str, Before],
-    *,
-    steps: int = STEPS,
+    demands: Mapping[str, Demand], wanted: Sequence[str], state: State, before: Mapping[str, Before]
 ) -> list[str]:
     """Place `wanted` into `state`; those that found no place come back in the given order.
 
@@ -62,6 +59,7 @@ def search(
     order = sorted(wanted, key=lambda vm: hardness(demands[vm], position[vm]))
     hopeless = [vm for vm in order if not work.find(vm, strict=False)]
     able = [vm for vm in order if vm not in set(hopeless)]
+    steps = 0 if _too_much(able, demands, state) else min(STEPS * len(able), _MOST_STEPS)
     work.strict = {vm for vm in able if work.find(vm, strict=True)}
     left = work.fill(able)
     if left:
@@ -72,6 +70,23 @@ def search(
     if left:
         left = work.fill(work.repair(left, steps))
     return sorted((*hopeless, *left), key=lambda vm: position[vm])
+
+
+def _too_much(wanted: Sequence[str], demands: Mapping[str, Demand], state: State) -> bool:
+    """Whether all of them together need more cores or pages than all hosts have free: then no search can help."""
+    smt = max((host.machine.smt for host in state.hosts.values()), default=0)
+    nodes = [node for host in state.hosts.values() for node in host.nodes]
+    cores = 0
+    pages: dict[int, int] = {}
+    for vm in wanted:
+        demand = demands[vm]
+        for cell in demand.cells:
+            cores += fewest_cores(demand, cell, smt)
+            if demand.pages_kib is not None:
+                pages[demand.pages_kib] = pages.get(demand.pages_kib, 0) + cell.memory_kib // demand.pages_kib
+    return cores > sum(node.cores for node in nodes) or any(
+        number > sum(node.pages.get(size, 0) for node in nodes) for size, number in pages.items()
+    )
 
 
 @dataclass(slots=True)
@@ -93,7 +108,7 @@ class _Search:
             found = best_choice(demand, self.state, host, strict=strict)
             if found is None:
                 continue
-            if was is not None and was.host == host:
+            if was is not None and was.host == host and was.nodes is not None:
                 found = best_choice(demand, self.state, host, strict=strict, only=was.nodes) or found
             key = (was is not None and was.host != host, found[0])
             if best is None or key < best[0]:
@@ -131,6 +146,7 @@ class _Search:
         while stack and steps > 0:
             vm = stack.pop()
             choice = self.find(vm, strict=vm in self.strict)
+            steps -= len(self.demands[vm].hosts)
             if choice is not None:
                 self.put(vm, choice)
             else:
@@ -286,10 +302,8 @@ def _lacks(demand: Demand, host: HostState, nodes: Sequence[int]) -> dict[str, i
         needs = [("normal", cell.normal_kib - node.normal)]
         if demand.pages_kib is not None:
             needs.append(("pages", cell.memory_kib - node.pages.get(demand.pages_kib, 0) * demand.pages_kib))
-        if demand.dedicated:
-            per = 1 if demand.threads is Threads.ISOLATE else max(host.machine.smt, 1)
-            needs.append(("cores", -(-cell.vcpus // per) + demand.own - node.cores))
-        else:
+        needs.append(("cores", fewest_cores(demand, cell, host.machine.smt) - node.cores))
+        if not demand.dedicated:
             needs.append(("shared", cell.vcpus - node.shared))
         for kind, short in needs:
             if short > 0:

@@ -10,6 +10,7 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, Site, Vm
+from kvmc.resolver.demand import fewest_cores
 from kvmc.resolver.explain import explain
 from kvmc.resolver.keep import Kept, keep
 from kvmc.resolver.locks import HostLock
@@ -56,8 +57,9 @@ def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, B
     left = search(kept.demands, list(kept.missing), state, _before(kept))
     if left:
         empty = State(kept.machines)
+        facts = _facts(kept)
         for vm in left:
-            explain(kept.demands[vm], state, empty, len(kept.guests), origins, bag)
+            explain(kept.demands[vm], state, empty, facts, origins, bag)
         return None, bag
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
@@ -77,6 +79,19 @@ def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, B
     return placement, bag
 
 
+def _facts(kept: Kept) -> tuple[str, ...]:
+    """What to know beside each guest's own reasons: whether all guests together are too much, and how many do not move."""
+    facts: list[str] = []
+    have = sum(len(slot.cores) for one in kept.machines.values() for cpus in one.nodes for slot in cpus.slots)
+    smt = max((machine.smt for machine in kept.machines.values()), default=0)
+    need = sum(fewest_cores(demand, cell, smt) for demand in kept.demands.values() for cell in demand.cells)
+    if need > have:
+        facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
+    if kept.guests:
+        facts.append(f"{len(kept.guests)} guests keep their locked places")
+    return tuple(facts)
+
+
 def _before(kept: Kept) -> dict[str, Before]:
     found: dict[str, Before] = {}
     for vm, guest in kept.before.items():
@@ -84,9 +99,8 @@ def _before(kept: Kept) -> dict[str, Before]:
         if machine is None:
             continue
         position = {cpus.node: index for index, cpus in enumerate(machine.nodes)}
-        nodes = tuple(sorted(position[cell.node] for cell in guest.cells if cell.node in position))
-        if len(set(nodes)) == len(kept.demands[vm].cells):
-            found[vm] = Before(guest.host, nodes)
+        nodes = tuple(sorted({position[cell.node] for cell in guest.cells if cell.node in position}))
+        found[vm] = Before(guest.host, nodes if len(nodes) == len(kept.demands[vm].cells) else None)
     return found
 
 
@@ -110,6 +124,9 @@ def _check_budget(site: Site, placement: Placement, origins: Origins, bag: Bag) 
                 codes.HOUSEKEEPING_BUDGET,
                 f"`{name}` runs {threads[name]} emulator, I/O and vhost threads on {len(pools.housekeeping)} housekeeping CPUs, "
                 f"{allowed} are budgeted",
-                origins.label(("host", name, "housekeeping", "threads")),
+                origins.label(("host", name)),
+                secondary=[label]
+                if (label := origins.label(("host", name, "housekeeping", "threads"), "the budget"))
+                else (),
                 help=("give `housekeeping` more cores, or raise its `threads`",),
             )

@@ -19,7 +19,10 @@ from kvmc.resolver.pools import NodeCpus, Slot
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a host offers to guests, empty. nodes: those with usable CPUs, ascending, each with its memory. distances: by node."""
+    """What a host offers to guests, empty. nodes: those with usable CPUs, ascending, each with its memory. distances: by node.
+
+    smt: the most threads of a dedicated core, 0 without any.
+    """
 
     host: Host
     pools: HostPools

@@ -10,11 +10,12 @@ from kvmc.diagnostics.codes import syntax as codes
 from kvmc.diagnostics.model import Code
 from kvmc.syntax.build import build
 from kvmc.syntax.recovery import accepted, close_lists, feed, finish, lex, unwind
+from kvmc.syntax.tables import kept
 from kvmc.syntax.text import check_text
 from kvmc.syntax.tree import File
 
 if TYPE_CHECKING:
-    from lark import Lark, Token
+    from lark import Token
 
 MAX_DEPTH = 32
 """Blocks within blocks; the language itself needs two."""
@@ -52,13 +53,7 @@ def parse(name: str, text: str) -> tuple[File | None, Bag]:
     return _Reader(name, text, bag).read(), bag
 
 
-@cache
-def _lark() -> Lark:
-    from lark import Lark
-
-    from kvmc_grammar import grammar
-
-    return Lark(grammar(), parser="lalr", lexer="basic", maybe_placeholders=False)
+_lark = cache(kept)
 
 
 class _Reader:

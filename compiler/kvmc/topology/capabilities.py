@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import MAX_CPU, CpuSet
-from kvmc.topology.failure import ReadFailure, quoted
-from kvmc.topology.groups import MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
+from kvmc.topology.failure import ReadFailure, is_name, quoted
+from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
 from kvmc.topology.model import Cpu, Node, Topology
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def read_capabilities(root: etree._Element, shown: str, bag: Bag) -> Topology:
         cpu=Cpu(
             vendor=_text(host.find("cpu/vendor")),
             model=_text(host.find("cpu/model")),
-            features=frozenset(name for item in host.findall("cpu/feature") if (name := item.get("name"))),
+            features=frozenset(
+                name for item in host.findall("cpu/feature") if is_name(name := str(item.get("name") or ""))
+            ),
         ),
     )
 
@@ -123,7 +125,10 @@ def _node(cell: etree._Element, id: int, cpus: _Cpus) -> Node:
         id,
         own,
         None if memory is None else _kib(memory, memory.text or "", f"memory of cell {id}"),
-        {_integer(item, "id", MAX_NODE): _integer(item, "value", 0xFFFF) for item in cell.findall("distances/sibling")},
+        {
+            _integer(item, "id", MAX_NODE): _integer(item, "value", MAX_DISTANCE, 1)
+            for item in cell.findall("distances/sibling")
+        },
         # libvirt lists the system's own page size first, which is the smallest
         tuple(sorted(pages))[1:],
     )
@@ -144,7 +149,10 @@ def _kib(element: etree._Element, text: str, where: str) -> int:
     unit = element.get("unit") or "KiB"
     if unit not in _UNITS or re.fullmatch(r"\s*[0-9]{1,18}\s*", text) is None:
         raise ReadFailure(codes.TOPOLOGY_VALUE, f"{where}: {quoted(f'{text} {unit}')} is not a size")
-    return int(text) * _UNITS[unit] // 1024
+    kib = int(text) * _UNITS[unit] // 1024
+    if kib > MAX_KIB:
+        raise ReadFailure(codes.TOPOLOGY_VALUE, f"{where} is {kib} KiB, above {MAX_KIB}")
+    return kib
 
 
 def _integer(element: etree._Element, name: str, limit: int, low: int = 0) -> int:
@@ -161,4 +169,4 @@ def _integer(element: etree._Element, name: str, limit: int, low: int = 0) -> in
 
 def _text(element: etree._Element | None) -> str | None:
     text = "" if element is None else (element.text or "").strip()
-    return text if text and text.isprintable() else None
+    return text if is_name(text) else None

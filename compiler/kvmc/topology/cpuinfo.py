@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kvmc.topology.dump import Dump
+from kvmc.topology.failure import is_name
 from kvmc.topology.model import Cpu
 
 _VENDOR = ("vendor_id", "CPU implementer", "mvendorid", "vendor")
@@ -17,9 +18,9 @@ def read_cpu(dump: Dump) -> Cpu:
     fields = _fields(dump)
     features = next((fields[key] for key in _FEATURES if key in fields), "")
     return Cpu(
-        vendor=next((fields[key] for key in _VENDOR if fields.get(key)), None),
-        model=next((fields[key] for key in _MODEL if fields.get(key)), None),
-        features=frozenset(features.split()),
+        vendor=next((fields[key] for key in _VENDOR if is_name(fields.get(key))), None),
+        model=next((fields[key] for key in _MODEL if is_name(fields.get(key))), None),
+        features=frozenset(filter(is_name, features.split())),
     )
 
 

@@ -74,11 +74,14 @@ class Dump:
             raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} holds a NUL byte within its value")
         return text or None
 
-    def integer(self, path: str) -> int | None:
-        """A decimal or `0x` number; None where the file is missing or empty."""
+    def integer(self, path: str, low: int = -1, high: int = 0xFFFFFFFF) -> int | None:
+        """A decimal or `0x` number within bounds; None where the file is missing or empty."""
         text = self.text(path)
         if text is None:
             return None
         if re.fullmatch(r"-?[0-9]{1,10}|0[xX][0-9a-fA-F]{1,8}", text) is None:
             raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} holds {quoted(text)}, which is not a number")
-        return int(text, 0 if text[1:2] in ("x", "X") else 10)
+        value = int(text, 16 if text[1:2] in ("x", "X") else 10)
+        if not low <= value <= high:
+            raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} holds {value}, outside {low} to {high}")
+        return value

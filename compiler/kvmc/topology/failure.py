@@ -8,6 +8,8 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.model import Code
 
 SHOWN_LENGTH = 60
+MAX_NAME = 256
+"""Characters of a name that a source tells: an architecture, a CPU's model or feature."""
 
 
 class ReadFailure(Exception):  # noqa: N818 - not a bug of ours: it never leaves the package
@@ -29,3 +31,8 @@ def quoted(text: str) -> str:
     text = text[:1000].replace("`", "'")
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return f"`{safe if len(safe) <= SHOWN_LENGTH else safe[: SHOWN_LENGTH - 1] + '…'}`"
+
+
+def is_name(text: object) -> bool:
+    """Whether it is a text that may stand as a name."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_NAME and text.isprintable()

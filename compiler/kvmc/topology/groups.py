@@ -10,6 +10,10 @@ from kvmc.topology.failure import ReadFailure, quoted
 
 MAX_NODE = 1023
 """The highest node number: the kernel's largest NODES_SHIFT is 10."""
+MAX_KIB = 1 << 50
+"""Of memory: 1 EiB, above what any architecture addresses."""
+MAX_DISTANCE = 0xFFFF
+"""ACPI's are below 256; device trees may have larger ones."""
 NO_ID = frozenset({-1, 65535, 0xFFFFFFFF})
 """What the kernel writes for a cluster or die that the platform does not have (-1; older ones as 16 bits)."""
 

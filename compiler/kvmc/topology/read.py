@@ -102,12 +102,15 @@ def _whole(file: BinaryIO) -> bytes:
 
 def _read_xml(data: bytes, shown: str, bag: Bag) -> Topology:
     from kvmc.topology.capabilities import read_capabilities
-    from kvmc.topology.xml import parse_xml
+    from kvmc.topology.xml import doctype, parse_xml
 
-    root = parse_xml(data)
-    if root.tag == "capabilities":
-        return read_capabilities(root, shown, bag)
-    tag = str(root.tag)
+    # hwloc writes a document type into every file, which alone is no attack
+    tag = doctype(data)
+    if tag != "topology":
+        root = parse_xml(data)
+        if root.tag == "capabilities":
+            return read_capabilities(root, shown, bag)
+        tag = str(root.tag)
     kind = _XML_KINDS.get(tag, f"an XML file of {quoted(f'<{tag}>')}, not a topology")
     raise ReadFailure(codes.TOPOLOGY_KIND, kind, help=(_READS,))
 

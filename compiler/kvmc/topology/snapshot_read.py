@@ -13,16 +13,14 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.diagnostics.model import Code
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
-from kvmc.topology.failure import ReadFailure, quoted
-from kvmc.topology.groups import MAX_NODE, distinct
+from kvmc.topology.failure import MAX_NAME, ReadFailure, is_name, quoted
+from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, distinct
 from kvmc.topology.model import Cpu, Node, PciDevice, Sriov, Topology
 
 FORMAT = 1
 MAX_TEXT = 32 * 1024**2
 MAX_MARKS = 1_000_000
 """Of opening brackets and braces, and of commas: what a hostile text would spend memory with."""
-MAX_KIB = 1 << 50
-"""Of memory: 1 EiB, above what any architecture addresses."""
 
 _TOP = (
     *("kvmc_topology", "arch", "cpu", "online", "offline", "allowed", "nodes"),
@@ -117,10 +115,10 @@ class _Reader:
         return value
 
     def text(self, value: Any, where: str) -> str:
-        if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 256:
-            self.wrong(where, "is not a text of 1 to 256 printable characters")
-            return "unknown"
-        return value
+        if is_name(value):
+            return str(value)
+        self.wrong(where, f"is not a text of 1 to {MAX_NAME} printable characters")
+        return "unknown"
 
     def integer(self, value: Any, where: str, low: int, high: int) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -247,13 +245,15 @@ class _Reader:
         """A list in the order of the node ids, ascending, or an object by node id."""
         if isinstance(value, dict):
             pairs = [(key, number) for key, number in value.items() if self.is_node(key, where, ids)]
-            return {int(key): self.integer(number, f"{where}.{key}", 1, 0xFFFF) for key, number in pairs}
+            return {int(key): self.integer(number, f"{where}.{key}", 1, MAX_DISTANCE) for key, number in pairs}
         numbers = self.items(value, where)
         if len(numbers) != len(ids):
             self.wrong(where, f"has {len(numbers)} values for {len(ids)} nodes")
             return {}
         pairs = list(zip(sorted(ids), numbers, strict=True))
-        return {id: self.integer(number, f"{where}[{index}]", 1, 0xFFFF) for index, (id, number) in enumerate(pairs)}
+        return {
+            id: self.integer(number, f"{where}[{index}]", 1, MAX_DISTANCE) for index, (id, number) in enumerate(pairs)
+        }
 
     def is_node(self, key: str, where: str, ids: list[int]) -> bool:
         if re.fullmatch(r"[0-9]{1,4}", key) and int(key) in ids:

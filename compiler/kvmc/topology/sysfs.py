@@ -13,7 +13,7 @@ from kvmc.topology.cgroup import candidates
 from kvmc.topology.cpuinfo import read_arch, read_cpu
 from kvmc.topology.dump import Dump
 from kvmc.topology.failure import ReadFailure, quoted
-from kvmc.topology.groups import MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
+from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
 from kvmc.topology.model import Node, Topology
 from kvmc.topology.sysfs_pci import read_pci
 
@@ -214,7 +214,10 @@ class _Reader:
 
     def memory(self, path: str, label: str) -> int | None:
         match = re.search(rf"^\s*{label}:\s*([0-9]{{1,15}}) kB", self.dump.text(path) or "", re.MULTILINE)
-        return int(match[1]) if match else None
+        kib = int(match[1]) if match else None
+        if kib is not None and kib > MAX_KIB:
+            raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} tells of {kib} KiB, above {MAX_KIB}")
+        return kib
 
     def page_sizes(self, folder: str) -> tuple[int, ...]:
         start = f"{folder}/hugepages-"
@@ -234,7 +237,7 @@ class _Reader:
         if text is None:
             return {}
         values = text.split()
-        if not all(re.fullmatch(r"[0-9]{1,5}", value) for value in values):
+        if not all(re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= MAX_DISTANCE for value in values):
             raise ReadFailure(
                 codes.TOPOLOGY_VALUE, f"`{folder}/distance` holds {quoted(text)}, which is not a row of numbers"
             )

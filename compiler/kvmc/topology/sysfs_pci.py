@@ -9,7 +9,8 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
 from kvmc.topology.dump import Dump
-from kvmc.topology.failure import ReadFailure, quoted
+from kvmc.topology.failure import ReadFailure
+from kvmc.topology.groups import MAX_NODE
 from kvmc.topology.model import PciDevice, Sriov
 
 MAX_DEVICES = 65536
@@ -26,14 +27,14 @@ def read_pci(dump: Dump, cpus_of: Callable[[str, str, str], CpuSet | None]) -> d
         raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"{len(dump.pci)} PCI functions, more than {MAX_DEVICES}")
     found: dict[PciAddress, PciDevice] = {}
     for address, folder in sorted((PciAddress.parse(text), folder) for text, folder in dump.pci.items()):
-        node = dump.integer(f"{folder}/numa_node")
+        node = dump.integer(f"{folder}/numa_node", -1, MAX_NODE)
         found[address] = PciDevice(
             address=address,
             node=None if node is None or node < 0 else node,
             local_cpus=cpus_of(folder, "local_cpulist", "local_cpus"),
-            class_id=dump.integer(f"{folder}/class"),
-            vendor_id=dump.integer(f"{folder}/vendor"),
-            device_id=dump.integer(f"{folder}/device"),
+            class_id=dump.integer(f"{folder}/class", 0, 0xFFFFFF),
+            vendor_id=dump.integer(f"{folder}/vendor", 0, 0xFFFF),
+            device_id=dump.integer(f"{folder}/device", 0, 0xFFFF),
             iommu_group=_group(dump.links.get(f"{folder}/iommu_group")),
             sriov=_sriov(dump, folder),
             parent_pf=_address(dump.links.get(f"{folder}/physfn")),
@@ -42,12 +43,10 @@ def read_pci(dump: Dump, cpus_of: Callable[[str, str, str], CpuSet | None]) -> d
 
 
 def _sriov(dump: Dump, folder: str) -> Sriov | None:
-    total, offset, stride = (dump.integer(f"{folder}/sriov_{name}") for name in ("totalvfs", "offset", "stride"))
+    names = ("totalvfs", "offset", "stride")
+    total, offset, stride = (dump.integer(f"{folder}/sriov_{name}", 0, 0xFFFF) for name in names)
     if not total or offset is None or stride is None:
         return None
-    for name, value in (("totalvfs", total), ("offset", offset), ("stride", stride)):
-        if not 0 <= value <= 0xFFFF:
-            raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(f'{folder}/sriov_{name}')} holds {value}, not 0 to 65535")
     return Sriov(total, offset, stride)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import posixpath
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -54,6 +55,7 @@ _WANTED = re.compile(
     re.DOTALL,
 )
 
+_PCI_LINK = re.compile(rf"(?:^|/)bus/pci/devices/{names.ADDRESS}$".encode())
 _PCI_FOLDER = re.compile(rf"(sys/(?:devices|bus/pci/devices)/(?:.*/)?({names.ADDRESS}))/[a-z_]+$")
 
 
@@ -140,12 +142,18 @@ def _dump(kept: dict[str, bytes], links: dict[str, str], folders: set[str]) -> D
             dump.folders.add(match[1])
         elif (function := _PCI_FOLDER.match(path)) is not None:
             dump.pci.setdefault(function[2], function[1])
+    for path, target in dump.links.items():
+        if path.startswith(f"{names.PCI_BUS}/"):
+            # a function of which only the link was gathered, or none of the files that we read
+            dump.pci.setdefault(path.rpartition("/")[2], posixpath.normpath(f"{names.PCI_BUS}/{target}"))
     return dump
 
 
 def _wanted(name: bytes, kind: bytes) -> bool:
     if kind == b"5":
         return _FOLDER.fullmatch(name.rstrip(b"/")) is not None
+    if kind == b"2" and _PCI_LINK.search(name) is not None:
+        return True
     leaf = name.rpartition(b"/")[2]
     if leaf not in _LEAVES:
         # the folder entry may be missing: page sizes are told by the folders' names

@@ -15,16 +15,24 @@ MAX_XML = 32 * 1024**2
 MAX_MARKS = 1_000_000
 """Of `<` and of `=`: an 8192-CPU host's capabilities have about 20 000 and 60 000."""
 
-_BEFORE_ROOT = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
+_HEAD = 64 * 1024
+_BEFORE_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
+_DOCTYPE = re.compile(rb"<!DOCTYPE\s*([A-Za-z]*)", re.IGNORECASE)
+
+
+def doctype(data: bytes) -> str | None:
+    """The root's name in a document type; None where there is none within the first 64 KiB."""
+    head = data[:_HEAD]
+    start = _BEFORE_ROOT.match(head)
+    match = _DOCTYPE.match(head, start.end() if start else 0)
+    return None if match is None else match[1].decode("ascii")
 
 
 def parse_xml(data: bytes) -> etree._Element:
     """The root element. Raises ReadFailure."""
     if len(data) > MAX_XML or data.count(b"<") > MAX_MARKS or data.count(b"=") > MAX_MARKS:
         raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"an XML file of {len(data)} bytes is no host's description")
-    start = _BEFORE_ROOT.match(data.removeprefix(b"\xef\xbb\xbf"))
-    rest = data.removeprefix(b"\xef\xbb\xbf")[start.end() if start else 0 :][:20]
-    if rest.upper().startswith(b"<!DOCTYPE"):
+    if doctype(data) is not None:
         raise _no_doctype()
 
     from lxml import etree  # slow to import, and needed for XML alone

@@ -1,0 +1,125 @@
+"""The disks, NICs and PCI functions of a guest against what the site asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from kvmc.audit.context import Context
+from kvmc.audit.difference import Difference
+from kvmc.audit.domain import Domain
+from kvmc.model.site import DevicePool, Host, Iothread, Site, Vm
+from kvmc.model.values import PciAddress
+
+
+def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
+    found = {disk.value.source: disk for disk in domain.disks}
+    own: Counter[int] = Counter()
+    asked: set[str] = set()
+    for name, disk in vm.disks.items():
+        storage = site.storages.get(disk.storage)
+        if storage is None:
+            continue
+        source = storage.source.replace("{vm}", vm.name).replace("{disk}", name)
+        asked.add(source)
+        if source not in found:
+            yield Difference(domain.head, f"asks for disk `{name}` on {source} and has no such")
+            continue
+        at = found[source]
+        if at.value.kind != storage.type:
+            yield Difference(at.span, f"asks for a {storage.type} as disk `{name}` and has a {at.value.kind}")
+        driver = at.value.driver
+        wanted = {"type": disk.format, "cache": disk.cache, "io": disk.io, "discard": disk.discard}
+        wanted["queues"] = str(disk.queues) if disk.queues is not None and disk.bus == "virtio" else "default"
+        for key, value in wanted.items():
+            if driver.get(key, "default") != value:
+                yield Difference(
+                    at.span, f"asks for `{key} = {value}` of disk `{name}` and has `{driver.get(key, 'default')}`"
+                )
+        if at.value.bus != disk.bus:
+            yield Difference(at.span, f"asks for disk `{name}` on bus `{disk.bus}` and has it on `{at.value.bus}`")
+        thread = at.value.iothread
+        if disk.iothread is Iothread.NONE and thread is not None:
+            yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {thread}")
+        elif disk.iothread is not Iothread.NONE and disk.bus == "virtio":
+            if thread is None:
+                yield Difference(at.span, f"asks for an I/O thread for disk `{name}` and has none")
+                continue
+            own[thread] += 1
+            others = [other for other in domain.disks if other.value.iothread == thread and other is not at]
+            if disk.iothread is Iothread.OWN and others:
+                yield Difference(
+                    at.span,
+                    f"asks for an I/O thread of its own for disk `{name}`, and {others[0].value.source} shares it",
+                )
+    for source, at in found.items():
+        if source not in asked:
+            yield Difference(at.span, f"has disk {source[:100]}, for which it does not ask")
+
+
+def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
+    wanted = Counter(
+        site.networks[nic.network].bridge
+        for nic in vm.nics.values()
+        if nic.network is not None and nic.network in site.networks
+    )
+    has = Counter(nic.value.source for nic in domain.nics if nic.value.device is None)
+    for bridge in wanted | has:
+        if wanted[bridge] > has[bridge]:
+            yield Difference(domain.head, f"asks for {wanted[bridge]} NICs on `{bridge}` and has {has[bridge]}")
+        elif has[bridge] > wanted[bridge]:
+            last = [nic for nic in domain.nics if nic.value.source == bridge][-1]
+            yield Difference(last.span, f"asks for {wanted[bridge]} NICs on `{bridge}` and has {has[bridge]}")
+    for at in domain.nics:
+        if at.value.mac is None:
+            yield Difference(at.span, "has a NIC without a MAC address, and libvirt would make one up")
+        if at.value.device is None and (at.value.kind != "bridge" or at.value.model != "virtio"):
+            yield Difference(at.span, f"asks for virtio on a bridge and has `{at.value.model}` on `{at.value.kind}`")
+    queues = Counter(str(nic.queues or "") for nic in vm.nics.values() if nic.network is not None)
+    found = Counter(nic.value.queues for nic in domain.nics if nic.value.device is None)
+    if queues != found and queues.total() == found.total():
+        last = next(
+            nic
+            for nic in domain.nics
+            if nic.value.device is None and found[nic.value.queues] > queues[nic.value.queues]
+        )
+        yield Difference(last.span, f"has a NIC with {last.value.queues or 'no'} queues, for which it does not ask")
+    macs = {nic.value.mac.value for nic in domain.nics if nic.value.mac is not None}
+    for name, nic in vm.nics.items():
+        if nic.mac is not None and nic.mac.lower() not in macs:
+            yield Difference(domain.head, f"asks for the MAC address {nic.mac} on NIC `{name}` and has no such")
+
+
+def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | None:
+    """The device pool of the host that a function belongs to."""
+    device = context.device(address)
+    for pool in host.devices.values():
+        if address in pool.addresses or (
+            pool.parent is not None and device is not None and device.parent_pf == pool.parent
+        ):
+            return pool
+    return None
+
+
+def functions(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Difference]:
+    if context.topology.pci is None:
+        return
+    wanted = Counter(nic.device for nic in vm.nics.values() if nic.device is not None)
+    wanted += Counter(hostdev.device for hostdev in vm.hostdevs.values())
+    has: Counter[str] = Counter()
+    for function in domain.functions:
+        pool = pool_of(context, host, function.value)
+        if pool is None:
+            yield Difference(function.span, f"has {function.value}, which is in no device pool of host `{host.name}`")
+            continue
+        has[pool.name] += 1
+        if has[pool.name] > wanted[pool.name]:
+            asked = wanted[pool.name]
+            yield Difference(
+                function.span, f"has {function.value} of device pool `{pool.name}`, from which it asks for {asked}"
+            )
+    for name in wanted:
+        if name is not None and has[name] < wanted[name]:
+            yield Difference(
+                domain.head, f"asks for {wanted[name]} functions of device pool `{name}` and has {has[name]}"
+            )
