@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,12 +24,13 @@ TIB = KIB_PER_UNIT["TiB"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value, at the smallest place."""
+    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first."""
 
     code: Code
     message: str
     span: Span
     help: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
 
 
 class BadValue(Exception):  # noqa: N818 - a user's mistake, caught by the schema pass alone
@@ -89,8 +90,9 @@ class ListOf(Kind):
 
     def read(self, value: Value) -> object:
         if not isinstance(value, ListValue):
-            help = (f"write `[{value.text}]`",) if isinstance(value, Word) else ()
-            raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help))
+            write = (f"[{as_word(value)}]",) if isinstance(value, Word) else ()
+            help = tuple(f"write `{text}`" for text in write)
+            raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help, write))
         problems: list[Problem] = []
         found: dict[object, Span] = {}
         for part in elements(value):
@@ -110,6 +112,22 @@ class ListOf(Kind):
         return tuple(found)
 
 
+def as_word(word: Word) -> str:
+    """The word as a source has it."""
+    if not word.quoted:
+        return word.text
+    return '"' + word.text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def nearest(text: str, options: Iterable[str]) -> tuple[str, ...]:
+    """All options, those near the text first."""
+    from difflib import get_close_matches
+
+    known = list(options)
+    near = get_close_matches(text.casefold(), known, n=len(known), cutoff=0.5)
+    return tuple(dict.fromkeys([*near, *known]))
+
+
 class Choice(Scalar):
     """One of a closed set of words."""
 
@@ -120,7 +138,8 @@ class Choice(Scalar):
     def parse(self, word: Word) -> object:
         if word.text not in self.options:
             help = (f"write {self.words}",)
-            raise BadValue(Problem(codes.BAD_WORD, f"{shown(word.text)} is not {self.words}", word.span, help))
+            text = f"{shown(word.text)} is not {self.words}"
+            raise BadValue(Problem(codes.BAD_WORD, text, word.span, help, nearest(word.text, self.options)))
         return self.options[word.text]
 
 
@@ -129,7 +148,18 @@ class Flag(Scalar):
 
     def parse(self, word: Word) -> object:
         if word.text not in ("true", "false"):
-            raise BadValue(Problem(codes.BAD_WORD, f"{shown(word.text)} is neither `true` nor `false`", word.span))
+            text = f"{shown(word.text)} is neither `true` nor `false`"
+            write = {
+                "yes": ("true",),
+                "on": ("true",),
+                "1": ("true",),
+                "no": ("false",),
+                "off": ("false",),
+                "0": ("false",),
+            }
+            raise BadValue(
+                Problem(codes.BAD_WORD, text, word.span, (), write.get(word.text.lower(), ("true", "false")))
+            )
         return word.text == "true"
 
 
@@ -162,17 +192,22 @@ def read_size(word: Word) -> int:
     if not unit:
         likely = "GiB" if int(match[1]) <= 4096 else "MiB"
         help = (f"write its unit, as `{match[1]}{likely}`; units are KiB, MiB, GiB and TiB",) if not match[2] else ()
-        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help))
+        write = () if match[2] else tuple(f"{match[1]}{one}" for one in (likely, "MiB" if likely == "GiB" else "GiB"))
+        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help, write))
     binary = _UNITS[unit[0].lower()]
     if match[2]:
         kib = float(match[1] + match[2]) * KIB_PER_UNIT[binary]
-        help = (f"write `{size_text(int(kib))}`",) if kib == int(kib) else ("use a smaller unit",)
+        write = (size_text(int(kib)),) if kib == int(kib) else ()
+        help = tuple(f"write `{text}`" for text in write) or ("use a smaller unit",)
         raise BadValue(
-            Problem(codes.BAD_SIZE, f"size {shown(word.text)} is not a whole number of {binary}", word.span, help)
+            Problem(
+                codes.BAD_SIZE, f"size {shown(word.text)} is not a whole number of {binary}", word.span, help, write
+            )
         )
     if unit != binary:
         help = (f"write `{match[1]}{binary}`",)
-        raise BadValue(Problem(codes.BAD_SIZE, f"`{unit}` is not a binary unit", word.span, help))
+        text = f"`{unit}` is not a binary unit"
+        raise BadValue(Problem(codes.BAD_SIZE, text, word.span, help, (f"{match[1]}{binary}",)))
     return int(match[1]) * KIB_PER_UNIT[unit]
 
 

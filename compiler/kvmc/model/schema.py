@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.kinds import BadValue, elements
-from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown
+from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown, write_one_of
 from kvmc.model.nodes import UNKNOWN, Given, Node, Tables
 from kvmc.model.settings import BLOCKS, ROWS, BlockRow, blocks, children, settings
 from kvmc.syntax.tree import Block, ListValue, Setting, Word
@@ -111,7 +111,9 @@ class _Schema:
     def parent(self, block: Block, row: BlockRow) -> Word | None:
         if block.parent is not None and row.parents is None:
             text = f"a `{row.name}` block has no parent"
-            self.bag.error(codes.WRONG_PARENT, text, block.parent.span, help=["delete it, with its `:`"])
+            end = [block.kind, *block.labels][-1].span.end
+            fix = Fix(Span(block.header.file, end, block.header.end), "", "delete it, with its `:`")
+            self.bag.error(codes.WRONG_PARENT, text, block.parent.span, help=["delete it, with its `:`"], fixes=[fix])
             return None
         return block.parent
 
@@ -140,7 +142,11 @@ class _Schema:
         except BadValue as bad:
             for problem in bad.problems:
                 self.bag.error(
-                    problem.code, problem.message, Label(problem.span, f"value of `{name}`"), help=problem.help
+                    problem.code,
+                    problem.message,
+                    Label(problem.span, f"value of `{name}`"),
+                    help=problem.help,
+                    fixes=write_one_of(problem.write, problem.span),
                 )
         node.values[name] = Given(value, item.span, item.value.span, parts, node.top)
 
@@ -160,11 +166,13 @@ class _Schema:
             help: tuple[str, ...] = (f"it belongs in {' or '.join(f'`{home}`' for home in homes)}",)
             self.bag.error(codes.MISPLACED, text, item.name.span, help=help)
             return
-        help = self.near.help(name, settings(within) if within else ())
+        text, span = f"no setting {shown(name)} {where}", item.name.span
+        advice = self.near.advice(name, settings(within) if within else (), span)
+        help = advice.help
         if not help:
             other = self.near.help(name, (row.name for row in ROWS))
-            help = tuple(f"{text} it belongs in another block" for text in other)
-        self.bag.error(codes.UNKNOWN_SETTING, f"no setting {shown(name)} {where}", item.name.span, help=help)
+            help = tuple(f"{one} it belongs in another block" for one in other)
+        self.bag.error(codes.UNKNOWN_SETTING, text, span, help=help, fixes=advice.fixes)
 
     def misplaced_block(self, block: Block, within: str) -> None:
         """A block that cannot stand here."""
@@ -186,10 +194,10 @@ class _Schema:
             example = settings(within)[kind].example
             self.bag.error(codes.MISPLACED, text, block.header, help=[f"write `{kind} = {example}`"])
         else:
-            near = self.near.help(kind, (row.name for row in children(within))) or self.near.help(
-                kind, (row.name for row in BLOCKS)
-            )
-            self.bag.error(codes.UNKNOWN_BLOCK, f"no block {shown(kind)} {where}", block.kind.span, help=near)
+            span = block.kind.span
+            advice = self.near.advice(kind, (row.name for row in children(within)), span)
+            near = advice.help or self.near.help(kind, (row.name for row in BLOCKS))
+            self.bag.error(codes.UNKNOWN_BLOCK, f"no block {shown(kind)} {where}", span, help=near, fixes=advice.fixes)
 
     def twice(self, second: Node, first: Node) -> None:
         kind = second.row.name
