@@ -57,7 +57,7 @@ def _block(node: Node, sources: Sources) -> Iterator[str]:
     for row in settings(node.row.name).values():
         given = node.values.get(row.name)
         if given is not None:
-            yield f"{row.name} = {_written(given, sources)} # {_place(given.span.file, given.span.start, sources)}"
+            yield f"{row.name} = {written(given, sources)} # {_place(given.span.file, given.span.start, sources)}"
         elif row.default is not None:
             yield f"{row.name} = {row.default} # default"
     for child in children(node.row.name):
@@ -79,7 +79,7 @@ def _place(file: str, offset: int, sources: Sources) -> str:
     return f"{visible(file)}:{sources.position(file, offset)[0]}"
 
 
-def _written(given: Given, sources: Sources) -> str:
+def written(given: Given, sources: Sources) -> str:
     """The value as the source has it, on one line and without the comments in it."""
     text = sources.texts[given.at.file][given.at.start : given.at.end]
     file, _ = parse("", f"x = {text}\n")
