@@ -52,6 +52,7 @@ CASES = {
         'a = [  # of all\n  b,  # of b\n  # own\n  # in\n  4 * 1GiB,  # of count\n  # more\n  "#",\n]\n',
     ),
     "line ends and a mark": ("\ufeffa = 1\t# x \t\r\n\r\n\r\nb = 2", "a = 1  # x\n\nb = 2\n"),
+    "a comment behind the last block": ("x {\n  a = 1\n}\n# end\n\n", "x {\n  a = 1\n}\n\n# end\n"),
     "comments alone": ("\n  # a\n\n\n#b", "# a\n\n#b\n"),
     "nothing": (" \n\n", ""),
 }

@@ -98,10 +98,10 @@ class _Printer:
             at, last = item.span.end, item
         found = _trivia(self.text, at, end, fresh=start == at == 0)
         self.trail(found.trailing)
-        apart = depth == 0 and last is not None and _tall(self.text, last) and any(found.own)
+        if found.own[-1:] == (None,):
+            found = replace(found, own=found.own[:-1])
+        apart = depth == 0 and last is not None and _tall(self.text, last) and bool(found.own)
         self.between(found, depth, first=last is None, apart=apart)
-        while self.lines and self.lines[-1].blank:
-            self.lines.pop()
 
     def between(self, found: _Trivia, depth: int, *, first: bool, apart: bool) -> None:
         """Comments of their own and blank lines: none at the start of a block, one at most elsewhere. apart: one at least."""
