@@ -1,4 +1,4 @@
-"""Editors' files: as the table says, and taken by the real Vim and the real TextMate engine where they are."""
+"""Editors' files: as the table says, and taken by the real Vim where there is one."""
 
 from __future__ import annotations
 
