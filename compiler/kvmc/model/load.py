@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kvmc.diagnostics import Bag, Sources, Span
 from kvmc.diagnostics.codes import schema as codes
@@ -20,8 +20,7 @@ from kvmc.model.references import check_references
 from kvmc.model.schema import check_blocks
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(NamedTuple):
     """The blocks of a site: as written, and with their ancestors; lineage as `inherit` gives it."""
 
     tables: Tables

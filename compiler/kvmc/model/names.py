@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kvmc.diagnostics import Fix, Span
 
@@ -43,8 +43,7 @@ def shown(text: str) -> str:
     return f"`{safe[:40]}...`" if len(text) > 40 else f"`{safe}`"
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """What would help where a name is unknown: as texts, and as replacements."""
 
     help: tuple[str, ...] = ()
