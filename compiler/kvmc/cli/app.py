@@ -97,7 +97,7 @@ def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
     from kvmc.driver.stages import plan_site
 
     outcome = plan_site(site_file(site))
-    show(outcome, format, {"guests": placement_rows(outcome)} if outcome.ok else {})
+    show(outcome, format, site_file(site).parent, {"guests": placement_rows(outcome)} if outcome.ok else {})
     if outcome.ok and format is Format.TEXT:
         put(placement_text(outcome))
     raise typer.Exit(status(outcome))
@@ -133,7 +133,7 @@ def audit(
     if site is None and not named and beside.is_file():
         site = beside
     outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
-    show(outcome, format)
+    show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
     if outcome.ok and format is Format.TEXT:
         put(f"{counted(len(outcome.files), 'host')} audited\n")
     raise typer.Exit(status(outcome))
@@ -152,6 +152,22 @@ def targets() -> None:
 app.command()(source.fmt)
 app.command()(source.show)
 app.command()(source.lsp)
+
+
+@app.command()
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as KVMC0205; its digits will do.")],
+) -> None:
+    """Explain a diagnostic: what it means, why it matters, an example that fails, and the same one mended."""
+    from kvmc.diagnostics.explain import find, near, page
+    from kvmc.diagnostics.text import visible
+
+    known = find(code)
+    if known is None:
+        lines = "".join(f"  {one.id}  {one.title}\n" for one in near(code))
+        tell(f"kvmc has no code `{visible(code[:40])}`; the nearest are\n{lines}")
+        raise typer.Exit(1)
+    put(page(known))
 
 
 @topology.command("show")
@@ -199,10 +215,10 @@ def _build(
     outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
-        show(outcome, format)
+        show(outcome, format, site_file(site).parent)
         raise typer.Exit(status(outcome))
     files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
-    show(outcome, format, {"written": outcome.ok and not check, "files": files})
+    show(outcome, format, site_file(site).parent, {"written": outcome.ok and not check, "files": files})
     if format is Format.TEXT and check:
         put(unified(layout, changes))
     elif format is Format.TEXT and outcome.ok:

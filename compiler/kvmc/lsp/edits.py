@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from kvmc.diagnostics import Diagnostic, Fix, Span
+from kvmc.diagnostics.fixes import fixes as of_diagnostic
 from kvmc.lsp.sites import View
 from kvmc.lsp.symbols import Occurrence, at, enclosing, span_of
 from kvmc.model.names import name_problem
@@ -71,7 +72,7 @@ def fixes(view: View, file: str, start: int, end: int) -> Iterator[tuple[Diagnos
             continue
         span = item.primary.span
         if span.start <= end and start <= span.end:
-            yield from ((item, fix) for fix in item.fixes)
+            yield from ((item, fix) for fix in of_diagnostic(item, view.sources))
 
 
 def imported(view: View, file: str, offset: int) -> str | None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvmc.diagnostics import Span
+from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.model import Code
-from kvmc.model.names import shown
+from kvmc.model.names import NearNames, shown
 from kvmc.model.values import KIB_PER_UNIT, PageCount, Version, VersionRange, size_text
 from kvmc.syntax.tree import Count, ListValue, Value, Word
 
@@ -30,6 +30,7 @@ class Problem:
     message: str
     span: Span
     help: tuple[str, ...] = ()
+    secondary: tuple[Label, ...] = ()
     write: tuple[str, ...] = ()
 
 
@@ -90,9 +91,10 @@ class ListOf(Kind):
 
     def read(self, value: Value) -> object:
         if not isinstance(value, ListValue):
-            write = (f"[{as_word(value)}]",) if isinstance(value, Word) else ()
-            help = tuple(f"write `{text}`" for text in write)
-            raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help, write))
+            word = value.text if isinstance(value, Word) else ""
+            quoted = f'"{word}"' if isinstance(value, Word) and value.quoted else word
+            help = (f"write `[{quoted}]`",) if word and '"' not in word and "\\" not in word else ()
+            raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help))
         problems: list[Problem] = []
         found: dict[object, Span] = {}
         for part in elements(value):
@@ -102,30 +104,17 @@ class ListOf(Kind):
                 problems += bad.problems
                 continue
             if one in found:
-                problems.append(Problem(codes.REPEATED, f"`{one}` is in the list twice", part.span))
-            found[one] = part.span
+                first = (Label(found[one], "first here"),)
+                problems.append(
+                    Problem(codes.REPEATED, f"`{one}` is in the list twice", part.span, ("delete one of them",), first)
+                )
+            found.setdefault(one, part.span)
         if len(found) < self.least and not problems:
             text = f"the list has {len(found)} of at least {self.least} items"
             problems.append(Problem(codes.TOO_FEW, text, value.span))
         if problems:
             raise BadValue(*problems)
         return tuple(found)
-
-
-def as_word(word: Word) -> str:
-    """The word as a source has it."""
-    if not word.quoted:
-        return word.text
-    return '"' + word.text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def nearest(text: str, options: Iterable[str]) -> tuple[str, ...]:
-    """All options, those near the text first."""
-    from difflib import get_close_matches
-
-    known = list(options)
-    near = get_close_matches(text.casefold(), known, n=len(known), cutoff=0.5)
-    return tuple(dict.fromkeys([*near, *known]))
 
 
 class Choice(Scalar):
@@ -137,9 +126,10 @@ class Choice(Scalar):
 
     def parse(self, word: Word) -> object:
         if word.text not in self.options:
-            help = (f"write {self.words}",)
+            help = NearNames().help(word.text, self.options)
             text = f"{shown(word.text)} is not {self.words}"
-            raise BadValue(Problem(codes.BAD_WORD, text, word.span, help, nearest(word.text, self.options)))
+            write = tuple(dict.fromkeys([*NearNames().names(word.text, self.options), *self.options]))
+            raise BadValue(Problem(codes.BAD_WORD, text, word.span, help, write=write))
         return self.options[word.text]
 
 
@@ -148,17 +138,12 @@ class Flag(Scalar):
 
     def parse(self, word: Word) -> object:
         if word.text not in ("true", "false"):
-            text = f"{shown(word.text)} is neither `true` nor `false`"
-            write = {
-                "yes": ("true",),
-                "on": ("true",),
-                "1": ("true",),
-                "no": ("false",),
-                "off": ("false",),
-                "0": ("false",),
-            }
+            meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(
+                word.text.lower(), word.text.lower()
+            )
+            help = (f"write `{meant}`",) if meant in ("true", "false") else ()
             raise BadValue(
-                Problem(codes.BAD_WORD, text, word.span, (), write.get(word.text.lower(), ("true", "false")))
+                Problem(codes.BAD_WORD, f"{shown(word.text)} is neither `true` nor `false`", word.span, help)
             )
         return word.text == "true"
 
@@ -193,21 +178,17 @@ def read_size(word: Word) -> int:
         likely = "GiB" if int(match[1]) <= 4096 else "MiB"
         help = (f"write its unit, as `{match[1]}{likely}`; units are KiB, MiB, GiB and TiB",) if not match[2] else ()
         write = () if match[2] else tuple(f"{match[1]}{one}" for one in (likely, "MiB" if likely == "GiB" else "GiB"))
-        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help, write))
+        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help, write=write))
     binary = _UNITS[unit[0].lower()]
     if match[2]:
         kib = float(match[1] + match[2]) * KIB_PER_UNIT[binary]
-        write = (size_text(int(kib)),) if kib == int(kib) else ()
-        help = tuple(f"write `{text}`" for text in write) or ("use a smaller unit",)
+        help = (f"write `{size_text(int(kib))}`",) if kib == int(kib) else ("use a smaller unit",)
         raise BadValue(
-            Problem(
-                codes.BAD_SIZE, f"size {shown(word.text)} is not a whole number of {binary}", word.span, help, write
-            )
+            Problem(codes.BAD_SIZE, f"size {shown(word.text)} is not a whole number of {binary}", word.span, help)
         )
     if unit != binary:
         help = (f"write `{match[1]}{binary}`",)
-        text = f"`{unit}` is not a binary unit"
-        raise BadValue(Problem(codes.BAD_SIZE, text, word.span, help, (f"{match[1]}{binary}",)))
+        raise BadValue(Problem(codes.BAD_SIZE, f"`{unit}` is not a binary unit", word.span, help))
     return int(match[1]) * KIB_PER_UNIT[unit]
 
 

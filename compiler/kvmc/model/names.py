@@ -50,6 +50,11 @@ class Advice(NamedTuple):
     fixes: tuple[Fix, ...] = ()
 
 
+def write_one_of(texts: Iterable[str], span: Span | None) -> tuple[Fix, ...]:
+    """Fixes that put one of the texts in place of what stands there, the likeliest first."""
+    return tuple(Fix(span, text, f"write `{text}`") for text in texts) if span is not None else ()
+
+
 class NearNames:
     """Finds names near an unknown one, within a bounded number of comparisons a run."""
 
@@ -66,21 +71,25 @@ class NearNames:
         span: where the name stands, for the fixes.
         """
         candidates = list(known)
-        self._left -= len(candidates)
-        if self._left < 0 or len(name) > MAX_NAME:
-            return Advice()
-        from difflib import get_close_matches
-
-        folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
-        near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.7)]
+        near = self.names(name, candidates)
         if near:
             return Advice((f"did you mean {' or '.join(f'`{one}`' for one in near)}?",), write_one_of(near, span))
         if 0 < len(candidates) <= few:
-            help = (f"take one of {', '.join(f'`{one}`' for one in candidates)}",)
-            return Advice(help, write_one_of(candidates, span))
+            help = f"take one of {', '.join(f'`{one}`' for one in candidates)}"
+            return Advice((help,), write_one_of(candidates, span))
         return Advice()
 
+    def names(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
+        """At most three known names, nearest first: two neighbouring letters swapped, then what is alike."""
+        candidates = list(known)
+        self._left -= len(candidates)
+        if self._left < 0 or len(name) > MAX_NAME:
+            return ()
+        from difflib import get_close_matches
 
-def write_one_of(texts: Iterable[str], span: Span | None) -> tuple[Fix, ...]:
-    """Fixes that put one of the texts in place of what stands there."""
-    return tuple(Fix(span, text, f"write `{text}`") for text in texts) if span is not None else ()
+        folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
+        text = name.casefold()
+        swapped = (text[:at] + text[at + 1] + text[at] + text[at + 2 :] for at in range(len(text) - 1))
+        near = [other for other in swapped if other in folded and other != text]
+        near += get_close_matches(text, folded, n=3, cutoff=0.7)
+        return tuple(folded[one] for one in dict.fromkeys(near))[:3]
