@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from language import kvmt
+from language import kvmt  # type: ignore[import-not-found]  # a script beside this one
 from lsprotocol import types
 from pygls import uris
 from pygls.lsp.client import LanguageClient
