@@ -143,3 +143,14 @@ def test_what_is_not_there_cannot_be_shown(monkeypatch: pytest.MonkeyPatch, caps
         assert run("show", kind, name, str(EXAMPLE), monkeypatch=monkeypatch) == 1
         found = capsys.readouterr()
         assert found.out == "" and f"`{name}`" in found.err and "did you mean" in found.err
+
+
+def test_without_pygls_the_server_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("kvmc.lsp.server", "kvmc.lsp.convert"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("pygls", "pygls.exceptions", "pygls.lsp", "pygls.lsp.server", "lsprotocol"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert run("lsp", monkeypatch=monkeypatch) == 1
+    assert "kvmc[lsp]" in capsys.readouterr().err
