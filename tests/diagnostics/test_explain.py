@@ -141,13 +141,15 @@ def test_the_examples(code: str, stage: Stage, request: pytest.FixtureRequest) -
 
     found = fixes(item, failing.sources)
     wanted = [text for text in item.help if re.match("did you mean|write `|set `", text)]
-    assert [fix.help for fix in found] == [text for text in wanted if code not in ELSEWHERE], item.help
+    assert found or not wanted or code in ELSEWHERE, item.help
+    if not item.fixes:
+        assert [fix.title for fix in found] == [text for text in wanted if code not in ELSEWHERE], item.help
     for fix in found:
         path = stage.folder / fix.span.file
         before = path.read_text()
         path.write_text(before[: fix.span.start] + fix.text + before[fix.span.end :])
         mended = stage.kvmc(stage.command)
-        assert code not in mended.codes, f"{fix.help}\n{render(mended.bag, mended.sources)}"
+        assert code not in mended.codes, f"{fix.title}\n{render(mended.bag, mended.sources)}"
         path.write_text(before)
 
     if page.examples["ok"].language != "console":

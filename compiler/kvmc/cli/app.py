@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kvmc.cli import running
+from kvmc.cli import running, source
 from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell, wants_colour
 
@@ -168,6 +168,11 @@ def targets() -> None:
 
     rows = [[one.name, ", ".join(sorted(one.carriers)) or "-", one.proven] for one in BUILTIN]
     put(table([["target", "carries", "proven"], *rows]))
+
+
+app.command()(source.fmt)
+app.command()(source.show)
+app.command()(source.lsp)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model import conflicts
 from kvmc.model.kinds import MIB
+from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
 from kvmc.model.settings import Row, settings
 from kvmc.model.site import Profile
@@ -169,6 +170,7 @@ def _division(vm: Node, bag: Bag) -> None:
         vm.place("memory"),
         secondary=[vm.place(name) for name in ("pages", "nodes") if name in vm.values],
         help=[f"set {choices}"],
+        fixes=write_one_of((size_text(kib) for kib in (below, below + step) if kib), vm.values["memory"].at),
     )
 
 
