@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import kvmc_targets
+from diagnostics import running_host
 from diagnostics.pages import HEADINGS, PAGES, Found, Page, Stage
 from diagnostics.test_formats import sarif
 from kvmc.artifacts import Artifact
@@ -56,6 +57,7 @@ def too_many(stage: Stage) -> Found:
 UNPROVOKED: dict[str, tuple[str, Callable[[Stage], Found]]] = {
     "KVMC0025": ("no input does: it is a bug of kvmc's, so the test brings one along", audit_refutes),
     "KVMC0111": ("it stands behind 50 other errors, and an example has one", too_many),
+    **running_host.UNPROVOKED,
 }
 """Codes whose pages have no example, why, and what provokes them here."""
 

@@ -50,7 +50,7 @@ class Kind(StrEnum):
     NOT_TOLD = "not_told"
 
 
-_CODES: dict[Kind, Code] = {
+CODES: dict[Kind, Code] = {
     Kind.BOOT_LINE: codes.BOOT_LINE,
     Kind.CPU_SET: codes.CPU_SET,
     Kind.CPU_OFFLINE: codes.CPU_OFFLINE,
@@ -109,7 +109,7 @@ class Difference:
     def diagnostic(self) -> Diagnostic:
         label = Label(self.place, "compiled here" if self.compiled else "") if self.place else None
         notes = (*self.setters, f"takes hold: {self.effect}" + (" (pending)" if self.pending else ""))
-        return Diagnostic(_CODES[self.kind], self.message, label, (), notes, self.steps)
+        return Diagnostic(CODES[self.kind], self.message, label, (), notes, self.steps)
 
     def row(self, sources: Sources) -> dict[str, object]:
         """For programs."""
