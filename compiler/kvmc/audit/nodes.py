@@ -247,7 +247,7 @@ def _topology(context: Context, domain: Domain) -> None:
                 codes.GUEST_TOPOLOGY,
                 f"`{domain.name}` sees vCPUs {start} to {start + threads - 1} as one core; they run on {shown}",
                 at.span,
-                secondary=[pin.label() for pin in pins[:1]],
+                secondary=[pin.label() for pin in pins[:8]],
             )
             return
 
