@@ -157,7 +157,7 @@ def _knobs(context: Context) -> None:
                 codes.KNOB_TWICE,
                 f"{_name(knob)} is set twice: {there} and {here}"
                 if here != there
-                else f"{_name(knob)} is set twice: {here}",
+                else f"{_name(knob)} is set twice in {knob.owner}",
                 Label(knob.span, f"`{knob.value}`"),
                 secondary=[Label(other.span, f"`{other.value}`")],
             )

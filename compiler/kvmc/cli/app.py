@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kvmc.cli import running, source
 from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell, wants_colour
 
@@ -23,6 +24,8 @@ app = typer.Typer(
 )
 topology = typer.Typer(help="Read hosts' topologies.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology, name="topology")
+for command in (running.capture, running.verify, running.diff):
+    app.command()(command)
 
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
@@ -165,6 +168,11 @@ def targets() -> None:
 
     rows = [[one.name, ", ".join(sorted(one.carriers)) or "-", one.proven] for one in BUILTIN]
     put(table([["target", "carries", "proven"], *rows]))
+
+
+app.command()(source.fmt)
+app.command()(source.show)
+app.command()(source.lsp)
 
 
 @app.command()
