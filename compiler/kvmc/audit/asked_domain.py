@@ -221,7 +221,9 @@ class _Statement:
             driver.attributes["queues"] = str(disk.queues)
         want.add("source", **{at: source})
         target = self.lock.targets.get(disk.name, FREE) if self.lock else FREE
-        want.add("target", dev=target, bus=disk.bus)
+        # The series of names is the bus's; which of it is the lock's.
+        prefix = "vd" if disk.bus == "virtio" else "sd"
+        want.add("target", dev=target if target != FREE else f"{prefix}{FREE}", bus=disk.bus)
         if disk.boot is not None:
             want.add("boot", order=str(disk.boot))
         if disk.bus == "virtio":

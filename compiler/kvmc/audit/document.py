@@ -9,7 +9,7 @@ from kvmc.audit import cpulists, xml
 from kvmc.audit.difference import Difference
 
 FREE = "*"
-"""A value that another check judges: it is to be there."""
+"""A value that another check judges: it is to be there. Behind a text, what begins with it."""
 OPEN = "?"
 """A value that another check judges, and that may be left out. With a value behind it, what stands is to be that."""
 
@@ -111,7 +111,7 @@ def _attributes(want: Want, has: xml.Node) -> Iterator[Difference]:
 
 
 def _equal(wanted: str, has: str) -> bool:
-    if wanted == FREE or wanted == has.strip():
+    if wanted == has.strip() or (wanted.endswith(FREE) and has.startswith(wanted.removesuffix(FREE))):
         return True
     for read in (_number, cpulists.libvirt_list):
         try:
