@@ -248,8 +248,8 @@ def boot(
 ) -> Booted:
     """Boot, apply the sysctls, run the script (`#!/bin/sh`, busybox) with the payload at hand, read back.
 
-    cmdline: the words under test; the harness puts its own behind. silence: seconds without a line on the console after which
-    the machine is given up and booted once more; by its size where None. `limit` holds for each boot.
+    cmdline: the words under test; the harness puts its own behind. silence: seconds without a line on the console and without new
+    memory after which the machine is given up and booted once more; by its size where None. `limit` holds for each boot.
 
     Raises BootError after the second such boot, on a panic, or where the machine is too large for this one.
     """
@@ -291,6 +291,14 @@ def _run_again(argv: Sequence[str], folder: Path, limit: float, silence: float) 
     return report, time.monotonic() - started, retried
 
 
+def _resident(pid: int) -> int:
+    """Bytes of a process in memory; 0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return 0
+
+
 def _run(argv: Sequence[str], folder: Path, limit: float, silence: float) -> str:
     console, report, said = (folder / name for name in ("console", "report", "said"))
     for path in (console, report):
@@ -302,12 +310,14 @@ def _run(argv: Sequence[str], folder: Path, limit: float, silence: float) -> str
     ):
         try:
             started = heard = time.monotonic()
-            seen = 0
+            seen: object = None
             while qemu.poll() is None and gone is None:
                 time.sleep(0.05)
-                now, size = time.monotonic(), console.stat().st_size + report.stat().st_size
-                if size != seen:
-                    seen, heard = size, now
+                now = time.monotonic()
+                # Before the console is there, a large machine lays out its memory, and grows.
+                life = console.stat().st_size, report.stat().st_size, _resident(qemu.pid) >> 24
+                if life != seen:
+                    seen, heard = life, now
                 if now - started > limit:
                     gone = f"no report within {limit:.0f} s"
                 elif now - heard > silence:
