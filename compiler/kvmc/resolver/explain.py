@@ -56,9 +56,7 @@ def reasons(demand: Demand, state: State, empty: State) -> tuple[Code, list[Reas
         return codes.INTENT, found
     alone = any(best_choice(demand, empty, host, strict=False) for host in demand.hosts)
     seen = state if alone else empty
-    return codes.NOT_PLACED if alone else codes.TOO_LARGE, [
-        _reason(demand, seen, host) for host in demand.hosts
-    ] + found
+    return codes.NOT_PLACED if alone else codes.TOO_LARGE, [reason(demand, seen, host) for host in demand.hosts] + found
 
 
 def report(
@@ -105,7 +103,7 @@ def _by_host(reasons: Sequence[Reason]) -> str:
     return "; ".join(shown) + (f"; and {more} more hosts" if more > 0 else "")
 
 
-def _reason(demand: Demand, state: State, host: str) -> Reason:
+def reason(demand: Demand, state: State, host: str) -> Reason:
     for claim in demand.hosts[host]:
         if claim in state.claims:
             place, domain = claim
