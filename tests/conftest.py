@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--proof-report", metavar="FILE", help="write what ran, with its figures, to this file")
+    parser.addoption("--update", action="store_true", help="write the goldens anew, for review in the diff")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -202,7 +202,7 @@ def test_an_audit_needs_topologies_and_finds_a_twisted_file(
         path.rmdir() if path.is_dir() else path.unlink()
     (tree / "kvm-b").rmdir()
     assert (
-        "host `kvm-b` of the site has no folder"
+        "host `kvm-b` of the site has no artifacts"
         in runner.invoke(app, ["audit", str(tree), "--site", str(built)]).stderr
     )
 

@@ -198,7 +198,7 @@ def test_a_large_host_stays_reviewable() -> None:
         ),
         (
             lambda top: top["nodes"][0].update(distances=[10]),
-            [("KVMC0307", "`nodes[0].distances` has 1 values for 2 nodes")],
+            [("KVMC0307", "`nodes[0].distances` has 1 value for 2 nodes")],
         ),
         (
             lambda top: top["nodes"][0].update(distances={"9": 10}),

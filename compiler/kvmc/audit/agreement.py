@@ -7,7 +7,7 @@ from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Knob, Role, RoleSet
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import CpuSet, named
 
 _DISJOINT = (
     (Role.IRQ, Role.ISOLATED),
@@ -71,7 +71,7 @@ def _equal(context: Context) -> None:
     if isolated and nohz and not {isolated.span, nohz.span} & blamed and isolated.span != nohz.span:
         beyond, lacking = files.cpus(Role.NOHZ_FULL) - files.isolated, files.isolated - files.cpus(Role.NOHZ_FULL)
         if beyond:
-            _apart(context, nohz, isolated, f"CPUs {beyond} are without a tick and not isolated")
+            _apart(context, nohz, isolated, f"no tick on {named(beyond)}, and no isolation")
         elif lacking:
             _unequal(context, nohz, isolated, lacking, "kernels before 5.18 drop the second of two that differ")
     base = isolated or nohz
@@ -88,7 +88,7 @@ def _equal(context: Context) -> None:
     blamed = context.blamed()
     if isolated and banned and not {isolated.span, banned.span} & blamed and files.isolated - files.cpus(Role.BANNED):
         left = files.isolated - files.cpus(Role.BANNED)
-        _apart(context, banned, isolated, f"irqbalance may put interrupts on CPUs {left}, which are isolated")
+        _apart(context, banned, isolated, f"irqbalance may put interrupts on isolated {named(left)}")
 
 
 def _apart(context: Context, one: RoleSet, other: RoleSet, what: str) -> None:
@@ -103,7 +103,7 @@ def _apart(context: Context, one: RoleSet, other: RoleSet, what: str) -> None:
 def _unequal(context: Context, one: RoleSet, other: RoleSet, cpus: CpuSet, note: str = "") -> None:
     context.bag.error(
         codes.SETS_UNEQUAL,
-        f"`{one.setting}` is {one.cpus} and `{other.setting}` is {other.cpus}: they differ in CPUs {cpus}",
+        f"`{one.setting}` is {one.cpus} and `{other.setting}` is {other.cpus}: they differ in {named(cpus)}",
         one.label(),
         secondary=[other.label()],
         notes=[note] if note else [],
@@ -118,7 +118,7 @@ def _disjoint(context: Context) -> None:
                 if both and not {one.span, other.span} & context.blamed():
                     context.bag.error(
                         codes.SETS_DISAGREE,
-                        f"CPUs {both} are {left.value} by `{one.setting}` and {right.value} by `{other.setting}`",
+                        f"{named(both)}: {left.value} by `{one.setting}` and {right.value} by `{other.setting}`",
                         one.label(),
                         secondary=[other.label()],
                     )

@@ -11,6 +11,7 @@ from kvmc.audit.hostfiles import HostFiles
 from kvmc.audit.reading import read_host
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.site import Place, Site
 from kvmc.topology import Topology
 
@@ -74,7 +75,9 @@ def _all_there(trees: Mapping[str, Mapping[str, str]], domains: list[tuple[str, 
     there = {domain.name for _, domain in domains}
     for name in site.vms:
         if name not in there:
-            bag.error(codes.GUEST_MISSING, f"`{name}` is on none of {len(trees)} hosts")
+            bag.error(
+                codes.GUEST_MISSING, f"`{name}` is in no host's files; the tree has {counted(len(trees), 'host')}"
+            )
 
 
 def _apart(place: Place, domains: list[tuple[str, Domain]], site: Site, bag: Bag) -> None:

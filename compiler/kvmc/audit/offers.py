@@ -9,7 +9,8 @@ from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import Host, Isolation
 from kvmc.model.values import size_text
 
@@ -44,7 +45,8 @@ def _pages(context: Context, host: Host) -> None:
             if has != wanted and place not in blamed:
                 context.bag.error(
                     codes.OFFER_BROKEN,
-                    f"host `{host.name}` is to keep {wanted} pages of {size_text(size)} on node {id}, offered and reserved; "
+                    f"host `{host.name}` is to keep {counted(wanted, 'page')} of {size_text(size)} on node {id}, offered and "
+                    f"reserved; "
                     f"its files keep {has}",
                     place,
                 )
@@ -69,8 +71,8 @@ def _cores(context: Context, host: Host) -> None:
         if has != wanted or halves:
             context.bag.error(
                 codes.OFFER_BROKEN,
-                f"host `{host.name}` is to keep {wanted} of {len(cores)} cores of node {node} for guests; its files keep {has}"
-                + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
+                f"host `{host.name}` is to keep {wanted} of {counted(len(cores), 'core')} of node {node} for guests; "
+                f"its files keep {has}" + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
                 places[0].label() if places else _boot(context),
             )
 
@@ -101,7 +103,7 @@ def _services(context: Context, host: Host) -> None:
         if has != min(wanted, len(cores)):
             wrong.append(f"have {has} whole cores of node {node}, and {wanted} are to be theirs")
     if wrong:
-        text = f"services of host `{host.name}` run on CPUs {services}: they {' and '.join(wrong)}"
+        text = f"services of host `{host.name}` run on {named(services)}: they {' and '.join(wrong)}"
         context.bag.error(codes.OFFER_BROKEN, text, places[0].label())
 
 
@@ -116,7 +118,7 @@ def _interrupts(context: Context) -> None:
         if left and one.span not in context.blamed():
             context.bag.error(
                 codes.SETS_UNEQUAL,
-                f"`{one.setting}` is {one.cpus} and leaves out CPUs {left}, which no guest owns",
+                f"`{one.setting}` is {one.cpus} and leaves out {named(left)}, which no guest owns",
                 one.label(),
             )
 

@@ -10,6 +10,7 @@ from kvmc.audit.hostfiles import PageSupply
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import size_text
 
@@ -26,7 +27,7 @@ class Demand:
 
     @property
     def label(self) -> Label:
-        what = f"{self.count} pages" if self.size_kib else size_text(self.count)
+        what = f"{counted(self.count, 'page')}" if self.size_kib else size_text(self.count)
         return Label(self.place.span, f"`{self.domain.name}` takes {what}")
 
 
@@ -146,10 +147,11 @@ def _pages(context: Context, demands: list[Demand]) -> None:
             has, source = supply.get(node, (0, None))
             labels = [demand.label for demand in guilty]
             place = source_of(context, size, source)
-            primary = Label(place, f"{has} pages on node {node}") if place else None
+            primary = Label(place, f"{counted(has, 'page')} on node {node}") if place else None
             context.bag.error(
                 codes.PAGES_SHORT,
-                f"guests take {has - there[node]} pages of {size_text(size)} on node {node} of host `{context.files.host}`, "
+                f"guests take {counted(has - there[node], 'page')} of {size_text(size)} on node {node} of host "
+                f"`{context.files.host}`, "
                 f"which keeps {has}",
                 primary or labels[0],
                 secondary=labels,

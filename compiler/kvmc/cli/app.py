@@ -122,7 +122,7 @@ def plan(
             "changes": change_rows(outcome),
             "stranded": stranded_rows(outcome),
         }
-    show(outcome, format, result)
+    show(outcome, format, site_file(site).parent, result)
     if outcome.ok and format is Format.TEXT:
         put(plan_text(outcome))
     raise typer.Exit(status(outcome))
@@ -158,7 +158,7 @@ def audit(
     if site is None and not named and beside.is_file():
         site = beside
     outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
-    show(outcome, format)
+    show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
     if outcome.ok and format is Format.TEXT:
         put(f"{counted(len(outcome.files), 'host')} audited\n")
     raise typer.Exit(status(outcome))
@@ -176,17 +176,29 @@ def targets() -> None:
 
 @app.command()
 def explain(
-    what: Annotated[str, typer.Argument(metavar="vm", help="The word `vm`.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The guest.")],
-    site: Annotated[Path, typer.Argument(metavar="[SITE]", help="The site file, or its folder.")] = Path(),
+    what: Annotated[
+        str, typer.Argument(metavar="CODE|vm", help="A code such as KVMC0205 (its digits will do), or the word `vm`.")
+    ],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest.")] = None,
+    site: Annotated[Path, typer.Argument(metavar="[SITE]", help="With `vm`: the site file, or its folder.")] = Path(),
     format: AnyFormat = Format.TEXT,
 ) -> None:
-    """Explain why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
+    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended), or with
+    `vm NAME [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
     from kvmc.cli.explain_vm import explain_vm
+    from kvmc.diagnostics.explain import find, near, page
+    from kvmc.diagnostics.text import visible
 
-    if what != "vm":
-        raise typer.BadParameter(f"'{what}' is nothing that can be explained; it is `kvmc explain vm NAME [SITE]`")
-    raise typer.Exit(explain_vm(name, site, format))
+    if what == "vm":
+        if name is None:
+            raise typer.BadParameter("give the guest: `kvmc explain vm NAME [SITE]`")
+        raise typer.Exit(explain_vm(name, site, format))
+    known = find(what)
+    if known is None:
+        lines = "".join(f"  {one.id}  {one.title}\n" for one in near(what))
+        tell(f"kvmc has no code `{visible(what[:40])}`; the nearest are\n{lines}")
+        raise typer.Exit(1)
+    put(page(known))
 
 
 @topology.command("show")
@@ -236,11 +248,11 @@ def _build(
     outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
-        show(outcome, format)
+        show(outcome, format, site_file(site).parent)
         raise typer.Exit(status(outcome))
     files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
     moves: dict[str, object] = {"changes": change_rows(outcome)} if forget is not None and outcome.placement else {}
-    show(outcome, format, {"written": outcome.ok and not check, "files": files, **moves})
+    show(outcome, format, site_file(site).parent, {"written": outcome.ok and not check, "files": files, **moves})
     if format is Format.TEXT and check:
         put(unified(layout, changes))
     elif format is Format.TEXT and outcome.ok:

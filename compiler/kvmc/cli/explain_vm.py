@@ -19,7 +19,7 @@ def explain_vm(name: str, site: Path, format: Format) -> int:
     if why is not None:
         elsewhere = [{"place": one.place, "cost": one.text} for one in why.elsewhere]
         result = {"guest": name, "facts": dict(why.facts), "elsewhere": elsewhere}
-    show(outcome, format, result)
+    show(outcome, format, site_file(site).parent, result)
     if why is not None and format is Format.TEXT:
         put(table([[name, ""], *([f"  {what}", text] for what, text in why.facts)]))
         if why.elsewhere:

@@ -20,7 +20,7 @@ def audit_tree(tree: Path, site: Path | None, topologies: Mapping[str, Path]) ->
     site: the site that the files shall be faithful to, and whose hosts' topologies they are judged by. topologies: by host, for a
     tree without a site; a host's own wins over the site's.
     """
-    from kvmc.audit.check import audit_host
+    from kvmc.audit.check import audit_site
     from kvmc.topology.read import read_topology
 
     outcome = read_inputs(site) if site is not None else Outcome(Bag())
@@ -36,25 +36,22 @@ def audit_tree(tree: Path, site: Path | None, topologies: Mapping[str, Path]) ->
     except OSError as error:
         outcome.bag.error(artifacts.TREE_UNREADABLE, f"cannot read `{tree.as_posix()}`: {reason(error)}")
         return outcome
-    for host in outcome.site.hosts if outcome.site is not None else ():
-        if host not in folders:
-            outcome.bag.error(codes.NOTHING_TO_AUDIT, f"host `{host}` of the site has no folder in `{tree.as_posix()}`")
     if not folders and outcome.site is None:
         outcome.bag.error(codes.NOTHING_TO_AUDIT, f"there is no host's folder in `{tree.as_posix()}`")
-    found = Bag()
+        return outcome
+    trees: dict[str, dict[str, str]] = {}
     for host in folders:
-        if host not in outcome.topologies:
+        if host not in outcome.topologies and (outcome.site is None or host in outcome.site.hosts):
             outcome.bag.error(
                 codes.NOTHING_TO_AUDIT,
                 f"the topology of host `{host}` is not known",
                 help=[f"name it with `--topology {host}=PATH`, or the site that has the host with `--site SITE`"],
             )
             continue
-        files = _read(tree / host, host, outcome)
-        outcome.texts.update({f"{host}/{path}": text for path, text in files.items()})
+        trees[host] = _read(tree / host, host, outcome)
+        outcome.texts.update({f"{host}/{path}": text for path, text in trees[host].items()})
         outcome.files[host] = {}
-        found.extend(audit_host(host, files, outcome.topologies[host], outcome.site))
-    outcome.tell(found)
+    outcome.tell(audit_site(trees, outcome.topologies, outcome.site))
     return outcome
 
 

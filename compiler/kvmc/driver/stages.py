@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.model import Code
 from kvmc.driver.inputs import read_inputs
 from kvmc.driver.outcome import Outcome
+from kvmc.model.names import NearNames
 from kvmc.output import JOURNAL
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _place(outcome: Outcome, forget: Forget | None, *, search: bool) -> None:
 def _known(outcome: Outcome, code: Code, kind: str, names: Sequence[str], all: Collection[str]) -> None:
     for name in names:
         if name not in all:
-            outcome.bag.error(code, f"the site has no {kind} `{name}`", help=_near(name, all))
+            outcome.bag.error(code, f"the site has no {kind} `{name}`", help=NearNames().help(name, all))
 
 
 def known_vm(outcome: Outcome, name: str) -> bool:
@@ -109,12 +109,6 @@ def known_vm(outcome: Outcome, name: str) -> bool:
     assert outcome.site is not None
     _known(outcome, codes.NO_SUCH_VM, "guest", (name,), outcome.site.vms)
     return name in outcome.site.vms
-
-
-def _near(name: str, all: Collection[str]) -> list[str]:
-    from difflib import get_close_matches
-
-    return [f"did you mean `{one}`?" for one in get_close_matches(name, list(all), 1)]
 
 
 def check_names(outcome: Outcome, hosts: Sequence[str], only: Sequence[str]) -> None:
@@ -163,20 +157,19 @@ def _chosen(outcome: Outcome, targets: Sequence[Target]) -> list[Target]:
             f"target `{name}` is not installed",
             outcome.origins.label(("site", outcome.site.name, "targets")),
             notes=["installed are " + ", ".join(f"`{one}`" for one in by_name)],
-            help=_near(name, by_name),
+            help=NearNames().help(name, by_name),
         )
     return [by_name[name] for name in outcome.site.targets if name in by_name]
 
 
 def audit_files(outcome: Outcome) -> None:
     """Read the files back before they are written. An error here is a contradiction within kvmc, and it stops the build."""
-    from kvmc.audit.check import audit_host
+    from kvmc.audit.check import audit_site
 
-    found = Bag()
-    for host, files in outcome.files.items():
-        texts = {path: file.text for path, file in files.items()}
-        found.extend(audit_host(host, texts, outcome.topologies[host], outcome.site))
-        outcome.texts.update({f"{host}/{path}": text for path, text in texts.items()})
+    trees = {host: {path: file.text for path, file in files.items()} for host, files in outcome.files.items()}
+    found = audit_site(trees, outcome.topologies, outcome.site)
+    for host, files in trees.items():
+        outcome.texts.update({f"{host}/{path}": text for path, text in files.items()})
     outcome.tell(found)
     if found.has_errors:
         outcome.bag.error(

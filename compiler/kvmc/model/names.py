@@ -49,15 +49,24 @@ class NearNames:
     def help(self, name: str, known: Iterable[str], few: int = 0) -> tuple[str, ...]:
         """`did you mean ...`, nearest first. Where nothing is near: all that there is, if it is not more than `few`."""
         candidates = list(known)
+        near = self.names(name, candidates)
+        if near:
+            return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",)
+        if 0 < len(candidates) <= few:
+            return (f"take one of {', '.join(f'`{one}`' for one in candidates)}",)
+        return ()
+
+    def names(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
+        """At most three known names, nearest first: two neighbouring letters swapped, then what is alike."""
+        candidates = list(known)
         self._left -= len(candidates)
         if self._left < 0 or len(name) > MAX_NAME:
             return ()
         from difflib import get_close_matches
 
         folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
-        near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.7)]
-        if near:
-            return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",)
-        if 0 < len(candidates) <= few:
-            return (f"take one of {', '.join(f'`{one}`' for one in candidates)}",)
-        return ()
+        text = name.casefold()
+        swapped = (text[:at] + text[at + 1] + text[at] + text[at + 2 :] for at in range(len(text) - 1))
+        near = [other for other in swapped if other in folded and other != text]
+        near += get_close_matches(text, folded, n=3, cutoff=0.7)
+        return tuple(folded[one] for one in dict.fromkeys(near))[:3]

@@ -103,7 +103,7 @@ def _candidates(
     if "memory" in mine:
         unit = vm.nodes * (vm.pages_kib or KIB_PER_UNIT["GiB"])
         yield from _less(head, "memory", vm.memory_kib, unit, size_text, fits)
-    if vm.vcpus % 2 == 0:
+    if vm.vcpus % 2 == 0 and min(vm.vcpus, vm.memory_kib // (vm.pages_kib or 1)) >= vm.nodes * 2:
         yield Change(f"`nodes = {vm.nodes * 2}` for `{head}`", ((("vm", head, "nodes"), vm.nodes * 2),))
     if vm.host is None:
         for host in _reachable(whole, vm)[:1]:

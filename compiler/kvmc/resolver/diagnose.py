@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.model import Code
+from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins
 from kvmc.model.site import Site
 from kvmc.resolver.advice import MOST, propose
@@ -16,7 +17,7 @@ from kvmc.resolver.demand import fewest_cores
 from kvmc.resolver.explain import Reason, reasons, report
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.moves import cheapest_moves, moves_text
-from kvmc.resolver.proof import missing_fact
+from kvmc.resolver.proof import shortage
 from kvmc.resolver.state import State
 from kvmc.resolver.variant import Trials, Variant, before_of
 from kvmc.topology.model import Topology
@@ -131,11 +132,12 @@ def _notes(cause: Cause, conflict: Conflict, kept: Kept) -> list[str]:
             host = kept.guests[line.names[0]].host
             notes.append(f"`locks/{host}.json` keeps `{line.names[0]}` where it is")
     if cause.code is codes.NOT_PLACED:
-        missing = {vm: kept.demands[vm] for vm in conflict.guests}
+        missing = [vm for vm in conflict.guests if vm not in conflict.variant.locked]
         state = State(kept.machines)
-        for vm in conflict.variant.locked & missing.keys():
+        for vm in sorted(conflict.variant.locked & set(conflict.guests)):
             state.place(kept.demands[vm], kept.choices[vm])
-        fact = missing_fact(missing, state)
+        left = [kept.demands[vm] for vm in missing]
+        fact = shortage(left, state, State(kept.machines))
         notes.append(fact or "not proven: many placements were tried, not all there are")
     return notes[:_SHOWN]
 
@@ -166,5 +168,5 @@ def _facts(kept: Kept) -> tuple[str, ...]:
     if need > have:
         facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
     if kept.guests:
-        facts.append(f"{len(kept.guests)} guests keep their locked places")
+        facts.append(f"the locked places of {counted(len(kept.guests), 'guest')} stay")
     return tuple(facts)

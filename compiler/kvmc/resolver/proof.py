@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kvmc.model.site import L3
 from kvmc.model.values import size_text
+from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, fewest_cores
 from kvmc.resolver.state import HostState, State
+
+Nodes = tuple[tuple[str, int], ...]
+"""Nodes by host and position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +29,34 @@ class _Kind:
         return size_text(number) if self.memory else str(number)
 
 
-def shortage(demands: Iterable[Demand], state: State) -> str | None:
-    """Why these guests can't all be placed into what `state` has free, or None where sums alone do not tell."""
-    wanted = list(demands)
-    for hosts in dict.fromkeys(tuple(demand.hosts) for demand in wanted):
-        known = set(hosts)
-        group = [demand for demand in wanted if set(demand.hosts) <= known]
-        here = [state.hosts[host] for host in hosts]
-        for kind in _kinds(group, here):
-            fact = _sum(kind, len(group), hosts) or _pigeonhole(kind, hosts)
+def shortage(demands: Iterable[Demand], state: State, empty: State) -> str | None:
+    """Why these guests can't all be placed into what `state` has free, or None where sums alone do not tell.
+
+    Guests are counted together where the nodes that could hold any of them, were they empty, are the same or fewer.
+    """
+    reach = [(demand, _reach(demand, empty)) for demand in demands]
+    for nodes in dict.fromkeys(nodes for _, nodes in reach):
+        group = [demand for demand, mine in reach if set(mine) <= set(nodes)]
+        for kind in _kinds(group, nodes, state):
+            fact = _sum(kind, len(group), nodes, empty) or _pigeonhole(kind, nodes, empty)
             if fact is not None:
                 return fact
     return None
 
 
-def _kinds(group: Sequence[Demand], hosts: Sequence[HostState]) -> Iterable[_Kind]:
-    nodes = [node for host in hosts for node in host.nodes]
+def _reach(demand: Demand, empty: State) -> Nodes:
+    """The nodes, by host and position, that could hold the guest if nothing else were there."""
+    return tuple(
+        (host, position)
+        for host in demand.hosts
+        for position in range(len(empty.hosts[host].nodes))
+        if len(demand.cells) > 1 or best_choice(demand, empty, host, strict=False, only=(position,)) is not None
+    )
+
+
+def _kinds(group: Sequence[Demand], where: Nodes, state: State) -> Iterable[_Kind]:
+    nodes = [state.hosts[host].nodes[position] for host, position in where]
+    hosts = [state.hosts[host] for host in dict.fromkeys(host for host, _ in where)]
     smt = max((host.machine.smt for host in hosts), default=0)
     for size in dict.fromkeys(demand.pages_kib for demand in group if demand.pages_kib is not None):
         needs = [cell.memory_kib // size for demand in group if demand.pages_kib == size for cell in demand.cells]
@@ -73,15 +89,15 @@ def _free(host: HostState, pool: str) -> int:
     return sum(function.address not in host.used for function in host.machine.functions.get(pool, ()))
 
 
-def _sum(kind: _Kind, guests: int, hosts: Sequence[str]) -> str | None:
+def _sum(kind: _Kind, guests: int, where: Nodes, empty: State) -> str | None:
     need, have = sum(kind.needs), sum(kind.have)
     if need <= have:
         return None
     who = "it needs" if guests == 1 else f"together {guests} guests need at least"
-    return f"{who} {kind.text(need)} {kind.what}, {_names(hosts)} has {kind.text(have)} free"
+    return f"{who} {kind.text(need)} {kind.what}, {_names(where, empty)} has {kind.text(have)} free"
 
 
-def _pigeonhole(kind: _Kind, hosts: Sequence[str]) -> str | None:
+def _pigeonhole(kind: _Kind, where: Nodes, empty: State) -> str | None:
     """The largest needs against the places that could hold the least of them."""
     largest = sorted((need for need in kind.needs if need), reverse=True)
     for number, least in enumerate(largest, 1):
@@ -89,15 +105,19 @@ def _pigeonhole(kind: _Kind, hosts: Sequence[str]) -> str | None:
         if number > room:
             return (
                 f"{number} times at least {kind.text(least)} {kind.what} in one {kind.where} are needed, "
-                f"{_names(hosts)} has room for that {room} times"
+                f"{_names(where, empty)} has room for that {room} times"
             )
     return None
 
 
-def _names(hosts: Sequence[str]) -> str:
-    return f"`{hosts[0]}`" if len(hosts) == 1 else f"all of {len(hosts)} hosts together"
-
-
-def missing_fact(demands: Mapping[str, Demand], state: State) -> str | None:
-    """The fact for those of the guests that `state` does not hold."""
-    return shortage((demand for vm, demand in demands.items() if vm not in state.chosen), state)
+def _names(where: Nodes, empty: State) -> str:
+    """The hosts, or the nodes of one where not all of its nodes count."""
+    hosts = list(dict.fromkeys(host for host, _ in where))
+    if not hosts:
+        return "no node"
+    if len(hosts) > 1:
+        return f"all that can hold them on {len(hosts)} hosts together"
+    nodes = [empty.hosts[host].machine.nodes[position].node for host, position in where]
+    if len(nodes) == len(empty.hosts[hosts[0]].nodes):
+        return f"`{hosts[0]}`"
+    return f"`{hosts[0]}` node {' and '.join(map(str, nodes))}"

@@ -11,6 +11,7 @@ from typing import Any
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.diagnostics.model import Code
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
 from kvmc.topology.failure import MAX_NAME, ReadFailure, is_name, quoted
@@ -248,7 +249,7 @@ class _Reader:
             return {int(key): self.integer(number, f"{where}.{key}", 1, MAX_DISTANCE) for key, number in pairs}
         numbers = self.items(value, where)
         if len(numbers) != len(ids):
-            self.wrong(where, f"has {len(numbers)} values for {len(ids)} nodes")
+            self.wrong(where, f"has {counted(len(numbers), 'value')} for {counted(len(ids), 'node')}")
             return {}
         pairs = list(zip(sorted(ids), numbers, strict=True))
         return {
