@@ -46,10 +46,14 @@ def state_of(
 
 
 def quality(state: State, demands: Mapping[str, Demand]) -> tuple[int, ...]:
-    """Less is better: L3s beyond the fewest, nodes with devices that are not needed, distance, cores that are stranded."""
+    """Less is better: L3s beyond the fewest, nodes with devices that are not needed, distance, cores that are stranded; then small
+    holes (the squares of what is free in each L3, and in each node, negative: one large hole beats two)."""
     parts = [measure(demands[vm], choice, state.hosts[choice.host]) for vm, choice in state.chosen.items()]
     extra, near, far = (sum(part[index] for part in parts) for index in range(3))
-    return extra, near, far, sum(_spare(host, _smallest(demands, host)) for host in state.hosts.values())
+    spare = sum(_spare(host, _smallest(demands, host)) for host in state.hosts.values())
+    nodes = [node for host in state.hosts.values() for node in host.nodes]
+    holes = sum(free * free for node in nodes for free in node.free)
+    return extra, near, far, spare, -holes, -sum(node.cores * node.cores for node in nodes)
 
 
 def measure(demand: Demand, choice: Choice, host: HostState) -> tuple[int, int, int]:

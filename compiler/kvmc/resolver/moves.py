@@ -97,9 +97,9 @@ def cheapest_moves(whole: Variant, kept: Kept, trials: Trials) -> tuple[Move, ..
         best: tuple[Move, ...] = ()
         for vms in combinations(some, number):
             moves = _moved(whole, vms, kept, trials)
-            if moves and (not best or _price(moves) < _price(best)):
+            if moves and (not best or price(moves) < price(best)):
                 best = moves
-                if _price(best) == (number, 0):
+                if price(best) == (number, 0):
                     break
         if best:
             return best
@@ -111,7 +111,8 @@ def cheapest_moves(whole: Variant, kept: Kept, trials: Trials) -> tuple[Move, ..
     return moves
 
 
-def _price(moves: Sequence[Move]) -> tuple[int, int]:
+def price(moves: Sequence[Move]) -> tuple[int, int]:
+    """What some moves cost together: their number, then how dear they are."""
     return len(moves), sum(move.cost.rank for move in moves)
 
 

@@ -10,7 +10,7 @@ from kvmc.model.origins import Origins
 from kvmc.model.site import Site
 from kvmc.resolver.leftover import quality, state_of
 from kvmc.resolver.locks import HostLock
-from kvmc.resolver.moves import placement_moves
+from kvmc.resolver.moves import Move, placement_moves, price
 from kvmc.resolver.placement import Placement
 from kvmc.resolver.solve import resolve
 from kvmc.topology.fingerprint import fingerprint
@@ -45,20 +45,22 @@ def replan(
     stay, told = resolve(site, topologies, known, origins, search=True)
     if stay is not None and _quality(site, topologies, stay, origins) <= best:
         return stay, told
-    for vm in _dearest(known, placement, topologies)[:_TRIES]:
+    moves = _moves(known, placement, topologies)
+    for vm in [move.vm for move in sorted(moves, key=lambda move: -move.cost.rank)][:_TRIES]:
         if vm not in free:
             continue
-        again, told = resolve(site, topologies, _without(known, free - {vm}), origins, search=True)
-        if again is not None and _quality(site, topologies, again, origins) <= best:
-            placement, bag = again, told
-            free = free - {vm}
+        again, found = resolve(site, topologies, _without(known, free - {vm}), origins, search=True)
+        if again is None or _quality(site, topologies, again, origins) > best:
+            continue
+        fewer = _moves(known, again, topologies)
+        if price(fewer) < price(moves):
+            placement, bag, moves, free = again, found, fewer, free - {vm}
     return placement, bag
 
 
-def _dearest(locks: Mapping[str, HostLock], placement: Placement, topologies: Mapping[str, Topology]) -> Sequence[str]:
+def _moves(locks: Mapping[str, HostLock], placement: Placement, topologies: Mapping[str, Topology]) -> Sequence[Move]:
     old = {vm: one.placement for lock in locks.values() for vm, one in lock.guests.items()}
-    moves = sorted(placement_moves(old, placement, topologies), key=lambda move: -move.cost.rank)
-    return [move.vm for move in moves]
+    return placement_moves(old, placement, topologies)
 
 
 def _without(locks: Mapping[str, HostLock], vms: Collection[str]) -> dict[str, HostLock]:

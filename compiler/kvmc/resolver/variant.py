@@ -12,6 +12,7 @@ from kvmc.resolver.demand import Cell, Demand, derive_demands
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.machines import derive_machine
 from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.proof import shortage
 from kvmc.resolver.search import Before, search
 from kvmc.resolver.state import Machine, State
 from kvmc.resolver.still import Broken, still_holds
@@ -19,8 +20,10 @@ from kvmc.topology.model import Topology
 
 STEPS = 40_000
 """Guests placed in all trials of one explanation, at most."""
-LIMIT = 2_000
+LIMIT = 500
 """Places that one trial looks at while making room, at most."""
+_PROVEN = 64
+"""Guests whose sums are looked at before any of them is placed, at most."""
 _ANY_VCPUS = 8
 """vCPUs a node of a guest that is counted without its CPUs: whole cores of every known kind."""
 _NOWHERE = Origins({})
@@ -111,6 +114,8 @@ class Trials:
                 missing.append(vm)
             else:
                 state.place(demand, found[1])
+        if len(missing) <= _PROVEN and shortage([demands[vm] for vm in missing], state, State(machines)) is not None:
+            return None
         was = {vm: _was(self.before[vm], demands[vm]) for vm in missing if vm in self.before}
         left = search(demands, missing, state, was, limit=limit)
         return None if left else Fitted(demands, machines, state)
