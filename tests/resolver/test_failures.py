@@ -157,3 +157,28 @@ def test_all_guests_together_are_told_to_be_too_many() -> None:
     assert [error.notes[0] for error in errors] == [
         "all guests of the site need at least 42 dedicated cores, all hosts have 30"
     ]
+
+
+def test_one_error_for_guests_of_one_cause_with_the_fact_that_proves_it() -> None:
+    vms = [a_vm(f"vm-{index}", gib=30) for index in range(8)]
+    (error,) = failures([a_host("kvm-a", pages=64)], vms)
+    assert error.message.startswith("no placement found for `vm-4` and 3 more guests: ")
+    assert "together 5 guests need at least 150 pages of 1GiB, `kvm-a` has 128 free" in error.notes
+    assert error.help == ("`pages = 120 * 1GiB` on `kvm-a` (host reboot)",) or len(error.help) > 1
+
+
+def test_a_conflict_is_told_at_its_lines_and_says_when_it_is_not_proven() -> None:
+    vms = [a_vm("a", host="kvm-a", vcpus=20), a_vm("b", host="kvm-a", vcpus=20), a_vm("c", host="kvm-a", vcpus=12)]
+    site = a_site([a_host("kvm-a"), a_host("kvm-b")], vms)
+    table = origins_of(site).table
+    (error,) = failures([a_host("kvm-a"), a_host("kvm-b")], vms)
+    labelled = {label.span for label in error.secondary}
+    assert {table["vm", vm, "host"].span for vm in "abc"} <= labelled
+    assert "no `host` for `c`" in error.help
+    assert any("it conflicts with `a` and `b`" in note for note in error.notes)
+
+
+def test_a_host_without_pages_is_explained() -> None:
+    (error,) = failures([a_host("kvm-a", pages=0)], [a_vm("one")])
+    assert "needs 4 pages of 1GiB in one node, most free is 0" in error.message
+    assert "`pages = 4 * 1GiB` on `kvm-a` (host reboot)" in error.help

@@ -189,16 +189,21 @@ def _less(
 
 
 def _least(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The smallest number that fits, by halving; None where the highest does not."""
-    if high < low or not fits(high):
+    """The smallest number that fits: by doubling up to the first that does, then by halving. None where none of those does."""
+    step, found = 1, low
+    while found <= high and not fits(found):
+        low, found, step = found + 1, found + step, step * 2
+        if found > high and low <= high:
+            found = high
+    if found > high:
         return None
-    while low < high:
-        middle = (low + high) // 2
+    while low < found:
+        middle = (low + found) // 2
         if fits(middle):
-            high = middle
+            found = middle
         else:
             low = middle + 1
-    return low
+    return found
 
 
 def _one_more(whole: Variant, like: Host, trials: Trials) -> Change:

@@ -173,4 +173,10 @@ def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
         Cell(0 if cpus else cell.vcpus, 0 if memory else cell.memory_kib, 0 if memory else cell.normal_kib)
         for cell in demand.cells
     )
-    return replace(demand, cells=cells, dedicated=demand.dedicated and not cpus, own=demand.own and not cpus)
+    return replace(
+        demand,
+        cells=cells,
+        dedicated=demand.dedicated and not cpus,
+        own=demand.own and not cpus,
+        pages_kib=None if memory else demand.pages_kib,
+    )
