@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ class Life:
     def __init__(self, seed: int) -> None:
         self.chance = chance = random.Random(seed)
         names = ("kvm-a", "kvm-b", "kvm-c")[: chance.choice((1, 2, 2, 3))]
-        shape = {
+        shape: dict[str, Any] = {
             "packages": chance.choice((1, 2)),
             "l3_per_node": chance.choice((1, 2)),
             "cores_per_l3": chance.choice((4, 6)),
@@ -189,8 +190,8 @@ class Life:
             return
         assert clash or not gone
         for lock in settled.values():
-            for vm, entry in lock.guests.items():
-                assert placement.guests[vm] == entry.placement
+            for name, entry in lock.guests.items():
+                assert placement.guests[name] == entry.placement
         self.site, self.locks = site, locks_of(placement, machines, settled)
 
 
