@@ -49,7 +49,9 @@ def test_version_and_help() -> None:
         ["build"],
         ["build", "x", "--format", "yaml"],
         ["build", "x", "--target", "nix"],
-        ["audit", "x", "--topology", "y"],
+        ["audit", "x", "--topology", "=y"],
+        ["audit", "x", "y"],
+        ["audit", "x", "--topology", "y", "--site", "z"],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str]) -> None:

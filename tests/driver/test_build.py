@@ -138,7 +138,7 @@ def test_a_refuted_build_writes_nothing_and_says_whose_fault_it_is(site: Path, m
 
     seen: dict[str, set[str]] = {}
 
-    def refuse(trees: dict[str, dict[str, str]], topologies: object, of: object) -> Bag:
+    def refuse(trees: dict[str, dict[str, str]], *_: object) -> Bag:
         bag = Bag()
         for host, files in trees.items():
             seen[host] = set(files)

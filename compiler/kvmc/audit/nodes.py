@@ -8,6 +8,7 @@ from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
+from kvmc.model.values import size_text
 
 
 def check(context: Context) -> None:
@@ -46,7 +47,7 @@ def _cells(context: Context, domain: Domain) -> None:
         if domain.memory is not None and total != domain.memory.value:
             bag.error(
                 codes.CELLS_WRONG,
-                f"the cells of `{domain.name}` have {total} KiB together, the guest has {domain.memory.value} KiB",
+                f"the cells of `{domain.name}` have {size_text(total)} together, the guest has {size_text(domain.memory.value)}",
                 domain.memory.span,
                 secondary=[domain.cells[0].label("cells")],
             )

@@ -165,11 +165,13 @@ def _chosen(outcome: Outcome, targets: Sequence[Target]) -> list[Target]:
 def audit_files(outcome: Outcome) -> None:
     """Read the files back before they are written. An error here is a contradiction within kvmc, and it stops the build."""
     from kvmc.audit.check import audit_site
+    from kvmc.resolver.locks import dumps
 
     trees = {host: {path: file.text for path, file in files.items()} for host, files in outcome.files.items()}
-    found = audit_site(trees, outcome.topologies, outcome.site)
-    for host, files in trees.items():
-        outcome.texts.update({f"{host}/{path}": text for path, text in files.items()})
+    for host, texts in trees.items():
+        outcome.texts.update({f"{host}/{path}": text for path, text in texts.items()})
+    locks = {host: dumps(lock) for host, lock in outcome.next_locks.items()}
+    found = audit_site(trees, outcome.topologies, outcome.site, locks)
     outcome.tell(found)
     if found.has_errors:
         outcome.bag.error(
