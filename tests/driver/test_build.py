@@ -138,7 +138,7 @@ def test_a_refuted_build_writes_nothing_and_says_whose_fault_it_is(site: Path, m
 
     seen: dict[str, set[str]] = {}
 
-    def refuse(trees: dict[str, dict[str, str]], topologies: object, of: object) -> Bag:
+    def refuse(trees: dict[str, dict[str, str]], *_: object) -> Bag:
         bag = Bag()
         for host, files in trees.items():
             seen[host] = set(files)
@@ -241,7 +241,7 @@ def test_replan_forgets_the_place_and_keeps_the_identity(site: Path) -> None:
     site.write_text(site_text(vms={"a-1": "big", "a-2": "big", "a-3": "big"}))
     assert build_site(site, BUILTIN).ok
     before = lock(site.parent, "kvm-a")["guests"]
-    site.write_text(site_text(vms={"a-3": "big"}))
+    site.write_text(site_text(vms={"a-1": "big", "a-3": "big"}))
     assert build_site(site, BUILTIN).ok
     kept = lock(site.parent, "kvm-a")["guests"]["a-3"]
     assert kept == before["a-3"]
@@ -249,7 +249,9 @@ def test_replan_forgets_the_place_and_keeps_the_identity(site: Path) -> None:
         outcome = plan_site(site, forget=forget)
         assert outcome.ok and outcome.placement is not None
         assert outcome.next_locks["kvm-a"].guests["a-3"].identity == outcome.locks["kvm-a"].guests["a-3"].identity
+        # beside `a-1` it leaves the other node whole
         assert outcome.placement.guests["a-3"] != outcome.locks["kvm-a"].guests["a-3"].placement
+        assert outcome.placement.guests["a-1"] == outcome.locks["kvm-a"].guests["a-1"].placement
     assert build_site(site, BUILTIN, Options(forget=Forget())).ok
     moved = lock(site.parent, "kvm-a")["guests"]["a-3"]
     assert moved["cells"] != kept["cells"]

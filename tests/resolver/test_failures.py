@@ -75,7 +75,7 @@ def test_one_l3() -> None:
         [a_host("kvm-a")], [a_vm("one", vcpus=18, l3=L3.REQUIRE)], machine(l3_per_node=2, cores_per_l3=8)
     )
     assert "needs 9 free cores of one L3 for 18 vCPUs in one node, most free is 8 on node 0" in error.message
-    assert "`l3 = prefer` lets it use several L3 caches" in error.help
+    assert error.help == ("`l3 = prefer` for `one`", "`vcpus = 16` for `one`", "`nodes = 2` for `one`")
 
 
 def test_shared_vcpus_and_normal_memory() -> None:
@@ -149,11 +149,36 @@ def test_require_needs_siblings() -> None:
 def test_an_emulator_of_its_own_never_floats_over_isolated_cpus() -> None:
     (error,) = failures([a_host("kvm-a", isolation=Isolation.BOOT)], [a_vm("one", emulator=Emulator.OWN)])
     assert error.code.id == "KVMC0403"
-    assert error.help == ("`emulator = housekeeping`",)
+    assert error.help[0] == "`emulator = housekeeping` for `one`"
 
 
 def test_all_guests_together_are_told_to_be_too_many() -> None:
     errors = failures([a_host("kvm-a")], [a_vm(f"vm-{index}", vcpus=28) for index in range(3)])
-    assert [error.notes for error in errors] == [
-        ("all guests of the site need at least 42 dedicated cores, all hosts have 30",)
+    assert [error.notes[0] for error in errors] == [
+        "all guests of the site need at least 42 dedicated cores, all hosts have 30"
     ]
+
+
+def test_one_error_for_guests_of_one_cause_with_the_fact_that_proves_it() -> None:
+    vms = [a_vm(f"vm-{index}", gib=30) for index in range(8)]
+    (error,) = failures([a_host("kvm-a", pages=64)], vms)
+    assert error.message.startswith("no placement found for `vm-4` and 3 more guests: ")
+    assert "together 5 guests need at least 150 pages of 1GiB, `kvm-a` has 128 free" in error.notes
+    assert error.help == ("`pages = 120 * 1GiB` on `kvm-a` (host reboot)",) or len(error.help) > 1
+
+
+def test_a_conflict_is_told_at_its_lines_and_says_when_it_is_not_proven() -> None:
+    vms = [a_vm("a", host="kvm-a", vcpus=20), a_vm("b", host="kvm-a", vcpus=20), a_vm("c", host="kvm-a", vcpus=12)]
+    site = a_site([a_host("kvm-a"), a_host("kvm-b")], vms)
+    table = origins_of(site).table
+    (error,) = failures([a_host("kvm-a"), a_host("kvm-b")], vms)
+    labelled = {label.span for label in error.secondary}
+    assert {table["vm", vm, "host"].span for vm in "abc"} <= labelled
+    assert "no `host` for `c`" in error.help
+    assert any("it conflicts with `a` and `b`" in note for note in error.notes)
+
+
+def test_a_host_without_pages_is_explained() -> None:
+    (error,) = failures([a_host("kvm-a", pages=0)], [a_vm("one")])
+    assert "needs 4 pages of 1GiB in one node, most free is 0" in error.message
+    assert "`pages = 4 * 1GiB` on `kvm-a` (host reboot)" in error.help

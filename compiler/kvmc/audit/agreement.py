@@ -129,11 +129,27 @@ def _same_owner(one: Knob, other: Knob) -> bool:
     return one.owner != other.owner and one.owner.startswith("tuned (") and other.owner.startswith("tuned (")
 
 
+_WORDS = {"disable": "0", "off": "0", "no": "0", "n": "0", "enable": "1", "on": "1", "yes": "1", "y": "1", "": "0"}
+
+
+def _same_value(one: Knob, other: Knob) -> bool:
+    """Whether two that people wrote say the same, so that it is no matter which wins."""
+    left, right = (" ".join(knob.value.strip("\"' ").lower().split()) for knob in (one, other))
+    return _WORDS.get(left, left) == _WORDS.get(right, right)
+
+
+def _later(one: Knob, other: Knob) -> bool:
+    """Whether one is a later file of the same carrier, which is there to win."""
+    return one.owner == other.owner and one.span.file != other.span.file
+
+
 def _knobs(context: Context) -> None:
     first: dict[str, list[Knob]] = {}
     for knob in context.files.knobs:
         for other in first.setdefault(knob.name, []):
             if _same_owner(knob, other) or knob.span == other.span:
+                continue
+            if context.files.handwritten and (_same_value(knob, other) or _later(knob, other)):
                 continue
             here = f"`{knob.setting}` in {knob.owner}"
             there = f"`{other.setting}` in {other.owner}"
@@ -141,7 +157,7 @@ def _knobs(context: Context) -> None:
                 codes.KNOB_TWICE,
                 f"{_name(knob)} is set twice: {there} and {here}"
                 if here != there
-                else f"{_name(knob)} is set twice: {here}",
+                else f"{_name(knob)} is set twice in {knob.owner}",
                 Label(knob.span, f"`{knob.value}`"),
                 secondary=[Label(other.span, f"`{other.value}`")],
             )

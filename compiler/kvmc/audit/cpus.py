@@ -79,7 +79,7 @@ def _unpinned(context: Context, domain: Domain) -> None:
             bag.error(
                 codes.PIN_MISSING,
                 f"`{domain.name}` has pins for {domain.count - len(missing)} of {counted(domain.count, 'vCPU')}, "
-                f"none for {missing}",
+                f"none for v{named(missing)}",
                 domain.vcpus.span,
             )
     mask = domain.mask.value if domain.mask else context.topology.online

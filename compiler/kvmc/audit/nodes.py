@@ -8,6 +8,7 @@ from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
+from kvmc.model.values import size_text
 
 
 def check(context: Context) -> None:
@@ -34,21 +35,26 @@ def _cells(context: Context, domain: Domain) -> None:
             taken |= cell.value.vcpus
         every = CpuSet.of(range(domain.count))
         if domain.vcpus is not None and taken != every and not taken - every:
-            bag.error(codes.CELLS_WRONG, f"vCPU {every - taken} of `{domain.name}` is in no cell", domain.cells[0].span)
+            bag.error(
+                codes.CELLS_WRONG,
+                f"vCPU {every - taken} of `{domain.name}` is in no cell",
+                domain.cells[0].span,
+                secondary=[cell.label() for cell in domain.cells[1:]],
+            )
         elif domain.vcpus is not None and taken - every:
             bag.error(
                 codes.CELLS_WRONG,
                 f"the cells of `{domain.name}` hold vCPU {taken - every}, and it has {counted(domain.count, 'vCPU')} from 0",
                 domain.cells[0].span,
-                secondary=[domain.vcpus.label("vCPUs")],
+                secondary=[*(cell.label() for cell in domain.cells[1:]), domain.vcpus.label("vCPUs")],
             )
         total = sum(cell.value.memory_kib for cell in domain.cells)
         if domain.memory is not None and total != domain.memory.value:
             bag.error(
                 codes.CELLS_WRONG,
-                f"the cells of `{domain.name}` have {total} KiB together, the guest has {domain.memory.value} KiB",
+                f"the cells of `{domain.name}` have {size_text(total)} together, the guest has {size_text(domain.memory.value)}",
                 domain.memory.span,
-                secondary=[domain.cells[0].label("cells")],
+                secondary=[cell.label("cells") for cell in domain.cells],
             )
     known = {cell.value.id for cell in domain.cells}
     for at in domain.numa:
@@ -242,7 +248,7 @@ def _topology(context: Context, domain: Domain) -> None:
                 codes.GUEST_TOPOLOGY,
                 f"`{domain.name}` sees vCPUs {start} to {start + threads - 1} as one core; they run on {shown}",
                 at.span,
-                secondary=[pin.label() for pin in pins[:1]],
+                secondary=[pin.label() for pin in pins[:8]],
             )
             return
 

@@ -66,7 +66,7 @@ def _demands(context: Context, domain: Domain) -> list[Demand]:
         if cell.value.memory_kib % size:
             context.bag.error(
                 codes.PAGES_UNEVEN,
-                f"a cell of `{domain.name}` has {cell.value.memory_kib} KiB, no whole number of pages of {size_text(size)}",
+                f"a cell of `{domain.name}` has {size_text(cell.value.memory_kib)}, no whole number of pages of {size_text(size)}",
                 cell.span,
                 secondary=[page.label("the size of its pages")],
             )
@@ -90,6 +90,12 @@ def _sizes(context: Context) -> None:
                     page.span,
                 )
     for supply in context.files.pages:
+        if supply.node is not None and context.topology.node(supply.node) is None:
+            context.bag.error(
+                codes.BOOT_NODE_ABSENT,
+                f"node {supply.node} is asked for {supply.count} pages; host `{context.files.host}` has no such node",
+                supply.span,
+            )
         if supply.size_kib not in known:
             context.bag.error(
                 codes.PAGE_SIZE_ABSENT,
@@ -181,8 +187,9 @@ def _memory(context: Context, demands: list[Demand]) -> None:
         labels = [demand.label for demand in guilty] + pages
         context.bag.error(
             codes.MEMORY_SHORT,
-            f"node {id} of host `{context.files.host}` has {total} KiB: {paged[id]} KiB are huge pages, "
-            f"{start[id] - there[id]} KiB normal memory of guests, {total - paged[id] - start[id] if total else 0} KiB the reserve",
+            f"node {id} of host `{context.files.host}` has {size_text(total or 0)}: {size_text(paged[id])} are huge pages, "
+            f"{size_text(start[id] - there[id])} normal memory of guests, "
+            f"{size_text(total - paged[id] - start[id] if total else 0)} the reserve",
             labels[0] if labels else None,
             secondary=labels[1:],
         )

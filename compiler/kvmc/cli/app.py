@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kvmc.cli import running, source
 from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell, wants_colour
 
 if TYPE_CHECKING:
+    from kvmc.driver.outcome import Outcome
     from kvmc.driver.stages import Forget
 
 app = typer.Typer(
@@ -23,6 +26,8 @@ app = typer.Typer(
 )
 topology = typer.Typer(help="Read hosts' topologies.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology, name="topology")
+for command in (running.capture, running.verify, running.diff):
+    app.command()(command)
 
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
@@ -70,15 +75,26 @@ def replan(
     vm: Annotated[
         list[str] | None, typer.Option("--vm", metavar="VM", help="Only this guest; may be repeated.")
     ] = None,
+    conflicts: Annotated[
+        bool,
+        typer.Option("--conflicts", help="Only the newer guest of each two that merged locks put on the same CPUs."),
+    ] = False,
     check: Check = False,
     output: Output = None,
     force: Force = False,
     format: AnyFormat = Format.TEXT,
 ) -> None:
-    """Forget placements (all, a host's, a guest's), keep identities, and build."""
+    """Look for a better placement (of all, a host's, a guest's), tell the moves and what each costs, and build.
+
+    Guests move only where it makes the placement better, and keep their identities.
+    """
     from kvmc.driver.stages import Forget
 
-    forget = Forget(tuple(host or ()), tuple(vm or ()))
+    if conflicts and (host or vm):
+        raise typer.BadParameter(
+            "it decides by itself who moves; leave --host and --vm away", param_hint="'--conflicts'"
+        )
+    forget = Forget(tuple(host or ()), tuple(vm or ()), conflicts)
     _build(site, format, check=check, output=output, force=force, forget=forget)
 
 
@@ -89,50 +105,82 @@ def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
 
 
 @app.command()
-def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
-    """Show what is placed where; writes nothing."""
-    from kvmc.cli.tables import placement_rows, placement_text
+def plan(
+    site: Site,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    format: AnyFormat = Format.TEXT,
+) -> None:
+    """Show what is placed where, what changes against the locks, and what is stranded; writes nothing."""
+    from kvmc.cli.tables import placement_rows, plan_text
+    from kvmc.driver.changes import change_rows, stranded_rows
     from kvmc.driver.inputs import site_file
     from kvmc.driver.stages import plan_site
 
+    format = Format.JSON if json else format
     outcome = plan_site(site_file(site))
-    show(outcome, format, site_file(site).parent, {"guests": placement_rows(outcome)} if outcome.ok else {})
+    result: dict[str, object] = {}
+    if outcome.ok and format is Format.JSON:
+        result = {
+            "guests": placement_rows(outcome),
+            "changes": change_rows(outcome),
+            "stranded": stranded_rows(outcome),
+        }
+    show(outcome, format, site_file(site).parent, result)
     if outcome.ok and format is Format.TEXT:
-        put(placement_text(outcome))
+        put(plan_text(outcome))
     raise typer.Exit(status(outcome))
 
 
 @app.command()
 def audit(
-    tree: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the hosts' folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="The folder of the hosts' folders; or files of one host.")
+    ],
     site: Annotated[
         Path | None, typer.Option("--site", metavar="SITE", help="The site it shall be faithful to.")
     ] = None,
     topology: Annotated[
         list[str] | None,
-        typer.Option("--topology", metavar="HOST=PATH", help="A host's topology, for a tree without a site."),
+        typer.Option(
+            "--topology", metavar="[HOST=]FILE", help="A host's topology; without HOST, of the one host of all PATHs."
+        ),
     ] = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Read a generated tree back and check that it holds together; with a site, that it gives what the site asks for.
 
-    Without --site, a site.kvmt beside DIR is taken, unless --topology is given.
+    Without --site, a site.kvmt beside the folder is taken, unless --topology is given. With --topology FILE, without a host's
+    name, the paths are files and folders of one host, in any layout, that people wrote: domains, GRUB's, boot entries, sysctl.d,
+    tuned profiles, modprobe.d.
     """
     from kvmc.diagnostics.text import counted
-    from kvmc.driver.audit import audit_tree
+    from kvmc.driver.audit import audit_paths, audit_tree
     from kvmc.driver.inputs import SITE_NAME, site_file
 
     named: dict[str, Path] = {}
+    alone: list[Path] = []
     for text in topology or ():
         name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise typer.BadParameter("give it as HOST=PATH", param_hint="'--topology'")
-        named[name] = Path(path)
-    beside = tree.resolve().parent / SITE_NAME
-    if site is None and not named and beside.is_file():
-        site = beside
-    outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
-    show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
+        if equals and (not name or not path):
+            raise typer.BadParameter("give it as HOST=FILE or FILE", param_hint="'--topology'")
+        if equals:
+            named[name] = Path(path)
+        else:
+            alone.append(Path(text))
+    if alone and (len(alone) > 1 or named or site is not None):
+        raise typer.BadParameter("a FILE without a host is the only one, and without --site", param_hint="'--topology'")
+    if not alone and len(paths) > 1:
+        raise typer.BadParameter("several need --topology FILE", param_hint="'PATH...'")
+    if alone:
+        outcome = audit_paths(paths, alone[0])
+        show(outcome, format, Path())
+    else:
+        tree = paths[0]
+        beside = tree.resolve().parent / SITE_NAME
+        if site is None and not named and beside.is_file():
+            site = beside
+        outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
+        show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
     if outcome.ok and format is Format.TEXT:
         put(f"{counted(len(outcome.files), 'host')} audited\n")
     raise typer.Exit(status(outcome))
@@ -148,18 +196,34 @@ def targets() -> None:
     put(table([["target", "carries", "proven"], *rows]))
 
 
+app.command()(source.fmt)
+app.command()(source.show)
+app.command()(source.lsp)
+
+
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as KVMC0205; its digits will do.")],
+    what: Annotated[
+        str, typer.Argument(metavar="CODE|vm", help="A code such as KVMC0205 (its digits will do), or the word `vm`.")
+    ],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest.")] = None,
+    site: Annotated[Path, typer.Argument(metavar="[SITE]", help="With `vm`: the site file, or its folder.")] = Path(),
+    format: AnyFormat = Format.TEXT,
 ) -> None:
-    """Explain a diagnostic: what it means, why it matters, an example that fails, and the same one mended."""
+    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended), or with
+    `vm NAME [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
+    from kvmc.cli.explain_vm import explain_vm
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
-    known = find(code)
+    if what == "vm":
+        if name is None:
+            raise typer.BadParameter("give the guest: `kvmc explain vm NAME [SITE]`")
+        raise typer.Exit(explain_vm(name, site, format))
+    known = find(what)
     if known is None:
-        lines = "".join(f"  {one.id}  {one.title}\n" for one in near(code))
-        tell(f"kvmc has no code `{visible(code[:40])}`; the nearest are\n{lines}")
+        lines = "".join(f"  {one.id}  {one.title}\n" for one in near(what))
+        tell(f"kvmc has no code `{visible(what[:40])}`; the nearest are\n{lines}")
         raise typer.Exit(1)
     put(page(known))
 
@@ -197,6 +261,7 @@ def _build(
     forget: Forget | None = None,
 ) -> None:
     from kvmc.driver.build import Options, build_site
+    from kvmc.driver.changes import change_rows
     from kvmc.driver.inputs import site_file
     from kvmc.output.diff import describe, unified
     from kvmc_targets import BUILTIN
@@ -205,17 +270,27 @@ def _build(
     for name in target or ():
         if name not in names:
             raise typer.BadParameter(f"'{name}' is not one of {', '.join(names)}", param_hint="'--target'")
-    options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget)
+    announce = partial(_announce, format) if forget is not None else None
+    options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget, announce)
     outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
         show(outcome, format, site_file(site).parent)
         raise typer.Exit(status(outcome))
     files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
-    show(outcome, format, site_file(site).parent, {"written": outcome.ok and not check, "files": files})
+    moves: dict[str, object] = {"changes": change_rows(outcome)} if forget is not None and outcome.placement else {}
+    show(outcome, format, site_file(site).parent, {"written": outcome.ok and not check, "files": files, **moves})
     if format is Format.TEXT and check:
         put(unified(layout, changes))
     elif format is Format.TEXT and outcome.ok:
         written, removed = len(changes.writes), len(changes.removes)
         put(f"{layout.shown}: {written} written, {removed} removed, {changes.same} unchanged\n")
     raise typer.Exit(status(outcome))
+
+
+def _announce(format: Format, outcome: Outcome) -> None:
+    """The moves and what each costs, before anything is written."""
+    from kvmc.cli.tables import changes_text
+
+    if format is Format.TEXT:
+        put(changes_text(outcome))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kvmc.diagnostics.text import visible
+from kvmc.driver.changes import change_rows, stranded_rows
 from kvmc.driver.outcome import Outcome
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Pinning, Site
@@ -36,6 +37,21 @@ def placement_text(outcome: Outcome) -> str:
     for row in placement_rows(outcome):
         guests.append([row[name] for name in guests[0]])
     return table(hosts) + "\n" + table(guests)
+
+
+def plan_text(outcome: Outcome) -> str:
+    """The placement, what changes against the locks, and what is stranded."""
+    rows = stranded_rows(outcome)
+    wasted = "\n" + table([list(rows[0]), *(list(row.values()) for row in rows)]) if rows else ""
+    return f"{placement_text(outcome)}\n{changes_text(outcome)}{wasted}"
+
+
+def changes_text(outcome: Outcome) -> str:
+    """The guests that are new, move or are gone; one line where none does."""
+    rows = change_rows(outcome)
+    if not rows:
+        return "no guest moves\n"
+    return table([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def placement_rows(outcome: Outcome) -> list[dict[str, str]]:

@@ -7,25 +7,17 @@ replaces the setting `a` that it covers. A help that names no such change, or se
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from kvmc.diagnostics.model import Diagnostic, Sources, Span
+from kvmc.diagnostics.model import Diagnostic, Fix, Sources, Span
 
 _FORMS = re.compile(r"(?:did you mean|write|set) `([^`]+)`(?: or `[^`]+`)*(?:\?|, or another of [^`]*)?(?: if [^`]*)?")
 _SETTING = re.compile(r"([a-z0-9_]+)(\s*=\s*)(.+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """Put `text` in place of `span`; `help` is the text that says so."""
-
-    help: str
-    span: Span
-    text: str
-
-
 def fixes(diagnostic: Diagnostic, sources: Sources) -> tuple[Fix, ...]:
-    """The changes that the diagnostic's help names, in its order; of several words, the first."""
+    """Those that the diagnostic carries; else the changes that its help names, in its order, and of several words the first."""
+    if diagnostic.fixes:
+        return diagnostic.fixes
     if diagnostic.primary is None or diagnostic.primary.span.file not in sources.texts:
         return ()
     span = diagnostic.primary.span
@@ -35,7 +27,7 @@ def fixes(diagnostic: Diagnostic, sources: Sources) -> tuple[Fix, ...]:
         match = _FORMS.fullmatch(help)
         fix = _change(there, match[1], span) if match else None
         if fix is not None:
-            found.append(Fix(help, *fix))
+            found.append(Fix(*fix, help))
     return tuple(found)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from kvmc.diagnostics.codes import registry
-from kvmc.diagnostics.fixes import Fix, fixes
-from kvmc.diagnostics.model import Bag, Diagnostic, Label, Severity, Sources, Span
+from kvmc.diagnostics.fixes import fixes
+from kvmc.diagnostics.model import Bag, Diagnostic, Fix, Label, Severity, Sources, Span
 from kvmc.diagnostics.paths import Place, as_named
 from kvmc.diagnostics.text import visible
 
@@ -101,7 +101,7 @@ def _uri(path: str) -> str:
 def _fix(fix: Fix, sources: Sources, place: Place) -> dict[str, Any]:
     replacement = {"deletedRegion": _region(fix.span, sources), "insertedContent": {"text": fix.text}}
     return {
-        "description": {"text": _plain(visible(fix.help)), "markdown": visible(fix.help)},
+        "description": {"text": _plain(visible(fix.title)), "markdown": visible(fix.title)},
         "artifactChanges": [
             {"artifactLocation": {"uri": _uri(place(fix.span.file))}, "replacements": [replacement]},
         ],

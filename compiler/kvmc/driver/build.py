@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ _NAMED = 20
 class Options:
     """check: compare only. hosts, only: write the files of these hosts, of these targets; empty means all, and then files that are
     wanted no more go. The locks are one solution of the whole site and are always written together. output: another place for the
-    generated tree. locked: the locks may not change. force: hand edits are given up. forget: placements to decide anew."""
+    generated tree. locked: the locks may not change. force: hand edits are given up. forget: placements to decide anew. announce:
+    called with what shall be written, before it is."""
 
     check: bool = False
     hosts: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Options:
     locked: bool = False
     force: bool = False
     forget: Forget | None = None
+    announce: Callable[[Outcome], None] | None = None
 
 
 def build_site(path: Path, targets: Sequence[Target], options: Options = Options()) -> Outcome:
@@ -72,6 +74,8 @@ def _to_disk(folder: Path, outcome: Outcome, owners: Mapping[tuple[str, str], st
     outcome.layout = Layout.of(folder, options.output)
     outcome.changes, found = compare(outcome.layout, wanted, force=options.force)
     outcome.tell(found)
+    if outcome.ok and options.announce is not None:
+        options.announce(outcome)
     if options.check:
         _tell_stale(outcome)
     elif outcome.ok:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,20 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Whose placements are decided anew: those of the guests, of all guests on the hosts, or, with neither named, of all."""
+    """Whose placements are decided anew: those of the guests, of all guests on the hosts, or, with neither named, of all; or of the
+    newer guests alone where locks of two branches claim one thing (`conflicts`)."""
 
     hosts: tuple[str, ...] = ()
     vms: tuple[str, ...] = ()
-
-    def apply(self, locks: Mapping[str, HostLock]) -> dict[str, HostLock]:
-        """The locks without those placements. What guests are known by is kept elsewhere: in the locks as read."""
-        if not self.hosts and not self.vms:
-            return {}
-        return {
-            host: replace(lock, guests={vm: guest for vm, guest in lock.guests.items() if vm not in self.vms})
-            for host, lock in locks.items()
-            if host not in self.hosts
-        }
+    conflicts: bool = False
 
 
 def check_site(path: Path) -> Outcome:
@@ -83,8 +75,18 @@ def _place(outcome: Outcome, forget: Forget | None, *, search: bool) -> None:
         _known(outcome, codes.NO_SUCH_VM, "guest", forget.vms, site.vms)
         if not outcome.ok:
             return
-    kept = living if forget is None else forget.apply(living)
-    outcome.placement, bag = resolve(site, outcome.topologies, kept, origins, search=search)
+    if forget is None:
+        outcome.placement, bag = resolve(site, outcome.topologies, living, origins, search=search)
+    elif forget.conflicts:
+        from kvmc.resolver.merged import without_newer
+
+        kept = without_newer(site, outcome.topologies, living, origins)
+        outcome.placement, bag = resolve(site, outcome.topologies, kept, origins, search=True)
+    else:
+        from kvmc.resolver.replan import replan
+
+        hosts = forget.hosts if forget.hosts or forget.vms else tuple(site.hosts)
+        outcome.placement, bag = replan(site, outcome.topologies, living, forget.vms, hosts, origins)
     if not outcome.tell(bag) or outcome.placement is None:
         return
     # a guest that comes from a host that is gone keeps its identity: all locks take part
@@ -100,6 +102,13 @@ def _known(outcome: Outcome, code: Code, kind: str, names: Sequence[str], all: C
     for name in names:
         if name not in all:
             outcome.bag.error(code, f"the site has no {kind} `{name}`", help=NearNames().help(name, all))
+
+
+def known_vm(outcome: Outcome, name: str) -> bool:
+    """Whether the site has the guest; an error where it has not."""
+    assert outcome.site is not None
+    _known(outcome, codes.NO_SUCH_VM, "guest", (name,), outcome.site.vms)
+    return name in outcome.site.vms
 
 
 def check_names(outcome: Outcome, hosts: Sequence[str], only: Sequence[str]) -> None:
@@ -156,11 +165,13 @@ def _chosen(outcome: Outcome, targets: Sequence[Target]) -> list[Target]:
 def audit_files(outcome: Outcome) -> None:
     """Read the files back before they are written. An error here is a contradiction within kvmc, and it stops the build."""
     from kvmc.audit.check import audit_site
+    from kvmc.resolver.locks import dumps
 
     trees = {host: {path: file.text for path, file in files.items()} for host, files in outcome.files.items()}
-    found = audit_site(trees, outcome.topologies, outcome.site)
-    for host, files in trees.items():
-        outcome.texts.update({f"{host}/{path}": text for path, text in files.items()})
+    for host, texts in trees.items():
+        outcome.texts.update({f"{host}/{path}": text for path, text in texts.items()})
+    locks = {host: dumps(lock) for host, lock in outcome.next_locks.items()}
+    found = audit_site(trees, outcome.topologies, outcome.site, locks)
     outcome.tell(found)
     if found.has_errors:
         outcome.bag.error(

@@ -9,6 +9,7 @@ from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model import conflicts
 from kvmc.model.kinds import MIB
+from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
 from kvmc.model.settings import Row, settings
 from kvmc.model.site import Profile
@@ -32,7 +33,7 @@ def check_merged(merged: Tables, bag: Bag) -> None:
 
 def _required(node: Node, owner: Node, bag: Bag) -> None:
     """Settings that a block must have, there or in an ancestor."""
-    if not owner.complete:
+    if not (owner.complete and node.complete):
         return
     for row in settings(node.row.name).values():
         if row.required and row.name not in node.values:
@@ -74,7 +75,7 @@ def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
     """Exactly one of two settings."""
     first, second = (node.values.get(name) for name in names)
     what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
-    if first is None and second is None and owner.complete:
+    if first is None and second is None and owner.complete and node.complete:
         text = f"{what} has neither `{names[0]}` nor `{names[1]}`"
         bag.error(codes.ONE_OF, text, Label(node.header), help=["set one of them"])
     elif first is not None and second is not None:
@@ -169,6 +170,7 @@ def _division(vm: Node, bag: Bag) -> None:
         vm.place("memory"),
         secondary=[vm.place(name) for name in ("pages", "nodes") if name in vm.values],
         help=[f"set {choices}"],
+        fixes=write_one_of((size_text(kib) for kib in (below, below + step) if kib), vm.values["memory"].at),
     )
 
 

@@ -77,10 +77,10 @@ def _find(node: Node, base: str, tables: Tables, near: NearNames, bag: Bag) -> s
             help=near.help(word.text, tables[base], few=6),
         )
     else:
-        help = near.help(word.text, tables[base], few=6)
-        bag.error(
-            codes.UNKNOWN_NAME, f"no {base} {shown(word.text)}", Label(word.span, f"parent of `{node.name}`"), help=help
-        )
+        advice = near.advice(word.text, tables[base], word.span, few=6)
+        label = Label(word.span, f"parent of `{node.name}`")
+        text = f"no {base} {shown(word.text)}"
+        bag.error(codes.UNKNOWN_NAME, text, label, help=advice.help, fixes=advice.fixes)
     return None
 
 

@@ -24,13 +24,14 @@ TIB = KIB_PER_UNIT["TiB"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value, at the smallest place."""
+    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first."""
 
     code: Code
     message: str
     span: Span
     help: tuple[str, ...] = ()
     secondary: tuple[Label, ...] = ()
+    write: tuple[str, ...] = ()
 
 
 class BadValue(Exception):  # noqa: N818 - a user's mistake, caught by the schema pass alone
@@ -126,7 +127,9 @@ class Choice(Scalar):
     def parse(self, word: Word) -> object:
         if word.text not in self.options:
             help = NearNames().help(word.text, self.options)
-            raise BadValue(Problem(codes.BAD_WORD, f"{shown(word.text)} is not {self.words}", word.span, help))
+            text = f"{shown(word.text)} is not {self.words}"
+            write = tuple(dict.fromkeys([*NearNames().names(word.text, self.options), *self.options]))
+            raise BadValue(Problem(codes.BAD_WORD, text, word.span, help, write=write))
         return self.options[word.text]
 
 
@@ -174,7 +177,8 @@ def read_size(word: Word) -> int:
     if not unit:
         likely = "GiB" if int(match[1]) <= 4096 else "MiB"
         help = (f"write its unit, as `{match[1]}{likely}`; units are KiB, MiB, GiB and TiB",) if not match[2] else ()
-        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help))
+        write = () if match[2] else tuple(f"{match[1]}{one}" for one in (likely, "MiB" if likely == "GiB" else "GiB"))
+        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help, write=write))
     binary = _UNITS[unit[0].lower()]
     if match[2]:
         kib = float(match[1] + match[2]) * KIB_PER_UNIT[binary]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.kinds import BadValue, elements
-from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown
+from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown, write_one_of
 from kvmc.model.nodes import UNKNOWN, Given, Node, Tables
 from kvmc.model.settings import BLOCKS, ROWS, BlockRow, blocks, children, settings
 from kvmc.syntax.tree import Block, ListValue, Setting, Word
@@ -128,7 +128,9 @@ class _Schema:
     def parent(self, block: Block, row: BlockRow) -> Word | None:
         if block.parent is not None and row.parents is None:
             text = f"a `{row.name}` block has no parent"
-            self.bag.error(codes.WRONG_PARENT, text, block.parent.span, help=["delete it, with its `:`"])
+            end = [block.kind, *block.labels][-1].span.end
+            fix = Fix(Span(block.header.file, end, block.header.end), "", "delete it, with its `:`")
+            self.bag.error(codes.WRONG_PARENT, text, block.parent.span, help=["delete it, with its `:`"], fixes=[fix])
             return None
         return block.parent
 
@@ -162,6 +164,7 @@ class _Schema:
                     Label(problem.span, f"value of `{name}`"),
                     secondary=problem.secondary,
                     help=problem.help,
+                    fixes=write_one_of(problem.write, problem.span),
                 )
         node.values[name] = Given(value, item.span, item.value.span, parts, node.top)
         return ""

@@ -47,45 +47,50 @@ class Reason:
     help: str | None = None
 
 
-def explain(demand: Demand, state: State, empty: State, facts: Sequence[str], origins: Origins, bag: Bag) -> None:
-    """One error for a guest that found no place in `state`; `empty` holds no guest. facts: what is true of the whole site."""
+def reasons(demand: Demand, state: State, empty: State) -> tuple[Code, list[Reason]]:
+    """What kind of failure it is that the guest is not in `state`, and why each host can't have it; `empty` holds no guest."""
     tied = [one for one in demand.refused.values() if one.path[-1] in ("host", "pool")]
     refused = {host: one for host, one in demand.refused.items() if one not in tied} or demand.refused
-    reasons = [Reason(host, one.text, one.path, None, one.help) for host, one in refused.items()]
-    header = origins.label(("vm", demand.vm))
+    found = [Reason(host, one.text, one.path, None, one.help) for host, one in refused.items()]
     if not demand.hosts:
-        _report(codes.INTENT, f"no host can have `{demand.vm}`", reasons, header, (), origins, bag)
-        return
+        return codes.INTENT, found
     alone = any(best_choice(demand, empty, host, strict=False) for host in demand.hosts)
     seen = state if alone else empty
-    reasons = [_reason(demand, seen, host) for host in demand.hosts] + reasons
-    if alone:
-        _report(codes.NOT_PLACED, f"no placement found for `{demand.vm}`", reasons, header, facts, origins, bag)
-    else:
-        what = f"`{demand.vm}` does not fit on any host, even an empty one"
-        _report(codes.TOO_LARGE, what, reasons, header, (), origins, bag)
+    return codes.NOT_PLACED if alone else codes.TOO_LARGE, [reason(demand, seen, host) for host in demand.hosts] + found
 
 
-def _report(
+def report(
+    demand: Demand,
+    also: Sequence[str],
     code: Code,
-    what: str,
     reasons: Sequence[Reason],
-    header: Label | None,
+    lines: Sequence[Label],
     notes: Sequence[str],
+    help: Sequence[str],
     origins: Origins,
     bag: Bag,
 ) -> None:
+    """One error for a guest, and for those that have no place for the same cause (`also`). lines: what conflicts."""
+    guests = f"`{demand.vm}`" + (f" and {counted(len(also), 'more guest')}" if also else "")
+    what = {
+        codes.INTENT: f"no host can have {guests}",
+        codes.TOO_LARGE: f"{guests} {'do' if also else 'does'} not fit on any host, even an empty one",
+        codes.NOT_PLACED: f"no placement found for {guests}",
+    }[code]
     first = reasons[0] if reasons else Reason("", "the site has no host", None)
     message = f"{what}: {_by_host(reasons) or first.text}"
     blames = {one.blame for one in reasons}
     asks = origins.label(first.blame, "asked for here") if first.blame and len(blames) == 1 else None
     gives = origins.label(first.gives, "offered here") if first.gives and len(reasons) == 1 else None
-    primary = header
+    primary = origins.label(("vm", demand.vm))
     if code is codes.INTENT and asks is not None:
         primary, asks = Label(asks.span), None
-    secondary = [one for one in (asks, gives) if one is not None and (primary is None or one.span != primary.span)]
-    helps = dict.fromkeys(one.help for one in reasons if one.help)
-    bag.error(code, message, primary, secondary=secondary, notes=notes, help=tuple(helps)[:3])
+    known = {} if primary is None else {primary.span: primary}
+    for label in (asks, gives, *lines):
+        if label is not None:
+            known.setdefault(label.span, label)
+    secondary = [label for label in known.values() if label is not primary]
+    bag.error(code, message, primary, secondary=secondary, notes=notes, help=help)
 
 
 def _by_host(reasons: Sequence[Reason]) -> str:
@@ -98,7 +103,7 @@ def _by_host(reasons: Sequence[Reason]) -> str:
     return "; ".join(shown) + (f"; and {more} more hosts" if more > 0 else "")
 
 
-def _reason(demand: Demand, state: State, host: str) -> Reason:
+def reason(demand: Demand, state: State, host: str) -> Reason:
     for claim in demand.hosts[host]:
         if claim in state.claims:
             place, domain = claim

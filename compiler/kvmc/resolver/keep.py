@@ -21,6 +21,7 @@ from kvmc.resolver.state import Choice, Machine, NodeState, State
 from kvmc.resolver.still import Broken, still_holds
 from kvmc.topology.fingerprint import fingerprint
 from kvmc.topology.model import Topology
+from kvmc.topology.summary import difference, summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def keep(
                 origins.label(("vm", demand.vm)),
                 help=(
                     f"take it out of the lock where it does not run: {', '.join(f'`locks/{g.host}.json`' for g, _ in valid)}",
+                    "`kvmc replan --conflicts` keeps it where it was placed first",
                 ),
             )
         elif valid:
@@ -99,8 +101,13 @@ def _check_locks(topologies: Mapping[str, Topology], locks: Mapping[str, HostLoc
                 codes.LOCK_TOPOLOGY,
                 f"the topology of `{name}` changed since it was locked",
                 origins.label(("host", name, "topology")),
-                notes=(f"`locks/{name}.json` holds {counted(len(lock.guests), 'guest')} placed on the old one",),
-                help=("`kvmc replan` places its guests on the new one",),
+                notes=(
+                    *(difference(lock.topology, summary(topology)) if lock.topology else ()),
+                    f"`locks/{name}.json` holds {counted(len(lock.guests), 'guest')} placed on the old one",
+                ),
+                help=(
+                    f"`kvmc replan --host {name}` places anew those of its guests that the new one does not hold as they are",
+                ),
             )
 
 
@@ -133,7 +140,7 @@ class _Owners:
                 origins.label(("vm", guest.vm)),
                 secondary=[label for label in others if label is not None],
                 notes=claims[1:],
-                help=(f"take the newer of the two out of `locks/{guest.host}.json`: the next build places it anew",),
+                help=("`kvmc replan --conflicts` moves the newer of the two",),
             )
 
 
@@ -181,7 +188,5 @@ def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, b
                 f"guests locked on `{name}` node {cpus.node} need {'; '.join(over)}: {shown}",
                 origins.label(("vm", here[-1])),
                 secondary=[label] if (label := origins.label(("host", name), "the host")) else (),
-                help=(
-                    f"offer more, or take the newest of them out of `locks/{name}.json`: the next build places it anew",
-                ),
+                help=("offer more, or `kvmc replan --conflicts`, which moves the newest of them",),
             )

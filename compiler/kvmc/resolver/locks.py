@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from kvmc.diagnostics import Bag
@@ -20,6 +20,7 @@ from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import CellPlacement, GuestPlacement, Placement
 from kvmc.topology.fingerprint import fingerprint
 from kvmc.topology.model import Topology
+from kvmc.topology.summary import summary
 
 VERSION = 1
 _MOST_CHARACTERS = 16 * 1024**2
@@ -27,6 +28,8 @@ _MOST = 2**53
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,127}")
+_LINE = re.compile(r"[a-z0-9][a-z0-9:. ]{0,31}")
+_TEXT = re.compile(r"[A-Za-z0-9,;:. -]{0,65536}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _TARGET = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -51,21 +54,28 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class GuestLock:
-    """What stays of a guest from build to build."""
+    """What stays of a guest from build to build.
+
+    placed: which placement it is, counted over all locks of the site: a guest that is placed or moved gets a number above all that
+    its branch has. Of two guests that a merge put on one CPU, the newer has the higher number; where both have one, it is the later
+    in the source.
+    """
 
     placement: GuestPlacement
     identity: Identity
+    placed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HostLock:
     """One host. fingerprint: sha256 over what placement depends on in its topology. retired: guests that were here, name to
-    uuid, until they come back."""
+    uuid, until they come back. topology: the same in lines (topology/summary.py); empty in a lock that kept none."""
 
     host: str
     fingerprint: str
     guests: Mapping[str, GuestLock]
     retired: Mapping[str, str]
+    topology: Mapping[str, str] = field(default_factory=dict)
 
 
 class _FieldError(Exception):
@@ -80,17 +90,28 @@ def next_locks(
 ) -> Mapping[str, HostLock]:
     """The locks that hold this placement, for every host of it. A guest that left a host is retired there, until it is back."""
     locks: dict[str, HostLock] = {}
+    known = {(host, vm): one for host, lock in old.items() for vm, one in lock.guests.items()}
+    number = 1 + max((one.placed for one in known.values()), default=0)
     for host in placement.pools:
         here = {
-            vm: GuestLock(guest, identities[vm]) for vm, guest in sorted(placement.guests.items()) if guest.host == host
+            vm: GuestLock(guest, identities[vm], _number(known.get((host, vm)), guest, number))
+            for vm, guest in sorted(placement.guests.items())
+            if guest.host == host
         }
         before = old.get(host)
         gone = (
             {} if before is None else {**before.retired, **{vm: one.identity.uuid for vm, one in before.guests.items()}}
         )
         retired = {vm: uuid for vm, uuid in sorted(gone.items()) if vm not in here}
-        locks[host] = HostLock(host, fingerprint(topologies[host]), here, retired)
+        locks[host] = HostLock(host, fingerprint(topologies[host]), here, retired, summary(topologies[host]))
     return locks
+
+
+def _number(old: GuestLock | None, guest: GuestPlacement, new: int) -> int:
+    """The number of its placement: that of before where it stays on its CPUs and devices."""
+    if old is None or (old.placement.cells, dict(old.placement.devices)) != (guest.cells, dict(guest.devices)):
+        return new
+    return old.placed
 
 
 def dumps(lock: HostLock) -> str:
@@ -99,6 +120,7 @@ def dumps(lock: HostLock) -> str:
         "lock": VERSION,
         "host": lock.host,
         "fingerprint": lock.fingerprint,
+        "topology": dict(lock.topology),
         "guests": {name: _guest_value(guest) for name, guest in lock.guests.items()},
         "retired": dict(lock.retired),
     }
@@ -109,6 +131,7 @@ def _guest_value(lock: GuestLock) -> dict[str, Any]:
     placement, identity = lock.placement, lock.identity
     value: dict[str, Any] = {
         "uuid": identity.uuid,
+        "placed": lock.placed,
         "cells": [
             {"node": cell.node, "memory_kib": cell.memory_kib, "vcpus": len(cell.vcpus), "pins": _pins_text(cell.pins)}
             for cell in placement.cells
@@ -192,7 +215,7 @@ def _shown(value: object) -> str:
 
 
 def _lock(value: dict[str, Any]) -> HostLock:
-    _known(value, "the lock", {"lock", "host", "fingerprint", "guests", "retired"})
+    _known(value, "the lock", {"lock", "host", "fingerprint", "topology", "guests", "retired"})
     host = _match(_NAME, value.get("host"), "host")
     guests = _object(value.get("guests", {}), "guests")
     return HostLock(
@@ -203,12 +226,13 @@ def _lock(value: dict[str, Any]) -> HostLock:
             for name, guest in guests.items()
         },
         retired=_table(value.get("retired", {}), "retired", _NAME, lambda one, at: _match(_UUID, one, at)),
+        topology=_table(value.get("topology", {}), "topology", _LINE, lambda one, at: _match(_TEXT, one, at)),
     )
 
 
 def _guest(name: str, host: str, value: dict[str, Any]) -> GuestLock:
     at = f"guests.{name}"
-    _known(value, at, {"uuid", "cells", "emulator", "idle", "devices", "macs", "addresses", "targets"})
+    _known(value, at, {"uuid", "placed", "cells", "emulator", "idle", "devices", "macs", "addresses", "targets"})
     listed = value.get("cells")
     if not isinstance(listed, list) or not listed:
         raise _FieldError(f"{at}.cells is {_shown(listed)}, not a list of nodes")
@@ -239,12 +263,12 @@ def _guest(name: str, host: str, value: dict[str, Any]) -> GuestLock:
             value.get("targets", {}), f"{at}.targets", _NAME, lambda one, where: _match(_TARGET, one, where)
         ),
     )
-    return GuestLock(placement, identity)
+    return GuestLock(placement, identity, _number_in(value.get("placed", 0), f"{at}.placed", 0, _MOST))
 
 
 def _cell(value: dict[str, Any], at: str, first: int) -> CellPlacement:
     _known(value, at, {"node", "memory_kib", "vcpus", "pins"})
-    vcpus = _number(value.get("vcpus"), f"{at}.vcpus", 1, 8192)
+    vcpus = _number_in(value.get("vcpus"), f"{at}.vcpus", 1, 8192)
     text = value.get("pins")
     if not isinstance(text, str):
         raise _FieldError(f"{at}.pins is {_shown(text)}, not CPU lists with spaces between")
@@ -254,10 +278,10 @@ def _cell(value: dict[str, Any], at: str, first: int) -> CellPlacement:
     if len(pins) != vcpus or not all(pins):
         raise _FieldError(f"{at}.pins has {len(pins)} CPU lists for {counted(vcpus, 'vCPU')}")
     return CellPlacement(
-        node=_number(value.get("node"), f"{at}.node", 0, 65535),
+        node=_number_in(value.get("node"), f"{at}.node", 0, 65535),
         vcpus=tuple(range(first, first + vcpus)),
         pins=tuple(pins),
-        memory_kib=_number(value.get("memory_kib"), f"{at}.memory_kib", 1, _MOST),
+        memory_kib=_number_in(value.get("memory_kib"), f"{at}.memory_kib", 1, _MOST),
     )
 
 
@@ -273,7 +297,7 @@ def _object(value: object, at: str) -> dict[str, Any]:
     return value
 
 
-def _number(value: object, at: str, low: int, high: int) -> int:
+def _number_in(value: object, at: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise _FieldError(f"{at} is {_shown(value)}, not a whole number from {low} to {high}")
     return value

@@ -48,11 +48,16 @@ def hardness(demand: Demand, order: int) -> tuple[int, ...]:
 
 
 def search(
-    demands: Mapping[str, Demand], wanted: Sequence[str], state: State, before: Mapping[str, Before]
+    demands: Mapping[str, Demand],
+    wanted: Sequence[str],
+    state: State,
+    before: Mapping[str, Before],
+    *,
+    limit: int = _MOST_STEPS,
 ) -> list[str]:
     """Place `wanted` into `state`; those that found no place come back in the given order.
 
-    Guests that `state` holds besides stay where they are.
+    Guests that `state` holds besides stay where they are. limit: of the steps in all, where less than usual.
     """
     work = _Search(demands, state, before)
     position = {vm: index for index, vm in enumerate(wanted)}
@@ -66,7 +71,7 @@ def search(
     hopeless = [vm for vm in left if work.find(vm, strict=False) is None]
     able = [vm for vm in order if vm not in hopeless]
     work.strict = {vm for vm in able if vm not in left or work.find(vm, strict=True)}
-    steps = 0 if _too_much(able, demands, state) else min(STEPS * len(able), _MOST_STEPS)
+    steps = 0 if _too_much(able, demands, state) else min(STEPS * len(able), _MOST_STEPS, limit)
     work.restore(order, placed)
     left = work.fill([vm for vm in left if vm not in hopeless])
     if left:

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as lock_codes
 from kvmc.diagnostics.codes import placement as codes
-from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, Site, Vm
-from kvmc.resolver.demand import fewest_cores
-from kvmc.resolver.explain import explain
+from kvmc.resolver.diagnose import diagnose
 from kvmc.resolver.keep import Kept, keep
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.memory import iothreads
 from kvmc.resolver.pins import owned, settle
 from kvmc.resolver.placement import GuestPlacement, Placement
-from kvmc.resolver.search import Before, search
+from kvmc.resolver.search import search
 from kvmc.resolver.state import State
+from kvmc.resolver.variant import before_of
 from kvmc.topology.model import Topology
 
 
@@ -44,7 +43,7 @@ def resolve(
                 help=("`kvmc build` without `--locked` places it and writes the lock",),
             )
         return None, bag
-    placement, found = solve(site, kept, origins)
+    placement, found = solve(site, topologies, kept, origins)
     bag.extend(found)
     if placement is not None:
         tell_broken(kept, origins, bag)
@@ -58,19 +57,15 @@ def tell_broken(kept: Kept, origins: Origins, bag: Bag) -> None:
             bag.error(lock_codes.PLACED_ANEW, f"`{vm}` is placed anew: {why}", origins.label(("vm", vm)))
 
 
-def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:
+def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:
     """Place the guests that are missing among those that are kept; None where one found no place."""
     bag = Bag()
     state = State(kept.machines)
     for vm, choice in kept.choices.items():
         state.place(kept.demands[vm], choice)
-    left = search(kept.demands, list(kept.missing), state, _before(kept))
+    left = search(kept.demands, list(kept.missing), state, before_of(kept))
     if left:
-        empty = State(kept.machines)
-        facts = _facts(kept)
-        for vm in left:
-            explain(kept.demands[vm], state, empty, facts, origins, bag)
-        return None, bag
+        return None, diagnose(site, topologies, kept, left, state, origins)
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
         demand = kept.demands[vm]
@@ -87,31 +82,6 @@ def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, B
     placement = Placement({name: machine.pools for name, machine in kept.machines.items()}, guests)
     _check_budget(site, placement, origins, bag)
     return placement, bag
-
-
-def _facts(kept: Kept) -> tuple[str, ...]:
-    """What to know beside each guest's own reasons: whether all guests together are too much, and how many do not move."""
-    facts: list[str] = []
-    have = sum(len(slot.cores) for one in kept.machines.values() for cpus in one.nodes for slot in cpus.slots)
-    smt = max((machine.smt for machine in kept.machines.values()), default=0)
-    need = sum(fewest_cores(demand, cell, smt) for demand in kept.demands.values() for cell in demand.cells)
-    if need > have:
-        facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
-    if kept.guests:
-        facts.append(f"the locked places of {counted(len(kept.guests), 'guest')} stay")
-    return tuple(facts)
-
-
-def _before(kept: Kept) -> dict[str, Before]:
-    found: dict[str, Before] = {}
-    for vm, guest in kept.before.items():
-        machine = kept.machines.get(guest.host)
-        if machine is None:
-            continue
-        position = {cpus.node: index for index, cpus in enumerate(machine.nodes)}
-        nodes = tuple(sorted({position[cell.node] for cell in guest.cells if cell.node in position}))
-        found[vm] = Before(guest.host, nodes if len(nodes) == len(kept.demands[vm].cells) else None)
-    return found
 
 
 def housekeeping_threads(vm: Vm) -> int:

@@ -103,7 +103,11 @@ class _Reader:
         for key in value:
             if key not in known:
                 near = difflib.get_close_matches(key[:60], known, 1)
-                help = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(f'`{name}`' for name in known)}"
+                help = (
+                    f"the nearest key is `{near[0]}`"
+                    if near
+                    else f"known are {', '.join(f'`{name}`' for name in known)}"
+                )
                 self.wrong(
                     f"{where}.{key}".removeprefix("."), "is no key of a snapshot", codes.TOPOLOGY_UNKNOWN_KEY, help
                 )

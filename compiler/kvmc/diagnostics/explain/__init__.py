@@ -10,6 +10,12 @@ from kvmc.diagnostics.codes import registry
 from kvmc.diagnostics.model import Code
 
 _NEAR = 4
+_BASE = """
+---
+The examples stand in a small site that builds: platform `deb12`, pool `compute` with 16 pages of 1GiB and 4 VFs, its one host `a`
+(two nodes of 6 cores and 32GiB), network `lan`, storage `disks`, guests `one` and `two` of class `db` and `web` of class `small`.
+Blocks of the same name replace those of that site.
+"""
 
 
 def find(text: str) -> Code | None:
@@ -32,5 +38,6 @@ def near(text: str) -> tuple[Code, ...]:
 
 
 def page(code: Code) -> str:
-    """The page of a code, in Markdown."""
-    return (files(__name__) / f"{code.id}.md").read_text(encoding="utf-8")
+    """The page of a code, in Markdown; with what its examples stand in, where it has some."""
+    text = (files(__name__) / f"{code.id}.md").read_text(encoding="utf-8")
+    return text + _BASE if "```" in text else text

@@ -1,0 +1,214 @@
+"""Changes of the source that were solved again and do fit: at most three, each the smallest of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kvmc.model.origins import Path
+from kvmc.model.site import L3, Emulator, Host, Isolation, Scheduler, Threads, Vm
+from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
+from kvmc.resolver.conflict import Conflict
+from kvmc.resolver.variant import Trials, Variant
+
+MOST = 3
+"""Changes that are told."""
+_HOSTS = 4
+"""Hosts that are changed on trial, at most."""
+
+_VM_FIELDS = {"memory": "memory_kib"}
+_HOST_FIELDS = {
+    ("pages",): "pages",
+    ("vswitch", "cores"): "vswitch_cores",
+    ("housekeeping", "cores"): "housekeeping_cores",
+    ("reserve", "memory"): "reserve_memory_kib",
+    ("reserve", "pages"): "reserve_pages",
+}
+_LOOSER: dict[str, tuple[object, str]] = {
+    "threads": (Threads.PREFER, "`threads = prefer`"),
+    "l3": (L3.PREFER, "`l3 = prefer`"),
+    "emulator": (Emulator.HOUSEKEEPING, "`emulator = housekeeping`"),
+    "isolation": (Isolation.ANY, "no `isolation`"),
+    "scheduler": (Scheduler.OTHER, "`scheduler = other`"),
+    "host": (None, "no `host`"),
+    "pool": (None, "no `pool`"),
+}
+
+Edit = tuple[Path, Any]
+"""A setting by its path and the model's value for it. `("host", name)` is a host that is added, `("place", name)` is a place
+with other guests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: what to write, and the same as edits of the site."""
+
+    text: str
+    edits: tuple[Edit, ...]
+
+
+def edited(variant: Variant, change: Change) -> Variant:
+    """The variant with the change made."""
+    vms, hosts, places = dict(variant.site.vms), dict(variant.site.hosts), dict(variant.site.places)
+    for (kind, name, *rest), value in change.edits:
+        if kind == "vm":
+            vms[name] = vms[name].model_copy(update={_VM_FIELDS.get(rest[0], rest[0]): value})
+        elif kind == "place":
+            places[name] = places[name].model_copy(update={"vms": value})
+        elif rest:
+            hosts[name] = hosts[name].model_copy(update={_HOST_FIELDS[tuple(rest)]: value})
+        else:
+            hosts[name] = value
+    return replace(variant, site=variant.site.model_copy(update={"vms": vms, "hosts": hosts, "places": places}))
+
+
+def propose(conflict: Conflict, whole: Variant, head: str, trials: Trials) -> list[Change]:
+    """Up to three changes with which `whole` fits, `head` in it; the least of each kind, intents of the guest first."""
+    found: list[Change] = []
+
+    def fits(change: Change) -> bool:
+        return trials.fits(edited(whole, change))
+
+    for change in _candidates(conflict, whole, head, fits, trials):
+        if trials.spent or len(found) == MOST:
+            break
+        if fits(change):
+            found.append(change)
+    return found
+
+
+def _candidates(
+    conflict: Conflict, whole: Variant, head: str, fits: Callable[[Change], bool], trials: Trials
+) -> Iterator[Change]:
+    vm = whole.site.vms[head]
+    mine = {line.path[2]: line.names for line in conflict.lines if line.path[0] == "vm" and len(line.path) > 2}
+    for setting, (value, text) in _LOOSER.items():
+        if setting in mine:
+            names = mine[setting] if head in mine[setting] else mine[setting][:1]
+            yield Change(f"{text} for {_some(names)}", tuple((("vm", name, setting), value) for name in names))
+    for line in conflict.lines:
+        if line.path[0] == "place" and head in whole.site.places[line.path[1]].vms:
+            rest = tuple(name for name in whole.site.places[line.path[1]].vms if name != head)
+            yield Change(f"take `{head}` out of `place apart {line.path[1]}`", ((("place", line.path[1]), rest),))
+    if "memory" in mine and vm.pages_kib is not None:
+        for host in _reachable(whole, vm):
+            yield from _more_pages(host, vm.pages_kib, fits, trials)
+    for line in conflict.lines:
+        if line.path[0] == "host":
+            yield from _less_kept(whole, line.path[2:], line.names, fits)
+    if "vcpus" in mine:
+        unit = vm.nodes * (max(_threads(trials, whole), 1) if vm.threads is Threads.REQUIRE else 1)
+        yield from _less(head, "vcpus", vm.vcpus, unit, str, fits)
+    if "memory" in mine:
+        unit = vm.nodes * (vm.pages_kib or KIB_PER_UNIT["GiB"])
+        yield from _less(head, "memory", vm.memory_kib, unit, size_text, fits)
+    if vm.vcpus % 2 == 0 and min(vm.vcpus, vm.memory_kib // (vm.pages_kib or 1)) >= vm.nodes * 2:
+        yield Change(f"`nodes = {vm.nodes * 2}` for `{head}`", ((("vm", head, "nodes"), vm.nodes * 2),))
+    if vm.host is None:
+        for host in _reachable(whole, vm)[:1]:
+            yield _one_more(whole, host, trials)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _reachable(whole: Variant, vm: Vm) -> list[Host]:
+    fitting = [
+        host
+        for host in whole.site.hosts.values()
+        if vm.host in (None, host.name)
+        and vm.pool in (None, host.pool)
+        and vm.isolation in (Isolation.ANY, host.isolation)
+    ]
+    return fitting[:_HOSTS]
+
+
+def _threads(trials: Trials, whole: Variant) -> int:
+    machines = trials.derive(whole.site) or {}
+    return max((machine.smt for machine in machines.values()), default=1)
+
+
+def _more_pages(host: Host, size: int, fits: Callable[[Change], bool], trials: Trials) -> Iterator[Change]:
+    """The fewest pages more that do, as far as each node's memory goes."""
+    now = sum(count.number for count in host.pages if count.size_kib == size)
+    others = [count for count in host.pages if count.size_kib != size]
+    topology = trials.topologies[host.name]
+    kept = sum(count.kib for count in (*others, *host.reserve_pages)) + host.reserve_memory_kib
+    sizes = [node.memory_kib for node in topology.nodes if node.cpus & topology.usable and node.memory_kib]
+    most = (min(sizes, default=0) - kept) // size
+
+    def change(number: int) -> Change:
+        counts = (PageCount(number, size), *others)
+        return Change(f"`pages = {_pages_text(counts)}` on `{host.name}` (host reboot)", ((_pages(host), counts),))
+
+    least = _least(now + 1, most, lambda number: fits(change(number)))
+    if least is not None:
+        yield change(least)
+
+
+def _pages(host: Host) -> Path:
+    return ("host", host.name, "pages")
+
+
+def _pages_text(counts: tuple[PageCount, ...]) -> str:
+    return str(counts[0]) if len(counts) == 1 else f"[{', '.join(map(str, counts))}]"
+
+
+def _less_kept(whole: Variant, path: Path, names: tuple[str, ...], fits: Callable[[Change], bool]) -> Iterator[Change]:
+    now = getattr(whole.site.hosts[names[0]], _HOST_FIELDS[path])
+    if not isinstance(now, int):
+        return
+    unit, show = (KIB_PER_UNIT["GiB"], size_text) if path[-1] == "memory" else (1, str)
+    least = 1 if path[0] == "housekeeping" else 0
+
+    def change(fewer: int) -> Change:
+        value = now - fewer * unit
+        edits = tuple((("host", name, *path), value) for name in names)
+        return Change(f"`{path[0]} {{ {path[1]} = {show(value)} }}` on {_some(names)} (host reboot)", edits)
+
+    fewer = _least(1, (now - least) // unit, lambda number: fits(change(number)))
+    if fewer is not None:
+        yield change(fewer)
+
+
+def _less(
+    vm: str, setting: str, now: int, unit: int, show: Callable[[int], str], fits: Callable[[Change], bool]
+) -> Iterator[Change]:
+    """The most that is left of a guest's size where it fits."""
+
+    def change(fewer: int) -> Change:
+        value = (now - 1) // unit * unit - (fewer - 1) * unit
+        return Change(f"`{setting} = {show(value)}` for `{vm}`", ((("vm", vm, setting), value),))
+
+    fewer = _least(1, (now - 1) // unit, lambda number: fits(change(number)))
+    if fewer is not None:
+        yield change(fewer)
+
+
+def _least(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
+    """The smallest number that fits: by doubling up to the first that does, then by halving. None where none of those does."""
+    step, found = 1, low
+    while found <= high and not fits(found):
+        low, found, step = found + 1, found + step, step * 2
+        if found > high and low <= high:
+            found = high
+    if found > high:
+        return None
+    while low < found:
+        middle = (low + found) // 2
+        if fits(middle):
+            found = middle
+        else:
+            low = middle + 1
+    return found
+
+
+def _one_more(whole: Variant, like: Host, trials: Trials) -> Change:
+    name = next(
+        f"{like.name}-{number}" for number in range(2, 10**6) if f"{like.name}-{number}" not in whole.site.hosts
+    )
+    trials.topologies = {**trials.topologies, name: trials.topologies[like.name]}
+    return Change(f"one more host like `{like.name}`", ((("host", name), like.model_copy(update={"name": name})),))

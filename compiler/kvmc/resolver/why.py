@@ -1,0 +1,150 @@
+"""Why a placed guest is where it is, and what each other place would have cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, union
+from kvmc.model.site import Emulator, Site, Threads
+from kvmc.resolver.choices import best_choice
+from kvmc.resolver.demand import Demand
+from kvmc.resolver.explain import reason
+from kvmc.resolver.leftover import measure
+from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.state import Choice, HostState, State
+from kvmc.topology.model import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another host, or other nodes of the guest's own, and what they would have cost or why they can't be had."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """facts: host, nodes, L3s, cores and emulator, a line each with its reason, by name."""
+
+    facts: tuple[tuple[str, str], ...]
+    elsewhere: tuple[Elsewhere, ...]
+
+
+def why(
+    site: Site, topology: Topology, guest: GuestPlacement, state: State, demands: dict[str, Demand], *, locked: bool
+) -> Why:
+    """Explain one guest of a placement that `state` holds. topology: of its host. locked: it was there before this run."""
+    demand = demands[guest.vm]
+    choice = state.remove(demand)
+    try:
+        elsewhere = [*_other_nodes(demand, choice, state), *_other_hosts(site, demand, choice, state)]
+        able = [host for host in demand.hosts if best_choice(demand, state, host, strict=False)]
+    finally:
+        state.place(demand, choice)
+    facts = [
+        ("host", _host(site, guest, demand, able, locked=locked)),
+        ("node", _node(guest, demand)),
+        *([("L3", _l3(site, guest, topology))] if demand.dedicated else []),
+        ("cpus", _cpus(site, guest)),
+        ("emulator", _emulator(site, guest)),
+    ]
+    return Why(tuple(facts), tuple(elsewhere))
+
+
+def _host(site: Site, guest: GuestPlacement, demand: Demand, able: Sequence[str], *, locked: bool) -> str:
+    vm = site.vms[guest.vm]
+    if vm.host is not None:
+        return f"{guest.host}: its `host` says so"
+    kept = "; its lock keeps it there" if locked else ""
+    if len(demand.hosts) == 1:
+        return f"{guest.host}: the only one that meets its settings{kept}"
+    if len(able) == 1:
+        return f"{guest.host}: the only one of {len(demand.hosts)} with room beside the other guests{kept}"
+    return f"{guest.host}: one of {len(able)} with room beside the other guests{kept}"
+
+
+def _node(guest: GuestPlacement, demand: Demand) -> str:
+    nodes = " + ".join(str(cell.node) for cell in guest.cells)
+    asked = counted(len(guest.cells), "node")
+    devices = ", ".join(f"`{label}`" for (_, label), _ in demand.devices)
+    return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "")
+
+
+def _l3(site: Site, guest: GuestPlacement, topology: Topology) -> str:
+    pins = union(pin for cell in guest.cells for pin in cell.pins)
+    groups = [cpus for cpus in topology.l3 or () if cpus & pins]
+    if not groups:
+        return "not told by the topology"
+    shown = ", ".join(f"CPUs {pins & cpus} of {cpus}" for cpus in groups[:4])
+    more = f" and {len(groups) - 4} more" if len(groups) > 4 else ""
+    return f"{shown}{more}: `l3 = {site.vms[guest.vm].l3}`"
+
+
+def _cpus(site: Site, guest: GuestPlacement) -> str:
+    vm = site.vms[guest.vm]
+    cpus = union(pin for cell in guest.cells for pin in cell.pins)
+    if len(guest.cells[0].pins[0]) > 1 or vm.pinning == "shared":
+        return f"{vm.vcpus} vCPUs float over {cpus}: `pinning = shared`"
+    idle = f", {guest.idle} idle: `threads = {vm.threads}`" if guest.idle else ""
+    whole = "one a core" if vm.threads is Threads.ISOLATE else "siblings side by side"
+    return f"{cpus}: {vm.vcpus} vCPUs, {whole}{idle}"
+
+
+def _emulator(site: Site, guest: GuestPlacement) -> str:
+    own = site.vms[guest.vm].emulator is Emulator.OWN
+    what = "its own cores, a core a node" if own else "housekeeping CPUs of its nodes"
+    return f"{guest.emulator or CpuSet()}: {what}"
+
+
+def _other_nodes(demand: Demand, own: Choice, state: State) -> list[Elsewhere]:
+    here = state.hosts[own.host]
+    if len(demand.cells) > 1 or len(here.nodes) < 2:
+        return []
+    found: list[Elsewhere] = []
+    for position, cpus in enumerate(here.machine.nodes):
+        if position == own.cells[0].node:
+            continue
+        other = best_choice(demand, state, own.host, strict=False, only=(position,))
+        text = _cost(demand, own, other[1], state) if other else "no room, or not beside its devices"
+        found.append(Elsewhere(f"{own.host} node {cpus.node}", text))
+    return found
+
+
+def _other_hosts(site: Site, demand: Demand, own: Choice, state: State) -> list[Elsewhere]:
+    found: list[Elsewhere] = []
+    for host in site.hosts:
+        if host == own.host:
+            continue
+        if host in demand.refused:
+            found.append(Elsewhere(host, demand.refused[host].text))
+            continue
+        other = best_choice(demand, state, host, strict=False)
+        text = _cost(demand, own, other[1], state) if other else reason(demand, state, host).text.strip()
+        found.append(Elsewhere(host, text))
+    return found
+
+
+def _cost(demand: Demand, own: Choice, other: Choice, state: State) -> str:
+    """What is worse there, the weightiest first."""
+    mine, its = state.hosts[own.host], state.hosts[other.host]
+    here = (*measure(demand, own, mine), _left(own, mine))
+    there = (*measure(demand, other, its), _left(other, its))
+    words = (
+        "{} avoidable L3 caches, {} here",
+        "{} nodes with devices that it does not need, {} here",
+        "{} of distance between its nodes, {} here",
+        "{} cores left free in its L3s, {} here",
+    )
+    for a, b, text in zip(there, here, words, strict=True):
+        if a > b:
+            return "worse: " + text.format(a, b)
+        if a < b:
+            return "by itself better: " + text.format(a, b)
+    return "as good: the order of hosts and nodes decides"
+
+
+def _left(choice: Choice, host: HostState) -> int:
+    return sum(host.nodes[cell.node].free[take.slot] - take.cores for cell in choice.cells for take in cell.takes)
