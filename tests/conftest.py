@@ -64,7 +64,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return made
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode, config: pytest.Config
+) -> None:
     rows = [
         report.Row(one.nodeid, outcome, one.duration, one.user_properties)
         for outcome in ("passed", "failed", "error", "skipped")
@@ -78,7 +80,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     path = config.getoption("--proof-report")
     if path is None:
         return
-    Path(path).write_text(report.render(rows, ROOT))
+    Path(path).write_text(report.render(rows, ROOT, config.invocation_params.args, whole=exitstatus in (0, 1)))
 
 
 @pytest.fixture(scope="session")

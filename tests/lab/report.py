@@ -93,8 +93,8 @@ def _summary(rows: Sequence[Row]) -> Iterable[str]:
         yield f"- {name}: {', '.join(found) or 'none'}"
 
 
-def render(rows: Iterable[Row], root: Path) -> str:
-    """The report's text."""
+def render(rows: Iterable[Row], root: Path, argv: Sequence[str], *, whole: bool) -> str:
+    """The report's text. argv: what pytest was called with; whole: it came to its end."""
     ordered = sorted(rows, key=lambda row: row.test)
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     image = kernel.image()
@@ -108,6 +108,7 @@ def render(rows: Iterable[Row], root: Path) -> str:
         f"Python {platform.python_version()}; load average at the end {', '.join(f'{one:.0f}' for one in os.getloadavg())}",
         *(f"- {name}: {_first_line(argv)}" for name, argv in _TOOLS),
         f"- kernel that is booted: {image.name.removeprefix('vmlinuz-') if image else 'none'}, in QEMU without KVM",
+        f"- run: `pytest {' '.join(argv)}`{'' if whole else ', **cut short: what is not below did not run**'}",
         *_summary(ordered),
     ]
     for file in dict.fromkeys(row.test.partition("::")[0] for row in ordered):

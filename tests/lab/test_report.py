@@ -12,7 +12,7 @@ MODULE = '"""Boots.\n\nMore.\n"""\n\nNOT_PROVEN = (\n    "siblings",\n)\n'
 def _render(tmp_path: Path, *rows: Row) -> str:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_one.py").write_text(MODULE)
-    return render(rows, tmp_path)
+    return render(rows, tmp_path, ["-m", "proof"], whole=False)
 
 
 def test_a_section_has_its_title_its_rows_and_its_limits(tmp_path: Path) -> None:
@@ -23,6 +23,8 @@ def test_a_section_has_its_title_its_rows_and_its_limits(tmp_path: Path) -> None
     assert "| a_host[x] | passed | 1.2 | CPUs: 4; said: a\\|b &lt;c> |" in text
     assert text.endswith("Not proven:\n\n- siblings\n")
     assert "- passed: 1 of 1\n" in text
+    assert "- run: `pytest -m proof`, **cut short" in text
+    assert "cut short" not in render((), tmp_path, [], whole=True)
     assert f"- {RETRIED}: none\n- {DIVIDED}: none\n" in text
 
 
