@@ -137,11 +137,23 @@ def _wrong(host: Compiled, label: str, guest: str, pattern: str, new: str) -> At
     return Attempt(label, guest, xml, keep=False)
 
 
+# By the attempt's label, why libvirt, QEMU or the kernel refuses it.
+_REASONS = {
+    "emulator-on-the-other-node": "Setting CPU affinity failed",
+    "two-cells-emulator-on-one-node": "Setting CPU affinity failed",
+    "a-cpu-that-is-not-there": "vcpu0/cpuset.cpus': Numerical result out of range",
+    "a-priority-that-is-none": "Scheduler priority 500 out of range",
+    "a-node-that-is-not-there": "NUMA node 2 is unavailable",
+    "too-few-pages-on-the-node": "unable to map backing store for guest RAM",
+}
+
+
 def _judge(host: Compiled, found: dict[str, Started], refused: list[Attempt], record: Record) -> None:
     for attempt in refused:
         said = found[attempt.label].refused
-        record(f"refused: {attempt.label}", (said or "").splitlines()[-1:])
+        record(f"refused: {attempt.label}", said)
         assert said is not None, f"{attempt.label}: it started"
+        assert _REASONS[attempt.label] in said
     for name, xml in host.guests.items():
         one = found[name]
         assert one.refused is None, (name, one.refused)
