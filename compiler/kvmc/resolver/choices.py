@@ -94,7 +94,7 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState, smt: int) -> Fit | Non
         if cell.vcpus > node.shared:
             return None
         return _with_own(demand, node, (), 0)
-    per = [usable_threads(demand, slot, smt) for slot in node.slots]
+    per = [usable_threads(demand.threads, slot.threads, smt) for slot in node.slots]
     if demand.l3 is L3.ANY:
         return _with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
     tightest: tuple[bool, int, int] | None = None
@@ -115,7 +115,7 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState, smt: int) -> Fit | Non
     if demand.l3 is L3.REQUIRE:
         return None
     full = [len(slot.cores) * threads for slot, threads in zip(node.slots, per, strict=True)]
-    fewest = _fewest(cell.vcpus, full)
+    fewest = fewest_slots(cell.vcpus, full)
     takes = _several(cell.vcpus, node.free, per)
     return _with_own(demand, node, takes, len(takes) - fewest) if takes and fewest else None
 
@@ -138,7 +138,7 @@ def _with_own(demand: Demand, node: NodeState, takes: Sequence[Take] | None, ext
     return Fit(tuple(takes), slot, extra, sum(left[index] for index in beside | {slot}))
 
 
-def _fewest(vcpus: int, capacities: Sequence[int]) -> int:
+def fewest_slots(vcpus: int, capacities: Sequence[int]) -> int:
     """The fewest slots that hold the vCPUs; 0 where all of them don't."""
     held = 0
     for number, capacity in enumerate(sorted(capacities, reverse=True), 1):
@@ -151,7 +151,7 @@ def _fewest(vcpus: int, capacities: Sequence[int]) -> int:
 def _several(vcpus: int, free: Sequence[int], per: Sequence[int]) -> list[Take] | None:
     """As few slots as do, of those the ones with the smallest rest; whole slots in order, the rest in the last."""
     capacities = [cores * threads for cores, threads in zip(free, per, strict=True)]
-    number = _fewest(vcpus, capacities)
+    number = fewest_slots(vcpus, capacities)
     if not number:
         return None
     by_size = sorted(

@@ -51,6 +51,8 @@ class Demand:
     devices: tuple[tuple[tuple[str, str], str], ...]
     hosts: Mapping[str, tuple[Claim, ...]]
     refused: Mapping[str, Refusal]
+    weight: int | None = None
+    """Of an optional guest; None: it must have a place."""
 
 
 def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
@@ -107,6 +109,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             devices=devices,
             hosts=hosts,
             refused=refused,
+            weight=vm.weight if vm.optional else None,
         )
     return demands
 

@@ -185,7 +185,7 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
 def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
     cell = demand.cells[0]
     host = here.machine.host.name
-    per = [usable_threads(demand, slot, here.machine.smt) for slot in node.slots]
+    per = [usable_threads(demand.threads, slot.threads, here.machine.smt) for slot in node.slots]
     most = max(per, default=1) or 1
     cores = -(-cell.vcpus // most) if demand.dedicated else 0
     whole = f"{cores + demand.own} free cores for {cell.vcpus} vCPUs{' and its emulator' if demand.own else ''}"

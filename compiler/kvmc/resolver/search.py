@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from kvmc.model.site import L3, Threads
+from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import Score, best_choice
 from kvmc.resolver.demand import Demand, fewest_cores
+from kvmc.resolver.repack import Repack
 from kvmc.resolver.state import Choice, HostState, State
 
 STEPS = 1000
 """Places looked at while making room, at most, for each guest to be placed, in each of the two passes."""
 _MOST_STEPS = 40_000
 """And for all of them."""
+REPACK = 60_000
 _NODES = 64
 """Nodes of a fleet looked at for making room once, at most."""
 
@@ -61,6 +64,11 @@ def search(
     left = work.fill(order)
     if not left:
         return []
+    left = work.repack(order)
+    if not left:
+        return []
+    import os
+    if os.environ.get("ONLY"): return left
     placed = work.snapshot(order)
     work.restore(order, {})
     hopeless = [vm for vm in left if work.find(vm, strict=False) is None]
@@ -94,6 +102,17 @@ def _too_much(wanted: Sequence[str], demands: Mapping[str, Demand], state: State
     return cores > sum(node.cores for node in nodes) or any(
         number > sum(node.pages.get(size, 0) for node in nodes) for size, number in pages.items()
     )
+
+
+def _weights(demands: Sequence[Demand]) -> dict[str, int]:
+    """What it costs to leave each guest out: its vCPUs; any guest of a higher rank costs more than all of the ranks below."""
+    ranks = sorted({demand.weight for demand in demands if demand.weight is not None})
+    base = 1 + sum(cell.vcpus for demand in demands for cell in demand.cells)
+    return {
+        demand.vm: sum(cell.vcpus for cell in demand.cells)
+        * base ** (len(ranks) if demand.weight is None else ranks.index(demand.weight))
+        for demand in demands
+    }
 
 
 @dataclass(slots=True)
@@ -143,6 +162,28 @@ class _Search:
             else:
                 self.put(vm, choice)
         return left
+
+    def repack(self, order: Sequence[str]) -> list[str]:
+        """Pack a few L3s at a time anew; those without a place then come back."""
+        board = Board(self.state)
+        weights = _weights([self.demands[vm] for vm in order])
+        items: list[Item] = []
+        for vm in order:
+            item = board.item(len(items), self.demands[vm], weights[vm])
+            if item is not None:
+                items.append(item)
+        chosen = self.state.chosen
+        start = {item.id: board.spot(chosen[item.demand.vm]) for item in items if item.demand.vm in chosen}
+        pack = Repack(board, items, start)
+        pack.run(REPACK)
+        moved = [item for item in items if pack.where.get(item.id) != start.get(item.id)]
+        before = {item.demand.vm: self.take(item.demand.vm) for item in moved if item.demand.vm in chosen}
+        for item in moved:
+            if item.id in pack.where:
+                choice = board.choice(item, pack.where[item.id])
+                assert choice
+                self.put(item.demand.vm, choice)
+        return [vm for vm in order if vm not in chosen]
 
     def repair(self, left: Sequence[str], steps: int) -> list[str]:
         """Make room for those left, until all are placed or the steps are spent; then the best state so far holds."""

@@ -55,6 +55,8 @@ def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, B
     for vm, choice in kept.choices.items():
         state.place(kept.demands[vm], choice)
     left = search(kept.demands, list(kept.missing), state, _before(kept))
+    optional = [vm for vm in left if kept.demands[vm].weight is not None]
+    left = [vm for vm in left if vm not in optional]
     if left:
         empty = State(kept.machines)
         facts = _facts(kept)
@@ -67,6 +69,8 @@ def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, B
         busy[guest.host] |= owned(guest, dedicated=demand.dedicated, own=demand.own)
     guests: dict[str, GuestPlacement] = {}
     for vm, demand in kept.demands.items():
+        if vm in optional:
+            continue
         if vm in kept.guests:
             guests[vm] = kept.guests[vm]
         else:

@@ -136,10 +136,10 @@ class State:
                 del self.claims[claim]
 
 
-def usable_threads(demand: Demand, slot: Slot, smt: int) -> int:
-    """vCPUs that one core of the slot holds for this guest; 0 where it can't use the core."""
-    if demand.threads is Threads.ISOLATE:
+def usable_threads(policy: Threads, threads: int, smt: int) -> int:
+    """vCPUs that one core of so many threads holds for a guest of this policy; 0 where it can't use the core."""
+    if policy is Threads.ISOLATE:
         return 1
-    if demand.threads is Threads.REQUIRE:
-        return slot.threads if slot.threads == smt else 0
-    return slot.threads
+    if policy is Threads.REQUIRE:
+        return threads if threads == smt else 0
+    return threads
