@@ -62,6 +62,7 @@ class Board:
     def __init__(self, state: State) -> None:
         self.hosts: list[HostState] = list(state.hosts.values())
         self.names = list(state.hosts)
+        self.paged = True
         self.free: list[int] = []
         self.size: list[int] = []
         self.kind: list[int] = []
@@ -249,7 +250,7 @@ class Board:
         """What stays free, (slot, cores) and the emulator's slot, for each way to put a cell on some slots of a node."""
         vcpus, pages, normal = cell
         size = item.demand.pages_kib
-        if normal > self.normal[node] or (size is not None and self.pages[node].get(size, 0) < pages):
+        if normal > self.normal[node] or (self.paged and size is not None and self.pages[node].get(size, 0) < pages):
             return []
         own = item.demand.own
         found: list[tuple[int, tuple[tuple[int, int], ...], int | None]] = []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from kvmc.model.site import L3, Threads
+from kvmc.resolver.fill import Fill
 from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import Score, best_choice
 from kvmc.resolver.demand import Demand, fewest_cores
@@ -23,6 +24,9 @@ STEPS = 1000
 _MOST_STEPS = 40_000
 """And for all of them."""
 REPACK = 60_000
+import os
+BAL0=int(os.environ.get("BAL0","10000"))
+BAL=int(os.environ.get("BAL","200000"))
 _NODES = 64
 """Nodes of a fleet looked at for making room once, at most."""
 
@@ -175,7 +179,33 @@ class _Search:
         chosen = self.state.chosen
         start = {item.id: board.spot(chosen[item.demand.vm]) for item in items if item.demand.vm in chosen}
         pack = Repack(board, items, start)
-        pack.run(REPACK)
+        full = sum(item.cores for item in items) > sum(board.free) + sum(items[id].cores for id in pack.where)
+        pack.run(REPACK if full else BAL0)
+        if pack.left and not full:
+            import os
+            fill = Fill(board, items, 1)
+            if fill.possible():
+                fits = None
+                if len(board.node_slots) <= 4:
+                    for id, spot in pack.where.items():
+                        board.apply(items[id], spot, 1)
+                    fits = fill.run(BAL//4)
+                    for id, spot in pack.where.items():
+                        board.apply(items[id], spot, -1)
+                    if os.environ.get("DBG"): print('run',fits is not None, fill.steps)
+                if fits is None:
+                    saved, lefts = dict(pack.where), list(pack.left)
+                    board.paged = False
+                    pack.run(pack.steps + BAL0)
+                    if os.environ.get("DBG"): print('cores',len(pack.left), pack.steps)
+                    if not pack.left:
+                        fits = fill.exchange(pack.where, fill.steps+BAL)
+                    board.paged = True
+                    if os.environ.get("DBG"): print(fits is not None, fill.steps)
+                if fits is not None:
+                    pack.where, pack.left = fits, []
+                else:
+                    pack.where, pack.left = saved, lefts
         moved = [item for item in items if pack.where.get(item.id) != start.get(item.id)]
         before = {item.demand.vm: self.take(item.demand.vm) for item in moved if item.demand.vm in chosen}
         for item in moved:
