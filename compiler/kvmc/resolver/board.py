@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 
 from kvmc.model.site import L3
 from kvmc.resolver.choices import fewest_slots, pick_devices
@@ -19,6 +19,8 @@ Group = tuple[int, list[int]]
 
 _PAIRS = 24
 """Sets of nodes looked at for a guest of several cells."""
+_WAYS = 3
+"""Ways to lie in one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,11 @@ class Board:
             else:
                 self.claims.difference_update(claims)
 
+    def hold(self, items: Sequence[Item], where: Mapping[int, Spot], sign: int) -> None:
+        """Take all these spots (sign -1), or give them back (1)."""
+        for id, spot in where.items():
+            self.apply(items[id], spot, sign)
+
     def spots(self, item: Item, groups: Sequence[Group]) -> list[Spot]:
         """Where the item may lie within the groups as they are now, alike places once, the tightest first."""
         found: list[tuple[int, Spot]] = []
@@ -218,13 +225,13 @@ class Board:
                 devices = self._devices(item, tuple(node for node, _ in some))
                 if devices is None:
                     continue
-                fits = [
-                    min(self._fits(item, cell, node, slots), default=None, key=lambda fit: fit[0])
+                ways = [
+                    sorted({fit[0]: fit for fit in self._fits(item, cell, node, slots)}.values())[:_WAYS]
                     for cell, (node, slots) in zip(cells, some, strict=True)
                 ]
-                if all(fit is not None for fit in fits):
-                    where = tuple((node, fit[1], fit[2]) for fit, (node, _) in zip(fits, some, strict=True) if fit)
-                    found.append((sum(fit[0] for fit in fits if fit), Spot(host, where, devices)))
+                for fits in product(*ways):
+                    where = tuple((node, fit[1], fit[2]) for fit, (node, _) in zip(fits, some, strict=True))
+                    found.append((sum(fit[0] for fit in fits), Spot(host, where, devices)))
         found.sort(key=lambda one: one[0])
         return [spot for _, spot in found]
 

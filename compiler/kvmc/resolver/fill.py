@@ -81,9 +81,14 @@ class Fill:
         self.board.paged = False
         while self.steps < limit and not self.chain():
             self.steps += 50
-        self.board.paged = True
         done = all(held >= 0 for pages in self.board.pages for held in pages.values())
-        return self.where if done else None
+        if done:
+            return self.where
+        for id, spot in self.where.items():
+            self.board.apply(self.items[id], spot, 1)
+        for id, spot in where.items():
+            self.board.apply(self.items[id], spot, -1)
+        return None
 
     def chain(self) -> bool:
         """One pass over all nodes in a new order."""

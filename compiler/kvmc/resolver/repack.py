@@ -116,6 +116,11 @@ class Repack:
         while self.left and self.steps < steps:
             self.once()
 
+    def shuffle(self, number: int) -> None:
+        """Pack so many regions anew, each as well as it was."""
+        for _ in range(number):
+            self.once()
+
     def once(self) -> None:
         self.steps += 8
         groups, ids = self.region()
@@ -170,8 +175,9 @@ class Repack:
     def region(self) -> tuple[list[Group], list[int]]:
         """Slots of one to three nodes, and the items wholly in them."""
         board = self.board
-        vm = self.items[self.left[self.chance(len(self.left))]]
-        nodes = [node for node in range(len(board.node_slots)) if board.node_host[node] in vm.claims]
+        ids = self.left or list(self.where)
+        item = self.items[ids[self.chance(len(ids))]]
+        nodes = [node for node in range(len(board.node_slots)) if board.node_host[node] in item.claims]
         chosen: list[int] = []
         holes = [node for node in nodes if any(board.free[slot] for slot in board.node_slots[node])]
         if holes and self.chance(3):
@@ -181,19 +187,24 @@ class Repack:
             if node not in chosen:
                 chosen.append(node)
         pool = [slot for node in chosen for slot in board.node_slots[node]]
-        slots: list[int] = []
+        if self.chance(4):
+            mixed = [slot for slot in pool if board.free[slot] or len(self.residents[slot]) > 1]
+            pool = mixed + [pool[self.chance(len(pool))] for _ in chosen]
+        slots: dict[int, None] = {}
         inside: set[int] = set()
         touched: set[int] = set()
-        while pool and len(inside) < _GUESTS:
-            slot = pool.pop(self.chance(len(pool)))
-            slots.append(slot)
-            for id in self.residents[slot]:
-                touched.add(id)
-            chosen_slots = set(slots)
-            inside = {
-                id for id in touched if all(other in chosen_slots for other in self.where[id].slots())
-            }
-        groups: dict[int, list[int]] = {node: [] for node in sorted(chosen)}
+        first = [slot for slot in pool if board.free[slot]]
+        while (pool or first) and len(inside) < _GUESTS:
+            slot = first.pop(self.chance(len(first))) if first else pool.pop(self.chance(len(pool)))
+            more = [slot]
+            for id in sorted(self.residents[slot]):
+                if self.chance(2):
+                    more += self.where[id].slots()
+            for one in more:
+                slots[one] = None
+                touched |= self.residents[one]
+            inside = {id for id in touched if all(other in slots for other in self.where[id].slots())}
+        groups: dict[int, list[int]] = {}
         for slot in sorted(slots):
-            groups[board.slot_node[slot]].append(slot)
-        return [one for one in groups.items() if one[1]], sorted(inside)
+            groups.setdefault(board.slot_node[slot], []).append(slot)
+        return list(groups.items()), sorted(inside)

@@ -12,21 +12,16 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from kvmc.model.site import L3, Threads
-from kvmc.resolver.fill import Fill
 from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import Score, best_choice
 from kvmc.resolver.demand import Demand, fewest_cores
-from kvmc.resolver.repack import Repack
+from kvmc.resolver.squeeze import squeeze
 from kvmc.resolver.state import Choice, HostState, State
 
 STEPS = 1000
 """Places looked at while making room, at most, for each guest to be placed, in each of the two passes."""
 _MOST_STEPS = 40_000
 """And for all of them."""
-REPACK = 60_000
-import os
-BAL0=int(os.environ.get("BAL0","10000"))
-BAL=int(os.environ.get("BAL","200000"))
 _NODES = 64
 """Nodes of a fleet looked at for making room once, at most."""
 
@@ -178,39 +173,12 @@ class _Search:
                 items.append(item)
         chosen = self.state.chosen
         start = {item.id: board.spot(chosen[item.demand.vm]) for item in items if item.demand.vm in chosen}
-        pack = Repack(board, items, start)
-        full = sum(item.cores for item in items) > sum(board.free) + sum(items[id].cores for id in pack.where)
-        pack.run(REPACK if full else BAL0)
-        if pack.left and not full:
-            import os
-            fill = Fill(board, items, 1)
-            if fill.possible():
-                fits = None
-                if len(board.node_slots) <= 4:
-                    for id, spot in pack.where.items():
-                        board.apply(items[id], spot, 1)
-                    fits = fill.run(BAL//4)
-                    for id, spot in pack.where.items():
-                        board.apply(items[id], spot, -1)
-                    if os.environ.get("DBG"): print('run',fits is not None, fill.steps)
-                if fits is None:
-                    saved, lefts = dict(pack.where), list(pack.left)
-                    board.paged = False
-                    pack.run(pack.steps + BAL0)
-                    if os.environ.get("DBG"): print('cores',len(pack.left), pack.steps)
-                    if not pack.left:
-                        fits = fill.exchange(pack.where, fill.steps+BAL)
-                    board.paged = True
-                    if os.environ.get("DBG"): print(fits is not None, fill.steps)
-                if fits is not None:
-                    pack.where, pack.left = fits, []
-                else:
-                    pack.where, pack.left = saved, lefts
-        moved = [item for item in items if pack.where.get(item.id) != start.get(item.id)]
+        where = squeeze(board, items, start)
+        moved = [item for item in items if where.get(item.id) != start.get(item.id)]
         before = {item.demand.vm: self.take(item.demand.vm) for item in moved if item.demand.vm in chosen}
         for item in moved:
-            if item.id in pack.where:
-                choice = board.choice(item, pack.where[item.id])
+            if item.id in where:
+                choice = board.choice(item, where[item.id])
                 assert choice
                 self.put(item.demand.vm, choice)
         return [vm for vm in order if vm not in chosen]
