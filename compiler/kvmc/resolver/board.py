@@ -45,13 +45,12 @@ class Spot:
 @dataclass(frozen=True, slots=True)
 class Item:
     """A guest on the board. cells: vCPUs, pages of its size and normal KiB of each. per: for each kind of slot the vCPUs that a
-    core holds. claims: what it holds on each host that may have it. cores: the fewest it takes, least: in its smallest cell."""
+    core holds. pools: functions of each device pool. cores: the fewest it takes, least: in its smallest cell."""
 
     id: int
     demand: Demand
     cells: tuple[tuple[int, int, int], ...]
     per: tuple[int, ...]
-    claims: Mapping[int, tuple[Claim, ...]]
     pools: tuple[tuple[str, int], ...]
     weight: int
     cores: int
@@ -64,6 +63,7 @@ class Board:
     def __init__(self, state: State) -> None:
         self.hosts: list[HostState] = list(state.hosts.values())
         self.names = list(state.hosts)
+        self.position = {name: index for index, name in enumerate(self.names)}
         self.paged = True
         self.free: list[int] = []
         self.size: list[int] = []
@@ -104,9 +104,8 @@ class Board:
         pools: dict[str, int] = {}
         for _, pool in demand.devices:
             pools[pool] = pools.get(pool, 0) + 1
-        position = {name: index for index, name in enumerate(self.names)}
         for name in demand.hosts if pools else ():
-            machine = self.hosts[position[name]].machine
+            machine = self.hosts[self.position[name]].machine
             if any(len(one.group) > 1 or one.node is None for pool in pools for one in machine.functions.get(pool, ())):
                 return None
         per = []
@@ -126,7 +125,6 @@ class Board:
                 for cell in demand.cells
             ),
             per=tuple(per),
-            claims={position[name]: claims for name, claims in demand.hosts.items()},
             pools=tuple(pools.items()),
             weight=weight,
             cores=sum(cores),
@@ -135,7 +133,7 @@ class Board:
 
     def spot(self, choice: Choice) -> Spot:
         """A choice in the board's numbers; devices by the nodes that they are on."""
-        host = self.names.index(choice.host)
+        host = self.position[choice.host]
         here = self.hosts[host]
         first = self.first[host]
         cells = tuple(
@@ -187,7 +185,7 @@ class Board:
                 free[own] += sign
         for node, pool, number in spot.devices:
             self.functions[node][pool] += sign * number
-        claims = item.claims[spot.host]
+        claims = item.demand.hosts[self.names[spot.host]] if item.demand.hosts.apart else ()
         if claims:
             if sign < 0:
                 self.claims.update(claims)
@@ -235,9 +233,15 @@ class Board:
         found.sort(key=lambda one: one[0])
         return [spot for _, spot in found]
 
+    def may(self, item: Item, node: int) -> bool:
+        """Whether the guest may go to the node's host, whatever is there."""
+        return self.names[self.node_host[node]] in item.demand.hosts.able
+
     def _open(self, item: Item, node: int) -> bool:
-        claims = item.claims.get(self.node_host[node])
-        return claims is not None and not (claims and any(claim in self.claims for claim in claims))
+        if not self.may(item, node):
+            return False
+        hosts = item.demand.hosts
+        return not hosts.apart or not any(claim in self.claims for claim in hosts[self.names[self.node_host[node]]])
 
     def _devices(self, item: Item, nodes: tuple[int, ...]) -> tuple[tuple[int, str, int], ...] | None:
         taken: list[tuple[int, str, int]] = []

@@ -30,11 +30,19 @@ class Fit:
 
 
 def best_choice(
-    demand: Demand, state: State, host: str, *, strict: bool, only: tuple[int, ...] | None = None
+    demand: Demand,
+    state: State,
+    host: str,
+    *,
+    strict: bool,
+    only: tuple[int, ...] | None = None,
+    claims: bool = True,
 ) -> tuple[Score, Choice] | None:
-    """The best choice on the host, or on the given nodes of it; with `strict` none that splits a cell over avoidable L3s."""
-    claims = demand.hosts.get(host)
-    if claims is None or any(claim in state.claims for claim in claims):
+    """The best choice on the host, or on the given nodes of it; with `strict` none that splits a cell over avoidable L3s.
+
+    Without `claims` it is not asked which guests are kept apart.
+    """
+    if host not in demand.hosts or (claims and any(claim in state.claims for claim in demand.hosts[host])):
         return None
     here = state.hosts[host]
     best: tuple[Score, Choice] | None = None

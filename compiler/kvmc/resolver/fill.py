@@ -41,8 +41,8 @@ class Fill:
         self.nodes = [
             frozenset(
                 node
-                for node, host in enumerate(board.node_host)
-                if host in item.claims and all(board.functions[node].get(pool) for pool, _ in item.pools)
+                for node in range(len(board.node_slots))
+                if board.may(item, node) and all(board.functions[node].get(pool) for pool, _ in item.pools)
             )
             for item in items
         ]
@@ -52,7 +52,7 @@ class Fill:
         return (
             len(self.board.node_slots) <= 64
             and {item.demand.pages_kib for item in self.items} == {self.size}
-            and not any(claims for item in self.items for claims in item.claims.values())
+            and not any(item.demand.hosts.apart for item in self.items)
         )
 
     def run(self, limit: int) -> dict[int, Spot] | None:

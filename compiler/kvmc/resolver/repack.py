@@ -177,7 +177,7 @@ class Repack:
         board = self.board
         ids = self.left or list(self.where)
         item = self.items[ids[self.chance(len(ids))]]
-        nodes = [node for node in range(len(board.node_slots)) if board.node_host[node] in item.claims]
+        nodes = [node for node in range(len(board.node_slots)) if board.may(item, node)]
         chosen: list[int] = []
         holes = [node for node in nodes if any(board.free[slot] for slot in board.node_slots[node])]
         if holes and self.chance(3):

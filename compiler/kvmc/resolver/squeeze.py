@@ -12,8 +12,8 @@ from kvmc.resolver.repack import Repack
 REPACK = int(os.environ.get("REPACK", 32_000))
 FIRST = int(os.environ.get("FIRST", 6_000))
 CORES = int(os.environ.get("CORES", 16_000))
-RUN = int(os.environ.get("RUN", 10_000))
-EXCHANGE = int(os.environ.get("EXCHANGE", 30_000))
+RUN = int(os.environ.get("RUN", 25_000))
+EXCHANGE = int(os.environ.get("EXCHANGE", 40_000))
 ROUND = int(os.environ.get("RND", 5_000))
 _SHUFFLES = int(os.environ.get("SHF", 10))
 _FEW_NODES = 4
