@@ -46,8 +46,17 @@ class Reason:
     help: str | None = None
 
 
-def explain(demand: Demand, state: State, empty: State, facts: Sequence[str], origins: Origins, bag: Bag) -> None:
-    """One error for a guest that found no place in `state`; `empty` holds no guest. facts: what is true of the whole site."""
+def explain(
+    demand: Demand,
+    state: State,
+    empty: State,
+    facts: Sequence[str],
+    origins: Origins,
+    bag: Bag,
+    help: Sequence[str] = (),
+) -> None:
+    """One error for a guest that found no place in `state`; `empty` holds no guest. facts, help: what is true of the whole site
+    and what to do about it."""
     tied = [one for one in demand.refused.values() if one.path[-1] in ("host", "pool")]
     refused = {host: one for host, one in demand.refused.items() if one not in tied} or demand.refused
     reasons = [Reason(host, one.text, one.path, None, one.help) for host, one in refused.items()]
@@ -59,7 +68,7 @@ def explain(demand: Demand, state: State, empty: State, facts: Sequence[str], or
     seen = state if alone else empty
     reasons = [_reason(demand, seen, host) for host in demand.hosts] + reasons
     if alone:
-        _report(codes.NOT_PLACED, f"no placement found for `{demand.vm}`", reasons, header, facts, origins, bag)
+        _report(codes.NOT_PLACED, f"no placement found for `{demand.vm}`", reasons, header, facts, origins, bag, help)
     else:
         what = f"`{demand.vm}` does not fit on any host, even an empty one"
         _report(codes.TOO_LARGE, what, reasons, header, (), origins, bag)
@@ -73,6 +82,7 @@ def _report(
     notes: Sequence[str],
     origins: Origins,
     bag: Bag,
+    more: Sequence[str] = (),
 ) -> None:
     first = reasons[0] if reasons else Reason("", "the site has no host", None)
     message = f"{what}: {_by_host(reasons) or first.text}"
@@ -84,7 +94,7 @@ def _report(
         primary, asks = Label(asks.span), None
     secondary = [one for one in (asks, gives) if one is not None and (primary is None or one.span != primary.span)]
     helps = dict.fromkeys(one.help for one in reasons if one.help)
-    bag.error(code, message, primary, secondary=secondary, notes=notes, help=tuple(helps)[:3])
+    bag.error(code, message, primary, secondary=secondary, notes=notes, help=(*tuple(helps)[:3], *more))
 
 
 def _by_host(reasons: Sequence[Reason]) -> str:

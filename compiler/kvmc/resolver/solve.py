@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as lock_codes
@@ -10,14 +12,11 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, Site, Vm
-from kvmc.resolver.demand import fewest_cores
-from kvmc.resolver.explain import explain
 from kvmc.resolver.keep import Kept, keep
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.memory import iothreads
 from kvmc.resolver.pins import owned, settle
 from kvmc.resolver.placement import GuestPlacement, Placement
-from kvmc.resolver.search import Before, search
 from kvmc.resolver.state import State
 from kvmc.topology.model import Topology
 
@@ -30,12 +29,25 @@ def resolve(
     *,
     search: bool,
 ) -> tuple[Placement | None, Bag]:
-    """Place every guest. Without `search` only what the locks hold counts, and a guest without a valid entry is an error."""
+    """Place every guest that is not optional, and as many of the others as fit. Without `search` only what the locks hold counts, and a guest without a valid entry is an error."""
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here is cyclic, and a fleet's many values make collections the larger part
+    try:
+        return _resolve(site, topologies, locks, origins, search=search)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _resolve(
+    site: Site, topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins, *, search: bool
+) -> tuple[Placement | None, Bag]:
     kept, bag = keep(site, topologies, locks, origins)
     if kept is None:
         return None, bag
-    if kept.missing and not search:
-        for vm, why in kept.missing.items():
+    needed = {vm: why for vm, why in kept.missing.items() if kept.demands[vm].weight is None}
+    if needed and not search:
+        for vm, why in needed.items():
             bag.error(
                 lock_codes.LOCK_MISSING,
                 f"`{vm}` has no valid placement in the locks: {why}",
@@ -43,33 +55,41 @@ def resolve(
                 help=("`kvmc build` without `--locked` places it and writes the lock",),
             )
         return None, bag
+    if not search:
+        for vm in kept.missing:
+            _tell_unplaced(vm, origins, bag)
+        kept = replace(kept, missing={}, demands={vm: one for vm, one in kept.demands.items() if vm not in kept.missing})
     placement, found = solve(site, kept, origins)
     bag.extend(found)
     return placement, bag
 
 
 def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:
-    """Place the guests that are missing among those that are kept; None where one found no place."""
+    """Place the guests that are missing among those that are kept; None where one that must have a place found none.
+
+    Only guests without a place need the search, so only they pay for importing it.
+    """
     bag = Bag()
     state = State(kept.machines)
     for vm, choice in kept.choices.items():
         state.place(kept.demands[vm], choice)
-    left = search(kept.demands, list(kept.missing), state, _before(kept))
-    optional = [vm for vm in left if kept.demands[vm].weight is not None]
-    left = [vm for vm in left if vm not in optional]
-    if left:
-        empty = State(kept.machines)
-        facts = _facts(kept)
-        for vm in left:
-            explain(kept.demands[vm], state, empty, facts, origins, bag)
-        return None, bag
+    unplaced: list[str] = []
+    if kept.missing:
+        from kvmc.resolver.missing import place_missing
+
+        unplaced, found = place_missing(kept, state, origins)
+        bag.extend(found)
+        if bag.has_errors:
+            return None, bag
+        for vm in unplaced:
+            _tell_unplaced(vm, origins, bag)
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
         demand = kept.demands[vm]
         busy[guest.host] |= owned(guest, dedicated=demand.dedicated, own=demand.own)
     guests: dict[str, GuestPlacement] = {}
     for vm, demand in kept.demands.items():
-        if vm in optional:
+        if vm in unplaced:
             continue
         if vm in kept.guests:
             guests[vm] = kept.guests[vm]
@@ -83,37 +103,21 @@ def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, B
     return placement, bag
 
 
-def _facts(kept: Kept) -> tuple[str, ...]:
-    """What to know beside each guest's own reasons: whether all guests together are too much, and how many do not move."""
-    facts: list[str] = []
-    have = sum(len(slot.cores) for one in kept.machines.values() for cpus in one.nodes for slot in cpus.slots)
-    smt = max((machine.smt for machine in kept.machines.values()), default=0)
-    need = sum(fewest_cores(demand, cell, smt) for demand in kept.demands.values() for cell in demand.cells)
-    if need > have:
-        facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
-    if kept.guests:
-        facts.append(f"{len(kept.guests)} guests keep their locked places")
-    return tuple(facts)
-
-
-def _before(kept: Kept) -> dict[str, Before]:
-    found: dict[str, Before] = {}
-    for vm, guest in kept.before.items():
-        machine = kept.machines.get(guest.host)
-        if machine is None:
-            continue
-        position = {cpus.node: index for index, cpus in enumerate(machine.nodes)}
-        nodes = tuple(sorted({position[cell.node] for cell in guest.cells if cell.node in position}))
-        found[vm] = Before(guest.host, nodes if len(nodes) == len(kept.demands[vm].cells) else None)
-    return found
-
-
 def housekeeping_threads(vm: Vm) -> int:
     """Threads that the guest runs on housekeeping CPUs: QEMU's main loop, I/O threads, and a vhost thread for each queue of
     each virtio NIC. None with an emulator on its own cores: vhost threads inherit its mask."""
     if vm.emulator is Emulator.OWN:
         return 0
     return 1 + iothreads(vm) + sum(nic.queues or 1 for nic in vm.nics.values() if nic.network is not None)
+
+
+def _tell_unplaced(vm: str, origins: Origins, bag: Bag) -> None:
+    """An optional guest has no place."""
+    bag.error(
+        codes.OPTIONAL_UNPLACED,
+        f"`{vm}` is optional and has no place: nothing is written for it",
+        origins.label(("vm", vm)),
+    )
 
 
 def _check_budget(site: Site, placement: Placement, origins: Origins, bag: Bag) -> None:

@@ -18,3 +18,4 @@ RACK_UNKNOWN = Code("KVMC0413", Severity.ERROR, "a host has no rack where guests
 APART_TOO_MANY = Code("KVMC0414", Severity.ERROR, "more guests to keep apart than places")
 SPLIT_UNEVEN = Code("KVMC0415", Severity.ERROR, "a guest's vCPUs or memory can't be split over its nodes and pages")
 HOUSEKEEPING_BUDGET = Code("KVMC0416", Severity.WARNING, "more threads on the housekeeping CPUs than their budget")
+OPTIONAL_UNPLACED = Code("KVMC0417", Severity.WARNING, "an optional guest has no place")
