@@ -153,9 +153,7 @@ def host_of(name: str, host: Mapping[str, Any]) -> Host:
         pages=tuple(
             PageCount(max(node["pages"].get(str(size), 0) for node in host["nodes"]), size) for size in sorted(sizes)
         ),
-        devices={
-            nic: DevicePool(name=nic, parent=None, vfs=0, addresses=tuple(found)) for nic, found in pools.items()
-        },
+        devices={nic: DevicePool(name=nic, parent=None, vfs=0, addresses=tuple(found)) for nic, found in pools.items()},
     )
 
 

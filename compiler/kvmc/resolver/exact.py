@@ -129,9 +129,7 @@ class _Model:
         if demand.devices:
             self._devices(demand, name, here, on)
 
-    def _cores(
-        self, demand: Demand, vcpus: int, node: NodeState, key: tuple[str, int], smt: int, place: _Cell
-    ) -> None:
+    def _cores(self, demand: Demand, vcpus: int, node: NodeState, key: tuple[str, int], smt: int, place: _Cell) -> None:
         """vCPUs of a cell in each slot. A core is whole the guest's; at most one is used in part, with `prefer` alone."""
         model, at = self.model, place.at
         partial: list[Any] = []

@@ -143,9 +143,7 @@ class Fill:
 
     def packed(self, node: int, ids: Sequence[int]) -> dict[int, Spot] | None:
         """Spots for all these guests on a node."""
-        spots, spent = pack_all(
-            self.board, [self.items[id] for id in ids], [(node, list(self.board.node_slots[node]))]
-        )
+        spots, spent = pack_all(self.board, [self.items[id] for id in ids], [(node, list(self.board.node_slots[node]))])
         self.steps += spent
         return None if spots is None else dict(zip(ids, spots, strict=True))
 
@@ -168,7 +166,9 @@ class Fill:
     def order(self) -> list[int]:
         """Nodes with devices first, then as it comes."""
         board = self.board
-        keys = [(not any(functions.values()), self.chance(1000), node) for node, functions in enumerate(board.functions)]
+        keys = [
+            (not any(functions.values()), self.chance(1000), node) for node, functions in enumerate(board.functions)
+        ]
         return [node for *_, node in sorted(keys)]
 
     def lay(self, id: int, spot: Spot) -> None:

@@ -105,6 +105,8 @@ class Repack:
                 self.residents[slot].add(id)
         self.seed = 1
         self.steps = 0
+        self.over = False
+        """All was packed anew at once, and no way was left out."""
 
     def chance(self, number: int) -> int:
         """The next of a fixed row of numbers below `number`."""
@@ -113,7 +115,7 @@ class Repack:
 
     def run(self, steps: int) -> None:
         """Until nothing is left or the steps are spent."""
-        while self.left and self.steps < steps:
+        while self.left and self.steps < steps and not self.over:
             self.once()
 
     def shuffle(self, number: int) -> None:
@@ -137,6 +139,7 @@ class Repack:
         pack = _Pack(board, wanted, groups, limit)
         pack.run()
         self.steps += pack.steps
+        self.over = len(wanted) == len(self.items) and pack.steps <= _TRIES and self.small()
         if pack.found is None:
             for item in inside:
                 board.apply(item, before[item.id], -1)
@@ -166,6 +169,10 @@ class Repack:
             self.where[id] = Spot(board.node_host[node], ((node, ((slot, cores),), None),), devices)
         self.left = [id for id in self.left if id not in slots]
 
+    def small(self) -> bool:
+        """Whether one region holds all."""
+        return len(self.items) <= _GUESTS and len(self.board.free) <= _GUESTS
+
     def some_left(self) -> list[int]:
         if len(self.left) <= 4:
             return list(self.left)
@@ -175,6 +182,8 @@ class Repack:
     def region(self) -> tuple[list[Group], list[int]]:
         """Slots of one to three nodes, and the items wholly in them."""
         board = self.board
+        if self.small():
+            return [(node, list(slots)) for node, slots in enumerate(board.node_slots)], sorted(self.where)
         ids = self.left or list(self.where)
         item = self.items[ids[self.chance(len(ids))]]
         nodes = [node for node in range(len(board.node_slots)) if board.may(item, node)]

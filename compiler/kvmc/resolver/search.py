@@ -19,9 +19,9 @@ from kvmc.resolver.index import Index
 from kvmc.resolver.squeeze import squeeze
 from kvmc.resolver.state import Choice, HostState, State
 
-STEPS = 1000
+STEPS = 300
 """Places looked at while making room, at most, for each guest to be placed, in each of the two passes."""
-_MOST_STEPS = 40_000
+_MOST_STEPS = 20_000
 """And for all of them."""
 _NODES = 64
 """Nodes of a fleet looked at for making room once, at most."""

@@ -58,7 +58,9 @@ def _resolve(
     if not search:
         for vm in kept.missing:
             _tell_unplaced(vm, origins, bag)
-        kept = replace(kept, missing={}, demands={vm: one for vm, one in kept.demands.items() if vm not in kept.missing})
+        kept = replace(
+            kept, missing={}, demands={vm: one for vm, one in kept.demands.items() if vm not in kept.missing}
+        )
     placement, found = solve(site, kept, origins)
     bag.extend(found)
     return placement, bag

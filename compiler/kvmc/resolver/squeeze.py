@@ -43,19 +43,22 @@ def _whole(board: Board, items: Sequence[Item], where: Mapping[int, Spot], fill:
         board.hold(items, where, 1)
         found = fill.run(RUN)
         board.hold(items, where, -1)
-        if DBG: print("run", found is not None, fill.steps)
+        if DBG:
+            print("run", found is not None, fill.steps)
         if found is not None:
             return found
     board.paged = False
     pack = Repack(board, items, where)
     pack.run(CORES)
-    if DBG: print("cores", len(pack.left), pack.steps)
+    if DBG:
+        print("cores", len(pack.left), pack.steps)
     start = fill.steps
     while not pack.left and found is None and fill.steps < start + EXCHANGE:
         found = fill.exchange(pack.where, fill.steps + ROUND)
         if found is None:
             pack.shuffle(_SHUFFLES)
-    if DBG: print(found is not None, fill.steps)
+    if DBG:
+        print(found is not None, fill.steps)
     board.paged = True
     if found is None:
         board.hold(items, pack.where, 1)
