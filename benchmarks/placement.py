@@ -158,9 +158,9 @@ def host_of(name: str, host: Mapping[str, Any]) -> Host:
 
 
 def vm_of(vm: Mapping[str, Any]) -> Vm:
-    """An emulator thread makes `require` a `prefer`: that fills whole cores too, the last one with it."""
+    """An odd vCPU, or the emulator thread in its place, makes `require` a `prefer`: that fills all cores but the last too."""
     threads = Threads(vm["smt"])
-    if vm["emulator"] and threads is Threads.REQUIRE:
+    if threads is Threads.REQUIRE and (vm["emulator"] or vm["vcpus"] // vm["nodes"] % 2):
         threads = Threads.PREFER
     near = vm["near"]
     return Vm(
