@@ -187,7 +187,7 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
         path = ("host", host, "shared", "cores")
         help = f"give `{host}` more `shared` cores, or a higher `overcommit`"
         return Shortage("shared", f"needs {cell.vcpus} vCPUs on shared CPUs", node.shared, "vcpus", path, help)
-    if fit_cell(demand, cell, node, here.machine.smt) is None:
+    if fit_cell(demand, cell, node) is None:
         return _cpu_shortage(demand, node, here)
     return None
 
