@@ -1,10 +1,10 @@
 """What a guest costs in a large fleet: CPU time of the resolver a guest, and memory, at 100 and at 1,000 hosts.
 
-    python benchmarks/fleet.py [--hosts N ...] [--racks]
+    python benchmarks/fleet.py [--hosts N ...]
 
-Hosts have four nodes of 16 cores; 20 guests a host of mixed sizes, which need 93 % of the cores, every tenth in a group of five that are
-kept apart. Prints a line a fleet: time a guest, whether all were placed and clean, memory; then how fast a fleet is refused that has
-one guest too many for its cores. Exits 1 if a guest in the largest fleet costs more than 1.3 times one in the smallest.
+Hosts have four nodes of 16 cores, 20 guests a host of mixed sizes need 97 % of them, and every tenth guest is in a group of five
+that are kept apart. Prints a line a fleet: time a guest, whether all were placed and clean, memory; then how fast a fleet is refused
+that needs more cores than there are. Exits 1 if a guest in the largest fleet costs more than 1.3 times one in the smallest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SIZES = (2, 4, 4, 4, 4, 4, 6, 6, 8, 8, 2, 4, 4, 8, 8, 8, 8, 8, 8, 8)
 
 
 def fleet(hosts: int, extra: int = 0) -> Instance:
-    """The fleet as an instance; `extra` guests more fill what is left and one more than that."""
+    """The fleet as an instance; with so many guests `extra`."""
     cpus = [[thread * 64 + core, core, core // 8, core // 16, core // 32] for thread in (0, 1) for core in range(64)]
     host = {
         "id": "h",

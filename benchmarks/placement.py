@@ -46,6 +46,7 @@ from kvmc.resolver.locks import GuestLock, HostLock, Identity
 from kvmc.resolver.memory import NodeMemory
 from kvmc.resolver.placement import Placement
 from kvmc.resolver.solve import solve
+from kvmc.resolver.state import Machine
 from kvmc.topology.fingerprint import fingerprint
 from kvmc.topology.model import Node, PciDevice, Topology
 
@@ -273,18 +274,24 @@ def resolve_instance(
     kept, bag = keep(site, topologies, locks, origins)
     if kept is None:
         return None, bag
+    machines = with_pages(instance, kept.machines)
+    placement, found = solve(site, dataclasses.replace(kept, machines=machines), origins)
+    bag.extend(found)
+    return placement, bag
+
+
+def with_pages(instance: Instance, machines: Mapping[str, Machine]) -> dict[str, Machine]:
+    """The hosts with the pages of each node as the instance has them."""
     hosts = copies(instance)
-    machines = {}
-    for name, machine in kept.machines.items():
+    found: dict[str, Machine] = {}
+    for name, machine in machines.items():
         pages = {node["id"]: {int(k): v for k, v in node["pages"].items()} for node in hosts[name]["nodes"]}
         memory = tuple(
             NodeMemory(pages[cpus.node], memory.normal_kib)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         )
-        machines[name] = dataclasses.replace(machine, memory=memory)
-    placement, found = solve(site, dataclasses.replace(kept, machines=machines), origins)
-    bag.extend(found)
-    return placement, bag
+        found[name] = dataclasses.replace(machine, memory=memory)
+    return found
 
 
 def result_of(instance: Instance, placement: Placement) -> list[dict[str, Any]]:

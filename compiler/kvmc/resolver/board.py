@@ -65,6 +65,7 @@ class Board:
         self.names = list(state.hosts)
         self.position = {name: index for index, name in enumerate(self.names)}
         self.paged = True
+        """Whether pages count; else a node may be short of them."""
         self.free: list[int] = []
         self.size: list[int] = []
         self.kind: list[int] = []
@@ -261,7 +262,9 @@ class Board:
         """What stays free, (slot, cores) and the emulator's slot, for each way to put a cell on some slots of a node."""
         vcpus, pages, normal = cell
         size = item.demand.pages_kib
-        if normal > self.normal[node] or (self.paged and size is not None and self.pages[node].get(size, 0) < pages):
+        if normal > self.normal[node]:
+            return []
+        if size is not None and (size not in self.pages[node] or (self.paged and self.pages[node][size] < pages)):
             return []
         own = item.demand.own
         found: list[tuple[int, tuple[tuple[int, int], ...], int | None]] = []

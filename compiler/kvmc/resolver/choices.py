@@ -52,10 +52,7 @@ def best_choice(
         devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
         if devices is None:
             continue
-        fits = [
-            fit_cell(demand, cell, here.nodes[node])
-            for cell, node in zip(demand.cells, nodes, strict=True)
-        ]
+        fits = [fit_cell(demand, cell, here.nodes[node]) for cell, node in zip(demand.cells, nodes, strict=True)]
         if any(fit is None or (strict and fit.extra) for fit in fits):
             continue
         found = [fit for fit in fits if fit is not None]
@@ -86,7 +83,14 @@ def _best_node(
         fit = fit_cell(demand, cell, node)
         if fit is None or (strict and fit.extra):
             continue
-        score = (fit.extra, node.devices, 0, fit.left, node.cores if demand.dedicated else -node.shared, here.cores)
+        score: Score = (
+            fit.extra,
+            node.devices,
+            0,
+            fit.left,
+            node.cores if demand.dedicated else -node.shared,
+            here.cores,
+        )
         if best is None or score < best[0]:
             best = (score, position, fit)
     if best is None:

@@ -1,8 +1,8 @@
 """Exact search with OR-Tools CP-SAT (the extra `kvmc[exact]`): finds a placement of all guests, or proves that there is none.
 
-One worker and a limit in CP-SAT's deterministic time, so the answer is the same each time. The model has what the search has: cells on
-nodes, vCPUs in slots as whole cores, pages, normal memory, shared CPUs, device functions with their IOMMU groups, guests kept apart.
-Guests that the state holds stay.
+One worker and a limit in CP-SAT's deterministic time, so the answer is the same each time. The model has what the search has: cells
+on nodes, vCPUs in slots as whole cores, pages, normal memory, shared CPUs, device functions with their IOMMU groups, guests kept
+apart. Guests that the state holds stay.
 """
 
 from __future__ import annotations
@@ -34,14 +34,11 @@ class Answer:
 
 def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Answer:
     """Place all of these beside the guests that the state holds."""
-    model = _Model(state)
+    model = Model(state)
     for demand in demands:
-        model.add(demand)
+        model.model.add_exactly_one(model.add(demand))
     model.close()
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 1
-    solver.parameters.max_deterministic_time = limit
+    solver = a_solver(limit)
     status = solver.solve(model.model)
     if status == cp_model.INFEASIBLE:
         return Answer(None, proven=True)
@@ -55,6 +52,15 @@ def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Ans
     return Answer(found, proven=True)
 
 
+def a_solver(limit: float) -> cp_model.CpSolver:
+    """One worker, and the same answer each time."""
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 1
+    solver.parameters.max_deterministic_time = limit
+    return solver
+
+
 @dataclass(slots=True)
 class _Cell:
     """One cell on one node. slots: vCPUs, cores and the emulator's own core of each slot."""
@@ -63,7 +69,9 @@ class _Cell:
     slots: dict[int, tuple[Any, Any, Any]]
 
 
-class _Model:
+class Model:
+    """Guests as CP-SAT sees them; on: whether a guest goes to a host, by (guest, host)."""
+
     def __init__(self, state: State) -> None:
         self.state = state
         self.model = cp_model.CpModel()
@@ -76,8 +84,8 @@ class _Model:
         self.claims: dict[Claim, list[Any]] = {}
         self.spread: list[Any] = []
 
-    def add(self, demand: Demand) -> None:
-        """A guest's variables on every host that may have it, and exactly one of the hosts."""
+    def add(self, demand: Demand) -> list[Any]:
+        """A guest's variables on every host that may have it: whether it goes there, of each."""
         self.demands.append(demand)
         able = []
         for name in demand.hosts:
@@ -90,10 +98,10 @@ class _Model:
             for claim in claims:
                 self.claims.setdefault(claim, []).append(on)
             self._on_host(demand, name, on)
-        self.model.add_exactly_one(able) if able else self.model.add_bool_or([])
+        return able
 
     def close(self) -> None:
-        """What all guests share."""
+        """What all guests share; once, after the last of them."""
         for key, uses in self.uses.items():
             self.model.add(sum(amount * number for amount, number in uses) <= self.room[key])
         for holders in self.claims.values():
@@ -189,6 +197,9 @@ class _Model:
                 self.model.add(sum(mine.get(other, [])) >= sum(mine[address]))
         self.functions[demand.vm, name] = taken
 
+    def _goes(self, vm: str, host: str, solver: cp_model.CpSolver) -> bool:
+        return (vm, host) in self.on and bool(solver.value(self.on[vm, host]))
+
     def fewer_slots(self, solver: cp_model.CpSolver) -> None:
         """Ask for the fewest slots under cells, starting from what was found."""
         proto = self.model.proto
@@ -200,7 +211,9 @@ class _Model:
     def choices(self, solver: cp_model.CpSolver) -> dict[str, Choice]:
         found: dict[str, Choice] = {}
         for demand in self.demands:
-            name = next(name for vm, name in self.on if vm == demand.vm and solver.value(self.on[vm, name]))
+            name = next((one for one in demand.hosts if self._goes(demand.vm, one, solver)), None)
+            if name is None:
+                continue
             cells = []
             for places in self.cells[demand.vm, name]:
                 position, place = next((p, one) for p, one in places.items() if solver.value(one.at))

@@ -1,8 +1,8 @@
 """Exact filling: node after node gets a set of guests that leaves nothing over, found by meeting in the middle.
 
-Where guests need nearly every core and page there is no room for trial and error: a node takes a set that fills it in both, from two
-halves of the guests tried whole (Horowitz and Sahni 1974). The first nodes take from a part of the guests, large ones first; the last
-few are searched through. All is counted in steps.
+Where guests need nearly every core and page there is no room for trial and error: a node takes a set that fills it in both, from
+two halves of the guests tried whole (Horowitz and Sahni 1974). A few nodes are filled one after the other; many nodes exchange
+guests in pairs, so that one of the two is full. All is counted in steps.
 """
 
 from __future__ import annotations
@@ -110,7 +110,6 @@ class Fill:
 
     def refill(self, node: int, other: int, inside: dict[int, list[int]], *, last: bool) -> bool:
         """Fill one of two nodes in cores and pages, the other in cores; with `last` in pages too."""
-        board = self.board
         ids = inside[node] + inside[other]
         before = {id: self.where[id] for id in ids}
         for id in ids:

