@@ -3,7 +3,7 @@
     python benchmarks/fleet.py [--hosts N ...]
 
 Hosts have four nodes of 16 cores, 20 guests a host of mixed sizes need 97 % of them, and every tenth guest is in a group of five
-that are kept apart. Prints a line a fleet: time a guest, whether all were placed and clean, memory; then how fast a fleet is refused
+that are kept apart. Prints a line a fleet: time a guest, whether all were placed and clean, memory; then how fast one is refused
 that needs more cores than there are. Exits 1 if a guest in the largest fleet costs more than 1.3 times one in the smallest.
 """
 

@@ -45,7 +45,7 @@ def best_choice(
     if host not in demand.hosts or (claims and any(claim in state.claims for claim in demand.hosts[host])):
         return None
     here = state.hosts[host]
-    if len(demand.cells) == 1 and not demand.devices:
+    if len(demand.cells) == 1:
         return _best_node(demand, here, host, strict, only)
     best: tuple[Score, Choice] | None = None
     for nodes in (only,) if only is not None else _node_sets(demand, here, strict):
@@ -73,30 +73,39 @@ def best_choice(
 def _best_node(
     demand: Demand, here: HostState, host: str, strict: bool, only: tuple[int, ...] | None
 ) -> tuple[Score, Choice] | None:
-    """The same for a guest of one cell without devices: most guests are."""
+    """The same for a guest of one cell: devices are looked for once it is known where it fits."""
     cell = demand.cells[0]
     best: tuple[Score, int, Fit] | None = None
+    others: list[tuple[Score, int, Fit]] = []
     for position in only if only is not None else range(len(here.nodes)):
         node = here.nodes[position]
-        if demand.dedicated and node.cores < demand.own + 1:
+        if demand.devices and not (node.devices or here.loose):
             continue
         fit = fit_cell(demand, cell, node)
         if fit is None or (strict and fit.extra):
             continue
         score: Score = (
             fit.extra,
-            node.devices,
+            node.devices if not demand.devices else 0,
             0,
             fit.left,
             node.cores if demand.dedicated else -node.shared,
             here.cores,
         )
-        if best is None or score < best[0]:
+        if demand.devices:
+            others.append((score, position, fit))
+        elif best is None or score < best[0]:
             best = (score, position, fit)
-    if best is None:
+    devices: tuple[tuple[tuple[str, str], PciAddress], ...] | None = ()
+    for one in sorted(others, key=lambda one: one[:2]):
+        devices = pick_devices(demand, here, (here.machine.nodes[one[1]].node,))
+        if devices is not None:
+            best = one
+            break
+    if best is None or devices is None:
         return None
     score, position, fit = best
-    return score, Choice(host, (CellChoice(position, fit.takes, fit.own),), ())
+    return score, Choice(host, (CellChoice(position, fit.takes, fit.own),), devices)
 
 
 def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
@@ -238,6 +247,8 @@ def pick_devices(
             rank = (function.address not in wanted, len(function.group), position)
             if best is None or rank < best:
                 best = rank
+                if len(function.group) == 1 and not wanted:
+                    break
         if best is None:
             return None
         function = here.machine.functions[pool][best[2]]

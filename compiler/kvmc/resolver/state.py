@@ -80,9 +80,9 @@ class NodeState:
 
 
 class HostState:
-    """Free on one host; cores: on all of its nodes."""
+    """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("cores", "machine", "nodes", "used")
+    __slots__ = ("cores", "loose", "machine", "nodes", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -91,6 +91,7 @@ class HostState:
             NodeState(cpus, memory, machine.host.shared_overcommit, cpus.node in near, machine.smt)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         ]
+        self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
         self.cores: int = sum(node.cores for node in self.nodes)
 
