@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag
-from kvmc.diagnostics.codes import artifacts
+from kvmc.diagnostics.codes import artifacts, placement
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.model import Code
 from kvmc.driver.inputs import read_inputs
@@ -53,7 +53,8 @@ def check_site(path: Path) -> Outcome:
             outcome.site, outcome.topologies, _living(outcome), outcome.origins, search=False
         )
         # a guest that was never built is no fault of the site's
-        outcome.tell(item for item in bag if item.code is not artifacts.LOCK_MISSING)
+        never = (artifacts.LOCK_MISSING, placement.OPTIONAL_UNPLACED)
+        outcome.tell(item for item in bag if item.code not in never)
     return outcome
 
 

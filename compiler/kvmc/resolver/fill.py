@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from kvmc.resolver.board import Board, Item, Spot
 from kvmc.resolver.repack import pack_all
@@ -23,6 +24,8 @@ _MANY = 400
 """Sets tried for one of the last nodes."""
 _SOME = 24
 """Sets tried for one of two nodes."""
+_KEPT = 1000
+"""Sets looked for at all."""
 _LARGEST = 22
 """Guests that a set is chosen from at all."""
 
@@ -119,8 +122,7 @@ class Fill:
         pool = [id for id in pool if id not in forced][:_LARGEST]
         cores = self.cores([node]) - sum(self.items[id].cores for id in forced)
         pages = self.pages([node]) - sum(self.items[id].cells[0][1] for id in forced)
-        slack = self.slack
-        sets = list(self.sets(pool, cores, pages, slack[0], slack[1])) if cores >= 0 and pages >= 0 else []
+        sets = list(islice(self.sets(pool, cores, pages, *self.slack), _KEPT)) if cores >= 0 and pages >= 0 else []
         room = self.pages([other])
         for number in range(min(_MANY if last else _SOME, len(sets))):
             pick = number + self.chance(len(sets) - number)
@@ -198,7 +200,7 @@ class Fill:
         pages = self.pages([node]) - sum(self.items[id].cells[0][1] for id in forced)
         if cores < 0 or pages < 0:
             return False
-        sets = list(self.sets(pool, cores, pages, slack_cores, slack_pages))
+        sets = list(islice(self.sets(pool, cores, pages, slack_cores, slack_pages), _KEPT))
         for number in range(min(_MANY if last else _FEW, len(sets))):
             if self.steps > self.limit:
                 return False
@@ -240,6 +242,7 @@ class Fill:
                 some = left.get(cores - number - waste, [])
                 at = bisect_left(some, (pages - held - slack_pages, 0))
                 while at < len(some) and some[at][0] <= pages - held:
+                    self.steps += 1
                     whole = some[at][1] | mask << half
                     yield [id for index, id in enumerate(pool) if whole >> index & 1]
                     at += 1
