@@ -20,8 +20,10 @@ EXCHANGE = 40_000
 """... of nodes exchanging guests, with ..."""
 ROUND = 5_000
 """... so many between two shuffles, ..."""
-LAST = 16_000
-"""... and of repacking at last."""
+LAST = 12_000
+"""... and of repacking at last; ..."""
+ROOMY = 60_000
+"""... or so many where a fiftieth of the cores stays free: there a longer search pays."""
 _SHUFFLES = 10
 """Regions packed anew in one shuffle."""
 _FEW_NODES = 4
@@ -40,7 +42,8 @@ def squeeze(board: Board, items: Sequence[Item], start: Mapping[int, Spot]) -> d
         found = _whole(board, items, pack.where, fill)
         if found is not None:
             return found
-    pack.run(LAST)
+    need, have = sum(item.cores for item in items), sum(board.free) + sum(items[id].cores for id in pack.where)
+    pack.run(ROOMY if need * 50 <= have * 49 else LAST)
     return pack.where
 
 
