@@ -71,7 +71,7 @@ def test_a_locked_optional_guest_is_not_moved_out() -> None:
     placement, bag = resolve(one, MACHINES, locks_of(before, MACHINES), origins_of(one), search=True)
     assert placement is None
     assert [item.code.id for item in bag] == ["KVMC0401"]
-    assert any("keep their locked places" in note for item in bag for note in item.notes)
+    assert any(note.startswith("the locked places of 1 guest") for item in bag for note in item.notes)
 
 
 def test_the_verdict_is_told() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,6 +18,9 @@ from kvmc.output.disk import read_found, reason
 
 if TYPE_CHECKING:
     from kvmc.resolver.locks import HostLock
+    from kvmc.topology.model import Topology
+
+TopologyReader = Callable[[Path, str], "tuple[Topology | None, Bag]"]
 
 SITE_NAME = "site.kvmt"
 
@@ -34,33 +37,47 @@ def read_inputs(path: Path) -> Outcome:
     loaded = load_site(path)
     outcome = Outcome(Bag(), dict(loaded.sources.texts), loaded.site, loaded.origins)
     if outcome.tell(loaded.bag) and outcome.site is not None:
-        _read_topologies(path.parent, outcome, outcome.site)
+        wanted = {
+            host.name: (host.topology, outcome.origins.label(("host", host.name, "topology")))
+            for host in outcome.site.hosts.values()
+        }
+        outcome.topologies, bag = read_topologies(path.parent, wanted)
+        outcome.tell(bag)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 
 
-def _read_topologies(folder: Path, outcome: Outcome, site: Site) -> None:
-    """Each file is read once, for all hosts that name it; what is wrong with it is told at the first of them."""
-    from kvmc.topology.read import read_topology
+def read_topologies(
+    folder: Path, wanted: Mapping[str, tuple[str, Label | None]], read: TopologyReader | None = None
+) -> tuple[dict[str, Topology], Bag]:
+    """The topology of each host. wanted: host -> its file's path below the folder, and a label at the line that says so.
 
+    Each file is read once, for all hosts that name it; what is wrong with it is told at the first of them.
+    """
+    if read is None:
+        from kvmc.topology.read import read_topology
+
+        read = read_topology
+    topologies: dict[str, Topology] = {}
+    bag = Bag()
     by_path: dict[str, list[str]] = {}
-    for host in site.hosts.values():
-        by_path.setdefault(str(PurePosixPath(host.topology)), []).append(host.name)
+    for host, (path, _) in wanted.items():
+        by_path.setdefault(str(PurePosixPath(path)), []).append(host)
     for shown, hosts in by_path.items():
-        label = outcome.origins.label(("host", hosts[0], "topology"))
+        label = wanted[hosts[0]][1]
         if _leaves(folder, shown):
-            outcome.bag.error(
+            bag.error(
                 codes.PATH_OUTSIDE,
                 f"topology `{shown}` is outside the folder of the site",
                 label,
                 help=["copy the file into the site's folder: a build depends on nothing outside it"],
             )
             continue
-        topology, bag = read_topology(folder / shown, shown)
-        outcome.tell(_at(label, bag))
+        topology, told = read(folder / shown, shown)
+        bag.extend(_at(label, told))
         if topology is not None:
-            outcome.topologies.update(dict.fromkeys(hosts, topology))
-    outcome.topologies = {host: outcome.topologies[host] for host in site.hosts if host in outcome.topologies}
+            topologies.update(dict.fromkeys(hosts, topology))
+    return {host: topologies[host] for host in wanted if host in topologies}, bag
 
 
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from kvmc.diagnostics import Bag
+from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins
 from kvmc.model.values import size_text
 from kvmc.resolver.demand import fewest_cores
@@ -35,7 +36,7 @@ def place_missing(kept: Kept, state: State, origins: Origins) -> tuple[list[str]
             return search(kept.demands, [vm for vm in missing if vm not in choices], state, before), bag
         facts = (verdict,)
     if kept.guests:
-        facts = (*facts, f"{len(kept.guests)} guests keep their locked places")
+        facts = (*facts, f"the locked places of {counted(len(kept.guests), 'guest')} stay")
     empty = State(kept.machines)
     for vm in failed:
         explain(kept.demands[vm], state, empty, facts, origins, bag, help)
