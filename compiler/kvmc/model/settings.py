@@ -302,6 +302,15 @@ ROWS: tuple[Row, ...] = (
     Row("class", "locked", Flag(), "Its memory is never swapped out.", "true", "false"),
     Row("class", "pmu", Flag(), "It has a performance monitoring unit.", "false", "true"),
     Row("class", "pool", Ref("pool"), "Only hosts of this pool may have it.", "compute"),
+    Row("class", "optional", Flag(), "It may stay without a place where the others leave none.", "true", "false"),
+    Row(
+        "class",
+        "weight",
+        Integer(1, 1000),
+        "Among optional guests those of more weight go first; of the same weight, as many vCPUs as fit.",
+        "10",
+        "1",
+    ),
     Row(
         "vm",
         "uuid",

@@ -210,6 +210,10 @@ class Vm(_Model):
     emulator: Emulator
     scheduler: Scheduler
     priority: int
+    optional: bool = False
+    """It may stay without a place: a warning, where the others leave none."""
+    weight: int = 1
+    """Among optional guests, those of more weight go first."""
     machine: str
     firmware: str
     """`bios` or `uefi`."""
