@@ -36,7 +36,11 @@ _LEAVES = frozenset(
         *names.NODE_FILES,
         *names.PCI_FILES,
         *names.PCI_LINKS,
+        *names.OWN_FILES,
         *names.CPU_FILES,
+        *names.RESCTRL_FILES,
+        "cpus",
+        "target_node",
         *names.CGROUP_FILES,
         *(path.rpartition("/")[2] for path in names.ROOT_FILES),
     )
@@ -46,16 +50,19 @@ _WANTED = re.compile(
     (
         r"(?P<base>(?:.*/)?)"
         r"(?P<key>(?:"
-        rf"devices/system/cpu/(?:{'|'.join(names.CPU_FILES)}|cpu[0-9]+/(?:online|topology/[a-z_]+|cache/index[0-9]+/[a-z_]+))"
+        rf"devices/system/cpu/(?:{'|'.join(names.CPU_FILES)}|cpu[0-9]+/(?:{'|'.join(names.OWN_FILES)}|topology/[a-z_]+|cache/index[0-9]+/[a-z_]+))"
         rf"|devices/system/node/(?:online|node[0-9]+/(?:{'|'.join(names.NODE_FILES)}))"
         rf"|(?:devices/(?:.*/)?|bus/pci/devices/)(?P<address>{names.ADDRESS})/[a-z_]+"
+        r"|devices/cpu_[a-z]+/cpus"
+        rf"|devices/(?:.*/)?{names.DAX_NAME}/target_node"
+        rf"|fs/resctrl/info/(?:{names.RESCTRL_NAME})/[a-z_]+"
         r"|kernel/cpu_byteorder"
         r"))"
     ).encode(),
     re.DOTALL,
 )
 
-_PCI_LINK = re.compile(rf"(?:^|/)bus/pci/devices/{names.ADDRESS}$".encode())
+_BUS_LINK = re.compile(rf"(?:^|/)bus/(?:pci/devices/{names.ADDRESS}|dax/devices/{names.DAX_NAME})$".encode())
 _PCI_FOLDER = re.compile(rf"(sys/(?:devices|bus/pci/devices)/(?:.*/)?({names.ADDRESS}))/[a-z_]+$")
 
 
@@ -146,13 +153,17 @@ def _dump(kept: dict[str, bytes], links: dict[str, str], folders: set[str]) -> D
         if path.startswith(f"{names.PCI_BUS}/"):
             # a function of which only the link was gathered, or none of the files that we read
             dump.pci.setdefault(path.rpartition("/")[2], posixpath.normpath(f"{names.PCI_BUS}/{target}"))
+        elif path.startswith(f"{names.DAX_BUS}/"):
+            node = dump.files.get(posixpath.normpath(f"{names.DAX_BUS}/{target}/target_node"))
+            if node is not None:
+                dump.files[f"{path}/target_node"] = node
     return dump
 
 
 def _wanted(name: bytes, kind: bytes) -> bool:
     if kind == b"5":
         return _FOLDER.fullmatch(name.rstrip(b"/")) is not None
-    if kind == b"2" and _PCI_LINK.search(name) is not None:
+    if kind == b"2" and _BUS_LINK.search(name) is not None:
         return True
     leaf = name.rpartition(b"/")[2]
     if leaf not in _LEAVES:
@@ -200,13 +211,14 @@ def _members(stream: _Stream) -> Iterator[Member]:
             size = 0
         wanted = _wanted(name, kind)
         if kind in (b"0", b"\0", b"7") and wanted:
-            if size > names.MAX_VALUE and b"proc/" not in name:
+            limit = names.MAX_PROC if b"proc/" in name else names.MAX_VALUE
+            if size > limit:
                 raise ReadFailure(
                     codes.TOPOLOGY_TOO_LARGE,
                     f"the archive's entry {quoted(name.decode('utf-8', 'replace'))} is {size} bytes long; "
-                    f"a sysfs value has at most {names.MAX_VALUE}",
+                    f"such a file has at most {limit}",
                 )
-            yield Member(name, kind, link, stream.content(size, names.MAX_VALUE))
+            yield Member(name, kind, link, stream.content(size, limit))
         elif kind == b"S":
             raise ReadFailure(codes.TOPOLOGY_KIND, "an archive with sparse files, which kvmc does not read")
         else:
