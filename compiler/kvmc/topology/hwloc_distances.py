@@ -66,8 +66,8 @@ def _numbers(item: etree._Element, tag: str) -> list[int]:
 
 
 def _relative(root: etree._Element, order: list[int]) -> tuple[list[int], list[int]] | None:
-    """Format 1 says of what a matrix is by a depth that its writers count differently. The nodes' own has the kernel's distance of a
-    node to itself, 10, in its diagonal; it is in the order of the file."""
+    """Format 1 says of what a matrix is by a depth that its writers count differently. The nodes' own has the kernel's distance
+    of a node to itself, 10, in its diagonal; it is in the order of the file."""
     top, count = root.find("object"), len(order)
     for item in top.findall("distances") if top is not None else ():
         base = _decimal(item.get("latency_base"))
