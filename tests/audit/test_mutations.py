@@ -403,6 +403,22 @@ MUTATIONS = [
         codes.REPEATED,
         more=(codes.GUEST_DIFFERS,),
     ),
+    Mutation(
+        "distance that is not the host's",
+        WIDE,
+        "<cell id='0' cpus='0-1' memory='4194304' unit='KiB'/>",
+        "<cell id='0' cpus='0-1' memory='4194304'><distances><sibling id='1' value='31'/></distances></cell>",
+        codes.GUEST_TOPOLOGY,
+        "31",
+    ),
+    Mutation(
+        "distance to no cell",
+        WIDE,
+        "<cell id='0' cpus='0-1' memory='4194304' unit='KiB'/>",
+        "<cell id='0' cpus='0-1' memory='4194304'><distances><sibling id='2' value='21'/></distances></cell>",
+        codes.STRAY,
+        "21",
+    ),
     # sets of the host half
     Mutation(
         "isolcpus shrunk",
@@ -622,6 +638,12 @@ def test_finds(mutation: Mutation) -> None:
 
 
 SAME = [
+    (
+        "the host's own distances",
+        WIDE,
+        "<cell id='0' cpus='0-1' memory='4194304' unit='KiB'/>",
+        "<cell id='0' cpus='0-1' memory='4194304'><distances><sibling id='1' value='21'/></distances></cell>",
+    ),
     ("a mask in another spelling", WIDE, "'0,6,12,18'", "'0,6,12-12,18'"),
     ("a mask with an exception", WIDE, "'0,6,12,18'", "'0,6,12-18,^13-17'"),
     ("a mask with spaces", RT, "emulatorpin cpuset='0,12'", "emulatorpin cpuset=' 0, 12 '"),

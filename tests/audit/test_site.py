@@ -10,7 +10,7 @@ from kvmc.audit.check import audit_host, audit_site
 from kvmc.audit.tree import MAX_FILE_BYTES, read_tree
 from kvmc.diagnostics import Code
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.site import Place, Site
+from kvmc.model.site import Emulator, Isolation, Place, Site
 
 OTHER = "kvm-b"
 
@@ -89,6 +89,33 @@ def test_domains_alone_are_judged_by_what_they_tell() -> None:
     assert not list(audit_host(HOST, files, topology(), None))
     files["domains/du-1.xml"] = DU.replace("cpuset='9'", "cpuset='3'")
     assert [item.code for item in audit_host(HOST, files, topology(), None)][:1] == [codes.CPU_OWNED_TWICE]
+
+
+def test_floating_threads_keep_off_the_cores_of_others() -> None:
+    """Where no list of the host half tells a pool, the guests' own pins do."""
+    for mask, code in (("0,9", codes.HELPER_ON_GUEST), ("0,21", codes.CORE_SHARED), ("0,12", None)):
+        files = {
+            "domains/rt-1.xml": RT.replace("emulatorpin cpuset='0,12'", f"emulatorpin cpuset='{mask}'"),
+            "domains/du-1.xml": DU,
+        }
+        found = list(audit_host(HOST, files, topology(), None))
+        assert [item.code for item in found] == ([code] if code else []), shown(found, files)
+        assert not found or "du-1" in found[0].message
+
+
+def test_helpers_on_cores_of_their_own() -> None:
+    asked = site()
+    own = asked.vms["du-1"].model_copy(update={"emulator": Emulator.OWN, "isolation": Isolation.ANY})
+    vms = {"du-1": own, "web-1": asked.vms["web-1"]}
+    web = (
+        WEB.replace("nodeset='0'", "nodeset='1'")
+        .replace("1,13", "7,19")
+        .replace("emulatorpin cpuset='0,12'", "emulatorpin cpuset='6,18'")
+    )
+    for mask, right in (("11,23", True), ("6,18", False), ("7,19", False)):
+        files = {"domains/du-1.xml": DU.replace("'6,18'", f"'{mask}'"), "domains/web-1.xml": web}
+        found = list(audit_host("elsewhere", files, topology(), asked.model_copy(update={"vms": vms})))
+        assert [item.code for item in found] == ([] if right else [codes.GUEST_DIFFERS]), shown(found, files)
 
 
 def test_memory_of_guests_and_reserve() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from cli.running import COMMAND, environment
 from kvmc.output import JOURNAL
-from kvmc.output.transaction import exclusive, recover
+from kvmc.output.transaction import hold, recover
 from sample_site import make_site, site_text
 
 OLD = site_text(vms={"db-1": "big", "db-2": "big", "web-1": "small"})
@@ -23,9 +23,7 @@ FOREIGN = "generated/kvm-b/etc/mine.conf"
 
 def build(site: Path, text: str) -> subprocess.Popen[bytes]:
     site.write_text(text)
-    return subprocess.Popen(
-        [*COMMAND, "build", str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-    )
+    return subprocess.Popen([*COMMAND, "build", str(site)], stdout=subprocess.DEVNULL, env=environment())
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -63,7 +61,7 @@ def _kill_at_random(tmp_path: Path, points: int, seed: int) -> None:
         running.kill()
         killed += running.wait() != 0
         shutil.copytree(work, tmp_path / "copy", symlinks=True)
-        with exclusive(tmp_path / "copy") as bag:
+        with hold(tmp_path / "copy") as bag:
             assert not bag.items
             recover(tmp_path / "copy")
         assert tree(tmp_path / "copy") in (old, new), point

@@ -58,11 +58,23 @@ def test_a_build_is_whole_and_repeats_to_the_byte(built: Path) -> None:
 def test_check_needs_no_build_before_and_writes_nothing(site: Path) -> None:
     before = tree(site.parent)
     outcome = check_site(site)
-    assert outcome.ok and outcome.placement is None
+    assert outcome.ok and not outcome.bag.items
     assert tree(site.parent) == before
     build_site(site, BUILTIN)
     after = check_site(site)
-    assert after.ok and after.placement is not None
+    assert after.ok and not after.bag.items
+
+
+def test_a_locked_place_that_no_longer_holds_is_told_before_and_when_it_changes(built: Path) -> None:
+    text = built.read_text()
+    assert text.count("vcpus") >= 1
+    built.write_text(text.replace("vcpus", "threads = isolate\n  vcpus", 1))
+    before = tree(built.parent)  # as edited
+    told = [item for item in check_site(built).bag if item.code.id == "KVMC0619"]
+    assert told and tree(built.parent) == before
+    again = [item for item in build_site(built, BUILTIN).bag if item.code.id == "KVMC0619"]
+    assert [item.message for item in again] == [item.message for item in told]
+    assert not any(item.code.id == "KVMC0619" for item in check_site(built).bag)
 
 
 def test_check_mode_tells_what_is_stale_and_writes_nothing(built: Path) -> None:

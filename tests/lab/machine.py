@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kvmc.model.cpuset import CpuSet, union
@@ -25,6 +25,11 @@ from lab import kernel
 
 MEMORY_LIMIT_KIB = 96 << 20
 """Above this the page tables of a guest alone make this machine swap: a test that needs more says so itself."""
+
+
+# lpj spares each CPU a calibration that a loaded machine makes long and wrong. tsc=reliable would spare more, but
+# hung 2 of about 12 boots: a clock that was measured under load is then believed.
+_OURS = "console=ttyS0 rdinit=/init panic=-1 lpj=4000000"
 
 
 class BootError(Exception):
@@ -71,6 +76,19 @@ def shape_of(topology: Topology, *, default_node_kib: int | None = None) -> Shap
         nodes.append(NodeShape(node.cpus if nodes else node.cpus | holes, -(-memory // 2048) * 2048))
     ids = tuple(node.id for node in topology.nodes)
     return Shape(tuple(nodes), holes, ids if ids != tuple(range(len(ids))) else ())
+
+
+def scaled(shape: Shape, words: Sequence[str], factor: int) -> tuple[Shape, tuple[str, ...]]:
+    """The machine with its memory divided, and the line with its huge pages divided alike (rounded down), no more."""
+    nodes = tuple(NodeShape(node.cpus, node.memory_kib // factor // 2048 * 2048) for node in shape.nodes)
+    line: list[str] = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "hugepages":
+            value = re.sub(r"(\d+:)?(\d+)", lambda match: f"{match[1] or ''}{int(match[2]) // factor}", value)
+            word = f"hugepages={value}"
+        line.append(word)
+    return replace(shape, nodes=nodes), tuple(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +211,20 @@ def _initramfs(folder: Path, sysctl_text: str, script_text: str, offline: CpuSet
 
 
 def _argv(shape: Shape, folder: Path, image: Path, initramfs: Path, cmdline: str) -> list[str]:
-    argv = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+    # setpriv: QEMU dies with us, however we die.
+    argv = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "qemu-system-x86_64",
+        "-machine",
+        "q35",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max,la57=off",
+    ]
     argv += ["-smp", f"{shape.cpus},sockets={shape.cpus},cores=1,threads=1", "-m", f"{shape.memory_kib}K"]
     for index, node in enumerate(shape.nodes):
         memory = f",memdev=ram{index}" if node.memory_kib else ""
@@ -219,7 +250,7 @@ def boot(
 ) -> Booted:
     """Boot, apply the sysctls, run the script (`#!/bin/sh`, busybox), read back.
 
-    cmdline: the words under test; `console=ttyS0 rdinit=/init panic=-1` is put behind.
+    cmdline: the words under test; the harness puts its own behind.
 
     Raises BootError after `limit` seconds, on a panic, or where the machine is too large for this one.
     """
@@ -237,7 +268,7 @@ def boot(
     with tempfile.TemporaryDirectory(prefix="kvmc-boot-") as name:
         folder = Path(name)
         archive = _initramfs(folder, sysctl_text, script_text, shape.offline)
-        line = f"{words} console=ttyS0 rdinit=/init panic=-1".strip()
+        line = f"{words} {_OURS}".strip()
         started = time.monotonic()
         report = _run(_argv(shape, folder, image, archive, line), folder, limit)
         return _read(report, time.monotonic() - started)

@@ -73,7 +73,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "scratch": _scratch,
     "libvirt-schema": lambda: _file("/usr/share/libvirt/schemas/domain.rng"),
     "libvirtd": lambda: _programs("libvirtd", "virtlogd", "virsh") or _scratch(),
-    "qemu": lambda: _programs("qemu-system-x86_64"),
+    "qemu": lambda: _programs("qemu-system-x86_64", "setpriv"),
     "kernel": _kernel,
     "initramfs": lambda: _programs("busybox", "cpio", "sysctl", "lscpu", "ldd"),
     "tuned": _tuned,

@@ -8,7 +8,7 @@ import pytest
 
 from kvmc.model.cpuset import CpuSet
 from kvmc.topology.model import Node, Topology
-from lab.machine import BootError, NodeShape, Shape, boot, shape_of, sysctl_lines
+from lab.machine import BootError, NodeShape, Shape, boot, scaled, shape_of, sysctl_lines
 from lab.needs import needs
 
 NODES = (NodeShape(CpuSet.parse("0-1,4-5"), 1 << 20), NodeShape(CpuSet.parse("2-3,6-7"), 1 << 20))
@@ -74,6 +74,25 @@ def test_shape_of_a_topology_with_holes() -> None:
     with pytest.raises(BootError, match="memory of node 4"):
         shape_of(silent)
     assert shape_of(silent, default_node_kib=2048).memory_kib == 2048
+
+
+def test_scaled_divides_memory_and_pages_alone() -> None:
+    words = (
+        "isolcpus=managed_irq,domain,1-7",
+        "hugepagesz=1G",
+        "hugepages=0:96,1:100",
+        "hugepagesz=2M",
+        "hugepages=64",
+    )
+    shape, line = scaled(Shape(NODES), words, 8)
+    assert [node.memory_kib for node in shape.nodes] == [1 << 17, 1 << 17]
+    assert line == (
+        "isolcpus=managed_irq,domain,1-7",
+        "hugepagesz=1G",
+        "hugepages=0:12,1:12",
+        "hugepagesz=2M",
+        "hugepages=8",
+    )
 
 
 def test_sysctl_lines() -> None:

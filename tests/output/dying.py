@@ -12,7 +12,7 @@ from typing import Any
 
 from kvmc.artifacts import Artifact, Comment, seal
 from kvmc.output.disk import Disk
-from kvmc.output.transaction import exclusive, recover, write
+from kvmc.output.transaction import hold, recover, write
 from kvmc.output.tree import Layout, OutputFile, Wanted, compare
 
 
@@ -81,7 +81,7 @@ def wanted_of(spec: dict[str, Any], *, prune: bool = True) -> Wanted:
 
 
 def run(site: Path, spec: dict[str, Any], disk: Disk) -> None:
-    with exclusive(site) as bag:
+    with hold(site) as bag:
         assert not bag.has_errors
         assert not recover(site, disk).has_errors
         layout = Layout.of(site)

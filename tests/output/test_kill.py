@@ -12,7 +12,7 @@ import pytest
 
 from kvmc.diagnostics import Severity
 from kvmc.output import JOURNAL
-from kvmc.output.transaction import exclusive, interrupted, recover
+from kvmc.output.transaction import hold, interrupted, recover
 from kvmc.output.tree import Layout, compare
 from output.dying import DyingDisk, run, wanted_of
 
@@ -91,7 +91,7 @@ def test_killed_at_each_operation_then_recovered(tmp_path: Path, when: str) -> N
         assert killed(site, NEW, when, number), number
         at_kill = (site / JOURNAL).exists()
         assert [item.code.id for item in interrupted(site)] == (["KVMC0605"] if at_kill else []), number
-        with exclusive(site) as bag:
+        with hold(site) as bag:
             assert not bag.has_errors
             assert not recover(site).has_errors
         after = tree(site)
@@ -116,7 +116,7 @@ def test_killed_again_while_recovering(tmp_path: Path) -> None:
         assert killed(site, NEW, "within", number)
         for again in (1, 2, 4, 6):
             killed(site, NEW, "before", again)
-        with exclusive(site):
+        with hold(site):
             recover(site)
         assert tree(site) in (old, new), number
 
@@ -130,7 +130,7 @@ def test_the_first_build_killed_leaves_no_trace_once_undone(tmp_path: Path) -> N
         if not killed(site, OLD, "within", number):
             break
         committed = (site / JOURNAL).exists() and json.loads((site / JOURNAL).read_text())["phase"] == "commit"
-        with exclusive(site):
+        with hold(site):
             recover(site)
         changes, _ = compare(Layout.of(site), wanted_of(OLD))
         if committed or not changes:
@@ -150,14 +150,14 @@ def test_an_edit_made_between_kill_and_recovery_is_kept(tmp_path: Path) -> None:
         assert killed(site, NEW, "before", number)
         if (site / JOURNAL).exists() and json.loads((site / JOURNAL).read_text())["phase"] == "commit":
             break
-        with exclusive(site):
+        with hold(site):
             recover(site)
         number += 1
     edited = site / "generated/a/etc/sysctl.d/90-kvmc.conf"
     edited.write_text(edited.read_text() + "vm.swappiness = 1\n")
     only = site / "generated/a/etc/old/only.conf"
     only.write_text("mine now\n")
-    with exclusive(site):
+    with hold(site):
         assert not recover(site).has_errors
     assert edited.read_text().endswith("vm.swappiness = 1\n")
     assert only.read_text() == "mine now\n"

@@ -15,7 +15,7 @@ import pytest
 from kvmc.output import JOURNAL
 from kvmc.output.disk import Disk
 from kvmc.output.journal import JOURNAL_TEMP
-from kvmc.output.transaction import exclusive, interrupted, recover, write
+from kvmc.output.transaction import hold, interrupted, recover, write
 from kvmc.output.tree import Layout, compare
 from output.dying import DyingDisk, run, wanted_of
 from output.test_kill import NEW, OLD, built, tree
@@ -103,8 +103,8 @@ def _no_permission(tmp_path: Path) -> None:
 
 def test_a_second_build_at_the_same_time_fails(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from kvmc.output.transaction import exclusive\n"
-        "with exclusive(Path(sys.argv[1])) as bag: print([item.code.id for item in bag])"
+        "import sys; from pathlib import Path; from kvmc.output.transaction import hold\n"
+        "with hold(Path(sys.argv[1])) as bag: print([item.code.id for item in bag])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
@@ -113,10 +113,14 @@ def test_a_second_build_at_the_same_time_fails(tmp_path: Path) -> None:
             [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
         ).stdout.strip()
 
-    with exclusive(tmp_path) as bag:
+    with hold(tmp_path) as bag:
         assert not bag.items
         assert other() == "['KVMC0607']"
     assert other() == "[]"
+    with hold(tmp_path, shared=True):
+        assert other() == "['KVMC0607']"
+        with hold(tmp_path, shared=True) as bag:
+            assert not bag.items
     assert list(tmp_path.iterdir()) == []
 
 

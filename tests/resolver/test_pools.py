@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_only_usable_cpus_count() -> None:
         ({"housekeeping_cores": 1, "shared_cores": 4}, ("shared", "cores")),
     ],
 )
-def test_too_few_cores_names_host_node_numbers_and_setting(pools: dict[str, int], where: tuple[str, str]) -> None:
+def test_too_few_cores_names_host_node_numbers_and_setting(pools: dict[str, Any], where: tuple[str, str]) -> None:
     host = a_host("kvm-a", **pools)
     origins = origins_of(a_site([host], [a_vm("one")]))
     _, bag = derive_machine(host, machine(cores_per_l3=4), origins)

@@ -45,9 +45,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """`distances`: to other cells, where told."""
+
     id: int
     vcpus: CpuSet
     memory_kib: int
+    distances: tuple[tuple[int, At[int]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,18 @@ class _Reader(Reader):
             text = self.needed(node, "memory")
             memory = self.kib(text, node.get("unit", "KiB")) if text else None
             if id is not None and memory is not None:
-                found.append(At(Cell(id, cpus.value if cpus else CpuSet(), memory.value), node.span))
+                found.append(
+                    At(Cell(id, cpus.value if cpus else CpuSet(), memory.value, self.distances(node)), node.span)
+                )
+        return tuple(found)
+
+    def distances(self, cell: xml.Node) -> tuple[tuple[int, At[int]], ...]:
+        found = []
+        for node in cell.all("distances", "sibling"):
+            id, text = self.number(self.needed(node, "id")), self.needed(node, "value")
+            value = self.number(text)
+            if id is not None and text is not None and value is not None:
+                found.append((id, At(value, text.span)))
         return tuple(found)
 
     def topology(self, root: xml.Node) -> At[GuestTopology] | None:

@@ -18,6 +18,7 @@ def check(context: Context) -> None:
         _emulator(context, domain)
         _devices(context, domain)
         _topology(context, domain)
+        _distances(context, domain)
 
 
 def _cells(context: Context, domain: Domain) -> None:
@@ -243,3 +244,25 @@ def _topology(context: Context, domain: Domain) -> None:
                 secondary=[pin.label() for pin in pins[:1]],
             )
             return
+
+
+def _distances(context: Context, domain: Domain) -> None:
+    """Distances between cells are those of the nodes that they lie on."""
+    where = {cell.value.id: nodes_for(domain, cell.value.id) for cell in domain.cells}
+    host = {id: at.value.first for id, at in where.items() if at is not None and len(at.value) == 1}
+    if {at.span for at in where.values() if at is not None} & context.blamed():
+        return
+    for cell in domain.cells:
+        node = context.topology.node(host.get(cell.value.id, -1))
+        for other, at in cell.value.distances:
+            if other not in where:
+                context.bag.error(
+                    codes.STRAY, f"`{domain.name}` has a distance to cell {other}, which is not there", at.span
+                )
+            real = node.distances.get(host.get(other, -1)) if node is not None else None
+            if real is not None and real != at.value:
+                context.bag.error(
+                    codes.GUEST_TOPOLOGY,
+                    f"`{domain.name}` sees cell {other} at {at.value} from cell {cell.value.id}; their nodes are {real} apart",
+                    at.span,
+                )

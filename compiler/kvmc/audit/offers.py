@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Host, Isolation
 from kvmc.model.values import size_text
 
@@ -48,34 +51,37 @@ def _pages(context: Context, host: Host) -> None:
 
 
 def _cores(context: Context, host: Host) -> None:
-    """The number of whole cores that are isolated, node by node: which of them is the resolver's choice."""
-    if context.topology.cores is None:
+    """The number of whole cores that are kept for guests, node by node: which of them is the resolver's choice."""
+    boot = host.isolation is Isolation.BOOT
+    if context.files.isolated and not boot:
+        text = f"host `{host.name}` is to isolate no CPU; its boot line isolates {context.files.isolated}"
+        context.bag.error(codes.OFFER_BROKEN, text, context.files.of(Role.ISOLATED)[0].label())
         return
-    isolated = context.files.isolated
-    places = context.files.of(Role.ISOLATED)
-    if places and places[0].span in context.blamed():
+    places = context.files.of(Role.ISOLATED if boot else Role.BANNED)
+    if context.topology.cores is None or (not boot and not places) or {one.span for one in places} & context.blamed():
         return
-    for node in context.topology.nodes:
-        cores = [
-            core & context.topology.usable
-            for core in context.topology.cores
-            if core & node.cpus & context.topology.usable
-        ]
-        if not cores:
-            continue
-        # Vswitch cores are isolated with the dedicated ones.
-        wanted = (
-            len(cores) - max(host.housekeeping_cores, 1) - host.shared_cores if host.isolation is Isolation.BOOT else 0
-        )
-        has = sum(core.issubset(isolated) for core in cores)
-        halves = [core for core in cores if core & isolated and not core.issubset(isolated)]
+    free = union(one.cpus for one in places)
+    for node, cores in _node_cores(context):
+        # Vswitch cores are kept free with the dedicated ones.
+        wanted = max(len(cores) - max(host.housekeeping_cores, 1) - host.shared_cores, 0)
+        has = sum(core.issubset(free) for core in cores)
+        halves = [core for core in cores if core & free and not core.issubset(free)]
         if has != wanted or halves:
             context.bag.error(
                 codes.OFFER_BROKEN,
-                f"host `{host.name}` is to isolate {wanted} whole cores of node {node.id} of {len(cores)}; its boot line isolates "
-                f"{has}" + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
+                f"host `{host.name}` is to keep {wanted} of {len(cores)} cores of node {node} for guests; its files keep {has}"
+                + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
                 places[0].label() if places else _boot(context),
             )
+
+
+def _node_cores(context: Context) -> Iterator[tuple[int, list[CpuSet]]]:
+    """The usable cores of each node that has any."""
+    usable = context.topology.usable
+    for node in context.topology.nodes:
+        cores = [core & usable for core in context.topology.cores or () if core & node.cpus & usable]
+        if cores:
+            yield node.id, cores
 
 
 def _services(context: Context, host: Host) -> None:
@@ -90,11 +96,10 @@ def _services(context: Context, host: Host) -> None:
         if topology.online.first not in services
         else []
     )
-    for node in topology.nodes:
-        cores = [core & topology.usable for core in topology.cores if core & node.cpus & topology.usable]
+    for node, cores in _node_cores(context):
         has = sum(core.issubset(services) for core in cores)
-        if cores and has != min(wanted, len(cores)):
-            wrong.append(f"have {has} whole cores of node {node.id}, and {wanted} are to be theirs")
+        if has != min(wanted, len(cores)):
+            wrong.append(f"have {has} whole cores of node {node}, and {wanted} are to be theirs")
     if wrong:
         text = f"services of host `{host.name}` run on CPUs {services}: they {' and '.join(wrong)}"
         context.bag.error(codes.OFFER_BROKEN, text, places[0].label())
@@ -103,7 +108,8 @@ def _services(context: Context, host: Host) -> None:
 def _interrupts(context: Context) -> None:
     """Interrupts and unbound work may use every CPU that is not kept free."""
     kept_free = context.pool
-    if not kept_free:
+    sources = {one.span for one in context.files.of(Role.ISOLATED, Role.NOHZ_FULL, Role.TUNED_ISOLATED, Role.BANNED)}
+    if not kept_free or sources & context.blamed():
         return
     for one in context.files.of(Role.IRQ, Role.WORKQUEUE):
         left = context.topology.usable - kept_free - one.cpus

@@ -183,7 +183,13 @@ def _tuned(files: Iterable[File], value: HostFiles, bag: Bag) -> None:
             sections = file.text.lstrip().startswith("[") or "\n[" in file.text
             entries = settings.read_sections(file, bag) if sections else settings.read_environment(file, bag)
             shared |= {entry.key: entry.value for entry in entries}
+    there = {file.path.rsplit("/", 2)[-2] for file, _ in profiles}
     for file, entries in profiles:
+        for entry in entries:
+            absent = [name for name in re.split(r"[\s,;]+", entry.value.value) if name and name not in there]
+            if entry.section == "main" and entry.key == "include" and absent:
+                what = f"what profile `{absent[0][:40]}` sets is in no file of the host"
+                bag.error(codes.NOT_JUDGED, what, entry.value.span)
         variables = shared | {entry.key: entry.value for entry in entries if entry.section == "variables"}
         for entry in entries:
             _tuned_entry(file, entry, {key: at.value for key, at in variables.items()}, value, bag)

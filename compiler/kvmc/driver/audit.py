@@ -39,7 +39,7 @@ def audit_tree(tree: Path, site: Path | None, topologies: Mapping[str, Path]) ->
     for host in outcome.site.hosts if outcome.site is not None else ():
         if host not in folders:
             outcome.bag.error(codes.NOTHING_TO_AUDIT, f"host `{host}` of the site has no folder in `{tree.as_posix()}`")
-    if not folders:
+    if not folders and outcome.site is None:
         outcome.bag.error(codes.NOTHING_TO_AUDIT, f"there is no host's folder in `{tree.as_posix()}`")
     found = Bag()
     for host in folders:

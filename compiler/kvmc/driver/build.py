@@ -13,7 +13,7 @@ from kvmc.diagnostics.text import counted
 from kvmc.driver.outcome import Outcome
 from kvmc.driver.stages import Forget, audit_files, check_names, plan_site, render
 from kvmc.output.diff import describe
-from kvmc.output.transaction import exclusive, interrupted, recover, write
+from kvmc.output.transaction import hold, interrupted, recover, write
 from kvmc.output.tree import Layout, OutputFile, Wanted, compare
 
 _NAMED = 20
@@ -40,7 +40,7 @@ def build_site(path: Path, targets: Sequence[Target], options: Options = Options
     folder = path.parent
     if not folder.is_dir():
         return plan_site(path)  # the loader tells it
-    with exclusive(folder) as held:
+    with hold(folder, shared=options.check) as held:
         outcome = Outcome(Bag())
         if not outcome.tell(held) or not outcome.tell(interrupted(folder) if options.check else recover(folder)):
             return outcome

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag
-from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.model import Code
 from kvmc.driver.inputs import read_inputs
@@ -47,13 +46,14 @@ def check_site(path: Path) -> Outcome:
 
         outcome.tell(interrupted(path.parent))
     if outcome.ok and outcome.site is not None:
-        from kvmc.resolver.solve import resolve
+        from kvmc.resolver.keep import keep
+        from kvmc.resolver.solve import tell_broken
 
-        outcome.placement, bag = resolve(
-            outcome.site, outcome.topologies, _living(outcome), outcome.origins, search=False
-        )
-        # a guest that was never built is no fault of the site's
-        outcome.tell(item for item in bag if item.code is not artifacts.LOCK_MISSING)
+        # a guest that was never placed is no fault of the site's; one that the next build moves is told
+        kept, bag = keep(outcome.site, outcome.topologies, _living(outcome), outcome.origins)
+        if kept is not None:
+            tell_broken(kept, outcome.origins, bag)
+        outcome.tell(bag)
     return outcome
 
 

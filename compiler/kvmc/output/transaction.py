@@ -22,8 +22,10 @@ from kvmc.output.tree import Changes, Layout, Place, Root
 
 
 @contextmanager
-def exclusive(site: Path) -> Iterator[Bag]:
+def hold(site: Path, *, shared: bool = False) -> Iterator[Bag]:
     """Hold the site's folder against other builds; the bag has an error where another one runs, or the folder can't be held.
+
+    shared: for those that only read; they do not keep each other out.
 
     The hold is the kernel's (flock on the folder itself): it leaves no file and ends with the process.
     """
@@ -31,7 +33,7 @@ def exclusive(site: Path) -> Iterator[Bag]:
     handle = -1
     try:
         handle = os.open(site, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES) and handle >= 0:
             bag.error(codes.BUSY, "another build of this site is running", help=["wait until it has ended"])

@@ -21,13 +21,13 @@ _NODES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """What one node has too little of. need: in words; have: of the same thing; asks: the guest's setting; gives: the host's."""
+    """What one node has too little of. need: in words; have: of the same; asks: the guest's setting; gives: the host's, if one."""
 
     kind: str
     need: str
     have: int
     asks: str
-    gives: Path
+    gives: Path | None
     help: str
 
     @property
@@ -190,15 +190,14 @@ def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
     cores = -(-cell.vcpus // most) if demand.dedicated else 0
     whole = f"{cores + demand.own} free cores for {cell.vcpus} vCPUs{' and its emulator' if demand.own else ''}"
     usable = sum(free for free, threads in zip(node.free, per, strict=True) if threads)
-    path: Path = ("host", host, "housekeeping", "cores")
     if usable >= cores + demand.own and demand.l3 is L3.REQUIRE:
         most_free = max(
             (free for free, slot, n in zip(node.free, node.slots, per, strict=True) if slot.l3_known and n), default=0
         )
         help = "`l3 = prefer` lets it use several L3 caches"
-        return Shortage("l3", f"needs {cores} free cores of one L3 for {cell.vcpus} vCPUs", most_free, "l3", path, help)
+        return Shortage("l3", f"needs {cores} free cores of one L3 for {cell.vcpus} vCPUs", most_free, "l3", None, help)
     help = f"ask for fewer `vcpus`, or give `{host}` fewer cores for `shared`, `vswitch` or `housekeeping`"
-    return Shortage("cores", f"needs {whole}", usable, "vcpus", path, help)
+    return Shortage("cores", f"needs {whole}", usable, "vcpus", None, help)
 
 
 def _device_reason(demand: Demand, here: HostState) -> Reason:

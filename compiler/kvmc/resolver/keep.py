@@ -43,7 +43,7 @@ def keep(
     if machines is None:
         return None, bag
     demands = derive_demands(site, {name: machine.smt for name, machine in machines.items()}, origins, bag)
-    _check_fingerprints(topologies, locks, origins, bag)
+    _check_locks(topologies, locks, origins, bag)
     if bag.has_errors:
         return None, bag
     state = State(machines)
@@ -80,10 +80,18 @@ def keep(
     return Kept(machines, demands, guests, dict(state.chosen), missing, before), bag
 
 
-def _check_fingerprints(
-    topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins, bag: Bag
-) -> None:
+def _check_locks(topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins, bag: Bag) -> None:
     for name, lock in locks.items():
+        if lock.host != name:
+            bag.error(
+                codes.LOCK_OTHER_HOST,
+                f"`locks/{name}.json` is the lock of `{lock.host}`",
+                origins.label(("host", name)),
+                help=(
+                    "restore it from version control; a host that was renamed keeps its guests if `host` in its lock is too",
+                ),
+            )
+            continue
         topology = topologies.get(name)
         if topology is not None and lock.guests and lock.fingerprint != fingerprint(topology):
             bag.error(

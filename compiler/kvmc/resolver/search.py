@@ -57,11 +57,18 @@ def search(
     work = _Search(demands, state, before)
     position = {vm: index for index, vm in enumerate(wanted)}
     order = sorted(wanted, key=lambda vm: hardness(demands[vm], position[vm]))
-    hopeless = [vm for vm in order if not work.find(vm, strict=False)]
-    able = [vm for vm in order if vm not in set(hopeless)]
+    work.strict = set(order)
+    left = work.fill(order)
+    if not left:
+        return []
+    placed = work.snapshot(order)
+    work.restore(order, {})
+    hopeless = [vm for vm in left if work.find(vm, strict=False) is None]
+    able = [vm for vm in order if vm not in hopeless]
+    work.strict = {vm for vm in able if vm not in left or work.find(vm, strict=True)}
     steps = 0 if _too_much(able, demands, state) else min(STEPS * len(able), _MOST_STEPS)
-    work.strict = {vm for vm in able if work.find(vm, strict=True)}
-    left = work.fill(able)
+    work.restore(order, placed)
+    left = work.fill([vm for vm in left if vm not in hopeless])
     if left:
         left = work.repair(left, steps)
     if left:
@@ -142,7 +149,7 @@ class _Search:
         movable = {vm for vms in self.residents.values() for vm in vms} | set(left)
         stack = list(reversed(left))
         stuck: list[str] = []
-        best = (self._weight(left), self._snapshot(movable), list(left))
+        best = (self._weight(left), self.snapshot(movable), list(left))
         while stack and steps > 0:
             vm = stack.pop()
             choice = self.find(vm, strict=vm in self.strict)
@@ -163,20 +170,23 @@ class _Search:
                 stack.extend(victims)
             weight = self._weight((*stack, *stuck))
             if weight < best[0]:
-                best = (weight, self._snapshot(movable), [*stack, *stuck])
+                best = (weight, self.snapshot(movable), [*stack, *stuck])
         if stack or stuck:
-            self._restore(movable, best[1])
+            self.restore(movable, best[1])
             return best[2]
         return []
 
     def _weight(self, vms: Sequence[str]) -> tuple[int, int]:
         return len(vms), sum(cell.vcpus for vm in vms for cell in self.demands[vm].cells)
 
-    def _snapshot(self, movable: Collection[str]) -> dict[str, Choice]:
-        return {vm: choice for vm, choice in self.state.chosen.items() if vm in movable}
+    def snapshot(self, movable: Collection[str]) -> dict[str, Choice]:
+        """Where these are now, as far as they have a place."""
+        known = set(movable)
+        return {vm: choice for vm, choice in self.state.chosen.items() if vm in known}
 
-    def _restore(self, movable: Collection[str], choices: Mapping[str, Choice]) -> None:
-        for vm in [vm for vm in self.state.chosen if vm in movable]:
+    def restore(self, movable: Collection[str], choices: Mapping[str, Choice]) -> None:
+        """Take all these away and put back those that have a choice."""
+        for vm in self.snapshot(movable):
             self.take(vm)
         for vm, choice in choices.items():
             self.put(vm, choice)

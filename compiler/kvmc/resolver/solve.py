@@ -45,7 +45,16 @@ def resolve(
         return None, bag
     placement, found = solve(site, kept, origins)
     bag.extend(found)
+    if placement is not None:
+        tell_broken(kept, origins, bag)
     return placement, bag
+
+
+def tell_broken(kept: Kept, origins: Origins, bag: Bag) -> None:
+    """Note each guest that has to move: its locked placement no longer holds, and why."""
+    for vm, why in kept.missing.items():
+        if vm in kept.before:
+            bag.error(lock_codes.PLACED_ANEW, f"`{vm}` is placed anew: {why}", origins.label(("vm", vm)))
 
 
 def solve(site: Site, kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:

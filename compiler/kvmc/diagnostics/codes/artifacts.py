@@ -21,6 +21,7 @@ LOCK_CONFLICT = Code("KVMC0615", Severity.ERROR, "two locked guests claim the sa
 LOCK_OVERFULL = Code("KVMC0616", Severity.ERROR, "locked guests claim more than a node has")
 LOCK_TWO_HOSTS = Code("KVMC0617", Severity.ERROR, "a guest is locked on two hosts")
 LOCK_MISSING = Code("KVMC0618", Severity.ERROR, "a guest has no valid placement in the locks")
+PLACED_ANEW = Code("KVMC0619", Severity.NOTE, "a guest's locked placement no longer holds")
 
 LEFT_BEHIND = Code("KVMC0650", Severity.NOTE, "files that kvmc did not write stay in the folder of a host that is gone")
 JOURNAL_UNREADABLE = Code("KVMC0651", Severity.ERROR, "the journal of an interrupted build cannot be read")
