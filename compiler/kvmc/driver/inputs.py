@@ -40,23 +40,25 @@ def read_inputs(path: Path) -> Outcome:
 
 
 def _read_topologies(folder: Path, outcome: Outcome, site: Site) -> None:
-    """Each file is read once, for all hosts that name it; what is wrong with it is told at the first of them."""
-    from kvmc.topology.read import read_topology
+    """The same inputs are read once, for all hosts that name them; what is wrong with them is told at the first of these."""
+    from kvmc.topology.combine import read_topologies
 
-    by_path: dict[str, list[str]] = {}
+    by_paths: dict[tuple[str, ...], list[str]] = {}
     for host in site.hosts.values():
-        by_path.setdefault(str(PurePosixPath(host.topology)), []).append(host.name)
-    for shown, hosts in by_path.items():
+        by_paths.setdefault(tuple(str(PurePosixPath(path)) for path in host.topology), []).append(host.name)
+    for paths, hosts in by_paths.items():
         label = outcome.origins.label(("host", hosts[0], "topology"))
-        if _leaves(folder, shown):
+        outside = [path for path in paths if _leaves(folder, path)]
+        for shown in outside:
             outcome.bag.error(
                 codes.PATH_OUTSIDE,
                 f"topology `{shown}` is outside the folder of the site",
                 label,
                 help=["copy the file into the site's folder: a build depends on nothing outside it"],
             )
+        if outside:
             continue
-        topology, bag = read_topology(folder / shown, shown)
+        topology, bag = read_topologies([(folder / path, path) for path in paths])
         outcome.tell(_at(label, bag))
         if topology is not None:
             outcome.topologies.update(dict.fromkeys(hosts, topology))

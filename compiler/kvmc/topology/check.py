@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
@@ -13,7 +14,8 @@ from kvmc.topology.model import Topology
 MOST_THREADS = 8
 """Threads of one core: POWER8 to POWER10 and SPARC have eight, nothing known has more."""
 
-Named = tuple[str, CpuSet]
+if TYPE_CHECKING:
+    Named = tuple[str, CpuSet]
 
 
 def check(topology: Topology, shown: str) -> Bag:

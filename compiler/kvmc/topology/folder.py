@@ -17,6 +17,7 @@ from kvmc.topology.cgroup import candidates
 from kvmc.topology.dump import Dump
 from kvmc.topology.failure import ReadFailure
 
+_PIECE = 64 * 1024
 MAX_WALK = 200_000
 """Folders looked at in search of PCI functions where `bus/pci/devices` is missing."""
 
@@ -90,7 +91,7 @@ class _Folder:
         found = {address: f"{names.PCI_BUS}/{address}" for address in self.entries(names.PCI_BUS, names.ADDRESS)}
         # a dump may have lost the links of `bus/pci/devices`, or hold links whose target was not gathered
         if not found or not all(self.inside(self.real(path)) for path in found.values()):
-            found |= self.search_pci()
+            found.update(self.search_pci())
         for address, path in found.items():
             self.dump.pci[address] = path
             for name in names.PCI_FILES:
@@ -174,7 +175,7 @@ class _Folder:
             return
         try:
             if stat.S_ISREG(os.fstat(handle).st_mode):
-                self.dump.files[key] = data = _read(handle, Dump.limit(key) + 1)
+                self.dump.files[key] = data = read_all(handle, Dump.limit(key) + 1)
                 self.total += len(data)
         except OSError:
             return
@@ -184,11 +185,11 @@ class _Folder:
             raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"more than {names.MAX_TOTAL // 1024**2} MiB of sysfs values")
 
 
-def _read(handle: int, limit: int) -> bytes:
-    """At most `limit` bytes: /proc gives long files in pieces."""
+def read_all(handle: int, limit: int) -> bytes:
+    """At most `limit` bytes: /proc gives long files in pieces, and refuses to be asked for megabytes at once."""
     parts: list[bytes] = []
     while limit > 0:
-        part = os.read(handle, limit)
+        part = os.read(handle, min(limit, _PIECE))
         if not part:
             break
         parts.append(part)

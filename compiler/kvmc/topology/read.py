@@ -146,7 +146,7 @@ def _read_xml(data: bytes, shown: str, bag: Bag) -> Read:
         from kvmc.topology.capabilities import read_capabilities
 
         return read_capabilities(root, shown, bag), Format.CAPABILITIES
-    if root.tag == "topology" and root.find("object") is not None:
+    if root.tag == "topology":
         from kvmc.topology.hwloc import read_hwloc
 
         return read_hwloc(root, shown, bag), Format.HWLOC

@@ -12,9 +12,9 @@ from kvmc.topology.model import Resctrl
 def read_resctrl(dump: Dump) -> tuple[Resctrl, ...] | None:
     """Each resource that has groups; None where resctrl is not mounted or was not gathered."""
     pattern = re.compile(rf"{names.RESCTRL}/({names.RESCTRL_NAME})/num_closids")
-    resources = sorted(match[1] for path in dump.files if (match := pattern.fullmatch(path)))
-    found = [one for resource in resources if (one := _resource(dump, resource)) is not None]
-    return tuple(found) or None
+    resources = sorted(match[1] for match in map(pattern.fullmatch, dump.files) if match is not None)
+    found = [_resource(dump, resource) for resource in resources]
+    return tuple(limit for limit in found if limit is not None) or None
 
 
 def _resource(dump: Dump, resource: str) -> Resctrl | None:

@@ -114,11 +114,8 @@ class _Reader:
         if told is not None:
             return told
         cpus = self.ids(names.CPU, "cpu", MAX_CPU)
-        has_topology = {
-            int(match[1])
-            for path in self.dump.files
-            if (match := re.match(rf"{names.CPU}/cpu([0-9]+)/(?:topology|cache)/", path))
-        }
+        known = re.compile(rf"{names.CPU}/cpu([0-9]+)/(?:topology|cache)/")
+        has_topology = {int(match[1]) for match in map(known.match, self.dump.files) if match is not None}
         online: list[int] = []
         for cpu in cpus:
             own = self.dump.integer(f"{names.CPU}/cpu{cpu}/online")
