@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kvmc.diagnostics import Bag, Diagnostic, Label
 from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
+from kvmc.diagnostics.codes import topology as topology_codes
 from kvmc.driver.outcome import Outcome
 from kvmc.model.site import Site
 from kvmc.output import LOCKS
@@ -63,6 +64,30 @@ def _read_topologies(folder: Path, outcome: Outcome, site: Site) -> None:
         if topology is not None:
             outcome.topologies.update(dict.fromkeys(hosts, topology))
     outcome.topologies = {host: outcome.topologies[host] for host in site.hosts if host in outcome.topologies}
+    _compare_pools(outcome, site)
+
+
+def _compare_pools(outcome: Outcome, site: Site) -> None:
+    """Each host of a pool against the pool's first. One that shares the first's inputs is the same by itself."""
+    from kvmc.topology.alike import unlike
+
+    first: dict[str, str] = {}
+    for host in site.hosts.values():
+        if host.pool is None or host.name not in outcome.topologies:
+            continue
+        other = first.setdefault(host.pool, host.name)
+        mine, theirs = outcome.topologies[other], outcome.topologies[host.name]
+        lines = unlike(mine, theirs) if mine is not theirs else ()
+        if lines:
+            seen = outcome.origins.label(("host", other, "topology"), f"`{other}`, the first host of the pool")
+            outcome.bag.error(
+                topology_codes.POOL_UNLIKE,
+                f"hosts `{other}` and `{host.name}` of pool `{host.pool}` differ in their shape",
+                outcome.origins.label(("host", host.name, "topology")),
+                secondary=[seen] if seen is not None else [],
+                notes=lines,
+                help=["give hosts of another shape a pool of their own, or mend the firmware's settings"],
+            )
 
 
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:

@@ -12,7 +12,7 @@ _MODULES = (
     *("diagnostics.model", "diagnostics", "diagnostics.codes.topology", "model.cpuset", "model.values"),
     *("topology.model", "topology.failure", "topology.groups", "topology.dump", "topology.cgroup", "topology.cpuinfo"),
     *("topology.folder", "topology.sysfs_pci", "topology.resctrl", "topology.sysfs", "topology.snapshot_write"),
-    *("topology.check", "topology.facts", "topology.scan"),
+    *("topology.cpu_models", "topology.check", "topology.facts", "topology.scan"),
 )
 _EMPTY = ("model", "topology", "diagnostics.codes")
 """Packages whose own `__init__` would pull in more than a scan needs."""
