@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from kvmc.model.values import size_text
-from kvmc.topology.model import Node, Topology
+from kvmc.topology.model import Node, PciDevice, Topology
 
+_MANAGEMENT = (0x1A03, 0x102B)
+"""Vendors of management controllers' graphics: ASPEED and Matrox."""
 _GIB = 1024**2
 _MEMORY_STEP = 20
 """Memory is alike within a twentieth: firmware and kernels keep different parts of it."""
@@ -53,9 +55,14 @@ def _devices(topology: Topology) -> str | None:
         f"{device.vendor_id or 0:04x}:{device.device_id or 0:04x} on "
         + ("no node" if device.node is None else f"node {_place(topology, device.node)}")
         for device in topology.pci.values()
-        if device.parent_pf is None and (device.sriov is not None or (device.class_id or 0) >> 16 in (0x03, 0x12))
+        if device.parent_pf is None and (device.sriov is not None or _accelerates(device))
     )
     return ", ".join(f"{number} {name}" for name, number in sorted(found.items())) or "none"
+
+
+def _accelerates(device: PciDevice) -> bool:
+    """A GPU or accelerator, and not the graphics of the board's management controller."""
+    return (device.class_id or 0) >> 16 in (0x03, 0x12) and device.vendor_id not in _MANAGEMENT
 
 
 def _place(topology: Topology, id: int) -> int:

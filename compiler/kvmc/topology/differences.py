@@ -96,16 +96,20 @@ def _groups(what: str, old: tuple[CpuSet, ...] | None, new: tuple[CpuSet, ...] |
 def _tables(
     what: str, old: Mapping[K, T], new: Mapping[K, T], compare: Callable[[T, T], Iterator[str]]
 ) -> Iterator[str]:
-    gone = [str(key) for key in old if key not in new]
-    come = [str(key) for key in new if key not in old]
-    for names, said in ((gone, "only in the first"), (come, "only in the second")):
-        if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            yield f"{what} {', '.join(names[:_NAMED])}{more}: {said}"
+    said: dict[str, list[str]] = {}
+    for key in old:
+        if key not in new:
+            said.setdefault("only in the first", []).append(str(key))
+    for key in new:
+        if key not in old:
+            said.setdefault("only in the second", []).append(str(key))
     for key in old:
         if key in new and old[key] != new[key]:
             for line in compare(old[key], new[key]):
-                yield f"{what} {key}: {line}"
+                said.setdefault(line, []).append(str(key))
+    for line, names in said.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"{what} {', '.join(names[:_NAMED])}{more}: {line}"
 
 
 def _node(old: Node, new: Node) -> Iterator[str]:
