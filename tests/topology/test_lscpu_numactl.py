@@ -56,7 +56,7 @@ def test_the_summary(tmp_path: Path) -> None:
     assert topology.online == CpuSet.parse("0-3,5-7") and topology.offline == CpuSet.parse("4")
     # a node's list may hold offline CPUs; one without CPUs has no data
     assert [(node.id, str(node.cpus)) for node in topology.nodes] == [(0, "0-1,5"), (2, "2-3,6-7"), (33, "")]
-    assert topology.cores is topology.packages is topology.l3 is topology.pci is None
+    assert (topology.cores, topology.packages, topology.l3, topology.pci) == (None, None, None, None)
     assert (
         topology.arch == "x86_64" and topology.cpu.vendor == "GenuineIntel" and topology.cpu.features == {"vmx", "sse"}
     )

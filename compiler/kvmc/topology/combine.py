@@ -23,6 +23,7 @@ from kvmc.topology.read import Format, Source, read_source
 T = TypeVar("T")
 
 _MIB = 1024
+_MORE = 8
 _CPU_NAMES = (Format.SYSFS, Format.SNAPSHOT, Format.LSCPU, Format.HWLOC, Format.CAPABILITIES)
 """Whose name of the CPU is the kernel's own, best first: libvirt has names of its own for vendors and models."""
 
@@ -45,9 +46,10 @@ def combine(sources: Sequence[Source], bag: Bag) -> Topology | None:
     """One topology of all; contradictions go to the bag, and then there is none."""
     if len(sources) == 1:
         return sources[0].topology
-    before = len(bag)
-    topology = _Combiner(sources, bag).topology()
-    if len(bag) == before:
+    combiner = _Combiner(sources, bag)
+    topology = combiner.topology()
+    combiner.report()
+    if not combiner.found:
         bag.extend(check(topology, " + ".join(source.shown for source in sources)))
     return None if bag.has_errors else topology
 
@@ -56,6 +58,7 @@ class _Combiner:
     def __init__(self, sources: Sequence[Source], bag: Bag) -> None:
         self.sources = sources
         self.bag = bag
+        self.found: dict[tuple[str, str], list[str]] = {}
 
     def topology(self) -> Topology:
         return Topology(
@@ -79,12 +82,21 @@ class _Combiner:
         )
 
     def contradict(self, what: str, first: Source, told: object, second: Source, other: object) -> None:
-        self.bag.error(
-            codes.SOURCES_CONTRADICT,
-            f"{quoted(first.shown)} and {quoted(second.shown)} contradict each other: {what} "
-            f"{quoted(str(told))} and {quoted(str(other))}",
-            help=("take all inputs of a host at one time, or name only the one that is right",),
-        )
+        if self.sources.index(first) > self.sources.index(second):
+            first, told, second, other = second, other, first, told
+        words = f"{what} {quoted(str(told))} and {quoted(str(other))}"
+        self.found.setdefault((first.shown, second.shown), []).append(words)
+
+    def report(self) -> None:
+        """One diagnostic for two inputs, however much they differ in: they were taken at two times or of two hosts."""
+        for (first, second), (words, *others) in self.found.items():
+            more = [f"and {len(others) - _MORE} more"] if len(others) > _MORE else []
+            self.bag.error(
+                codes.SOURCES_CONTRADICT,
+                f"{quoted(first)} and {quoted(second)} contradict each other: {words}",
+                notes=others[:_MORE] + more,
+                help=("take all inputs of a host at one time, or name only the one that is right",),
+            )
 
     def same(
         self, what: str, tell: Callable[[Topology], T | None], *, only: Callable[[Source], bool] | None = None
@@ -132,23 +144,19 @@ class _Combiner:
         owner: dict[int, Source] = {}
         for source in tell:
             for node in source.topology.nodes:
-                known = found.get(node.id)
-                if known is None:
-                    found[node.id], owner[node.id] = node, source
-                else:
-                    found[node.id] = self.node(known, owner[node.id], node, source)
+                owner.setdefault(node.id, source)
         for source in tell:
             ids = {node.id for node in source.topology.nodes}
-            lacks = [
-                id
-                for id, node in found.items()
-                if id not in ids and (node.cpus or source.format is not Format.LSCPU_ROWS)
-            ]
-            if lacks:
-                first = owner[lacks[0]]
-                told = [node.id for node in first.topology.nodes]
-                self.contradict("NUMA nodes", first, _ids(told), source, _ids(sorted(ids)))
-                break
+            for id, first in owner.items():
+                node = first.topology.node(id)
+                if id not in ids and node is not None and (node.cpus or source.format is not Format.LSCPU_ROWS):
+                    told = [node.id for node in first.topology.nodes]
+                    self.contradict("NUMA nodes", first, CpuSet.of(told), source, CpuSet.of(ids))
+                    return ()
+        for source in tell:
+            for node in source.topology.nodes:
+                known = found.get(node.id)
+                found[node.id] = node if known is None else self.node(known, owner[node.id], node, source)
         return tuple(found[id] for id in sorted(found))
 
     def node(self, known: Node, first: Source, node: Node, second: Source) -> Node:
@@ -257,10 +265,6 @@ def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{key}:{_text(item)}" for key, item in sorted(value.items()))
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _ids(ids: Sequence[int]) -> str:
-    return str(CpuSet.of(ids))
 
 
 def _hex(ids: Sequence[int | None]) -> str:
