@@ -82,10 +82,13 @@ class _Combiner:
         )
 
     def contradict(self, what: str, first: Source, told: object, second: Source, other: object) -> None:
-        if self.sources.index(first) > self.sources.index(second):
+        if any(source is second for source in self.sources[: self.place(first)]):
             first, told, second, other = second, other, first, told
         words = f"{what} {quoted(str(told))} and {quoted(str(other))}"
         self.found.setdefault((first.shown, second.shown), []).append(words)
+
+    def place(self, source: Source) -> int:
+        return next(index for index, one in enumerate(self.sources) if one is source)
 
     def report(self) -> None:
         """One diagnostic for two inputs, however much they differ in: they were taken at two times or of two hosts."""
@@ -148,8 +151,8 @@ class _Combiner:
         for source in tell:
             ids = {node.id for node in source.topology.nodes}
             for id, first in owner.items():
-                node = first.topology.node(id)
-                if id not in ids and node is not None and (node.cpus or source.format is not Format.LSCPU_ROWS):
+                absent = first.topology.node(id)
+                if id not in ids and absent is not None and (absent.cpus or source.format is not Format.LSCPU_ROWS):
                     told = [node.id for node in first.topology.nodes]
                     self.contradict("NUMA nodes", first, CpuSet.of(told), source, CpuSet.of(ids))
                     return ()

@@ -147,7 +147,7 @@ class _Files:
             if path is None or not is_name(name) or len(found) >= _MAX_NAMES or (prefix + name) == "fs.binfmt_misc":
                 continue
             if os.path.isdir(path):  # noqa: PTH112 - thousands of names
-                if depth < 8 and not os.path.islink(path):  # noqa: PTH114
+                if depth < 8 and not os.path.islink(os.path.join(self.root, folder, name)):  # noqa: PTH114, PTH118
                     self.walk(f"{folder}/{name}", f"{prefix}{name.replace('.', '/')}.", found, depth + 1)
             else:
                 found.add(_VARIABLE.sub(_any_interface, prefix + name))
