@@ -19,6 +19,8 @@ MAX_DISTANCE = 0xFFFF
 NO_ID = frozenset({-1, 65535, 0xFFFFFFFF})
 """What the kernel writes for a cluster or die that the platform does not have (-1; older ones as 16 bits)."""
 
+_MOST_GROUPS = 1024
+"""Of a mask: four times what the kernel's limit of CPUs needs."""
 CACHE_TYPES = ("data", "instruction", "unified")
 
 
@@ -34,9 +36,8 @@ def parse_cpus(text: str, where: str) -> CpuSet:
 def parse_mask(text: str, where: str) -> CpuSet:
     """A CPU mask: hexadecimal groups of 32 bits with commas between them, the highest first. Raises ReadFailure."""
     groups = text.removeprefix("0x").split(",")
-    if not all(re.fullmatch(r"[0-9a-fA-F]{1,8}", group) for group in groups) and not (
-        len(groups) == 1 and re.fullmatch(r"[0-9a-fA-F]{1,2048}", groups[0])
-    ):
+    grouped = len(groups) <= _MOST_GROUPS and all(re.fullmatch(r"[0-9a-fA-F]{1,8}", group) for group in groups)
+    if not grouped and (len(groups) > 1 or re.fullmatch(r"[0-9a-fA-F]{1,2048}", groups[0]) is None):
         raise ReadFailure(codes.TOPOLOGY_VALUE, f"{where} holds {quoted(text)}, which is not a CPU mask")
     value = int("".join([groups[0], *(group.rjust(8, "0") for group in groups[1:])]), 16)
     if value.bit_length() > MAX_CPU + 1:

@@ -79,19 +79,16 @@ def _ids(first: re.Match[str]) -> list[int]:
 
 def _joined(text: str) -> Iterator[str]:
     """Lines without blanks around them, long ones put together again."""
-    held = ""
-    for line in text.splitlines():
-        line = line.strip()
-        if not line:
-            continue
+    held: list[str] = []
+    for line in map(str.strip, text.splitlines()):
         if held and re.fullmatch(r"[0-9][0-9, -]*", line):
-            held = f"{held} {line}"
-            continue
-        if held:
-            yield held
-        held = line
+            held.append(line)
+        elif line:
+            if held:
+                yield " ".join(held)
+            held = [line]
     if held:
-        yield held
+        yield " ".join(held)
 
 
 def _once(known: Container[int], id: int, what: str) -> None:

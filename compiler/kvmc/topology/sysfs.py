@@ -53,15 +53,16 @@ class _Reader:
         self.online = online = self.read_online()
         if not online:
             raise ReadFailure(codes.TOPOLOGY_INCOMPLETE, "the tree names no online CPU")
+        packages = self.packages()
         l3, caches = self.read_caches()
         return Topology(
             arch=read_arch(dump),
             online=online,
             nodes=self.nodes(),
-            packages=self.packages(),
+            packages=packages,
             cores=self.cores(),
             l3=l3,
-            dies=self.dies(),
+            dies=self.dies(packages),
             clusters=self.clusters(),
             offline=present - online,
             allowed=self.allowed(),
@@ -176,12 +177,17 @@ class _Reader:
         known = {cpu: ids[cpu][:keys] for cpu in self.online if cpu in ids}
         return of_keys(known) if len(known) == len(self.online) else None
 
-    def dies(self) -> tuple[CpuSet, ...] | None:
+    def dies(self, packages: tuple[CpuSet, ...] | None) -> tuple[CpuSet, ...] | None:
         def tell(folder: str, _: int) -> CpuSet | None:
             id = self.dump.integer(f"{folder}/die_id")
             return None if id in NO_ID else self.cpus_of(folder, "die_cpus_list", "die_cpus")
 
-        return self.groups(tell) or self.by_ids("physical_package_id", "die_id")
+        listed = self.groups(tell)
+        # older kernels have the number alone, which is a die's own only within its package
+        numbered = self.by_ids("die_id") if listed is None and packages is not None else None
+        if numbered is None:
+            return listed
+        return distinct(package & die for package in packages or () for die in numbered)
 
     def clusters(self) -> tuple[CpuSet, ...] | None:
         def tell(folder: str, _: int) -> CpuSet | None:
