@@ -71,9 +71,8 @@ def test_what_each_tool_says_of_this_host_combines(host: Topology, tmp_path: Pat
     assert topology is not None, [item.message for item in bag]
     for part in ("online", "packages", "cores"):
         assert getattr(topology, part) == getattr(host, part), part
-    assert [(one.id, one.cpus, one.distances) for one in topology.nodes] == [
-        (one.id, one.cpus, one.distances) for one in host.nodes
-    ]
+    for one, other in zip(topology.nodes, host.nodes, strict=True):
+        assert (one.id, one.cpus, one.distances) == (other.id, other.cpus, other.distances)
 
 
 def test_pci_functions(host: Topology) -> None:
