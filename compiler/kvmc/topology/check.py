@@ -117,9 +117,6 @@ def _oddities(topology: Topology, sound: dict[str, list[Named]]) -> Iterator[str
     split = _split(sound.get("core", ()), sound.get("L3", ()))
     if split is not None:
         yield f"{split[0]} is split over {_and(split[1])}"
-    split = _split(sound.get("L3", ()), sound.get("package", ()))
-    if split is not None:
-        yield f"{split[0]} is shared by {_and(split[1])}"
     if topology.nodes and all(node.memory_kib == 0 for node in topology.nodes):
         yield f"none of {len(topology.nodes)} nodes has memory"
     for node in topology.nodes:
