@@ -163,6 +163,36 @@ def test_column_sets(tmp_path: Path) -> None:
     )
 
 
+def test_caches_that_a_release_leaves_out_of_the_cell(tmp_path: Path) -> None:
+    """Meteor Lake: two cores outside of the L3, and two whose L1 the kernel does not show."""
+    cells = ["8:8:2:0", "8:8:2:0", "10:10:1:0", "1:0", "64:64:8", "66:66:8"]
+    cores = [0, 0, 1, 2, 3, 4]
+    made = [
+        {"cpu": cpu, "socket": 0, "core": core, "l1d:l1i:l2:l3": cell, "online": True}
+        for cpu, (core, cell) in enumerate(zip(cores, cells, strict=True))
+    ]
+    topology = good(tmp_path, {"cpus": made})
+    assert topology.l3 == (CpuSet.parse("0-3"),) and topology.cores is not None and len(topology.cores) == 5
+    made[3]["l1d:l1i:l2:l3"] = "5:9"
+    code, message = refused(tmp_path, {"cpus": made})
+    assert code == "KVMC0306" and "CPU 3 has 2 of 4 caches, `5:9`" in message
+
+
+def test_cores_that_are_numbered_anew_for_each_type_of_cpu(tmp_path: Path) -> None:
+    made = [
+        {"cpu": cpu, "socket": 0, "core": core, "l1d:l1i:l2:l3": f"{cpu}:{cpu}:{cpu}:0", "online": True}
+        for cpu, core in enumerate([0, 1, 2, 0, 1, 0, 1, 0])
+    ]
+    code, message = refused(tmp_path, {"cpus": made})
+    assert code == "KVMC0306" and "CPUs `0,3,5,7` have one core number and 4 instruction caches" in message
+    # AMD's compute units: two data caches, one instruction cache, one core to the kernel
+    units = [
+        row | {"core": cpu // 2, "l1d:l1i:l2:l3": f"{cpu}:{cpu // 2}:{cpu // 2}:0"} for cpu, row in enumerate(made)
+    ]
+    cores = good(tmp_path, {"cpus": units}).cores
+    assert cores is not None and len(cores) == 4
+
+
 @pytest.mark.parametrize(
     ("value", "code", "word"),
     [

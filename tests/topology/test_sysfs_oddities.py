@@ -52,6 +52,17 @@ def test_package_numbers_that_say_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, files).packages == (CpuSet.parse("0-3"), CpuSet.parse("4-7"))
 
 
+def test_packages_of_one_cpu_that_have_one_number(tmp_path: Path) -> None:
+    """A paravirtual guest: each CPU is a package to the kernel, and the numbers are all 0."""
+    machine = Machine(nodes=1, cores=4, threads=1)
+    files = machine.files()
+    for cpu in machine.present:
+        files[f"{CPU}/cpu{cpu}/topology/package_cpus_list"] = str(cpu)
+    files = {name: value for name, value in files.items() if not name.endswith("die_id")}
+    packages = read(tmp_path, files).packages
+    assert packages is not None and len(packages) == 4
+
+
 def test_a_kernel_without_topology_folders(tmp_path: Path) -> None:
     files = {f"{CPU}/cpu{cpu}/online": "1" for cpu in range(8)}
     blocks = [

@@ -13,6 +13,7 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import MAX_CPU, CpuSet
 from kvmc.topology.failure import ReadFailure, is_name, quoted
 from kvmc.topology.groups import MAX_NODE, of_keys, parse_cpus, parse_mask
+from kvmc.topology.lscpu_caches import read_caches
 from kvmc.topology.model import Cpu, Node, Topology
 
 _HELP = ("write it anew with `LC_ALL=C lscpu -J`",)
@@ -21,7 +22,9 @@ _ROWS_HELP = ("write it anew with `LC_ALL=C lscpu -J -e`, without a list of colu
 
 def read_summary(top: Mapping[str, Any]) -> Topology:
     """Of `lscpu -J`. Raises ReadFailure."""
-    fields = dict(_fields(top["lscpu"]))
+    fields: dict[str, str] = {}
+    for name, data in _fields(top["lscpu"]):
+        fields.setdefault(name, data)  # a host of several CPU types repeats some fields for each
     online = _set(fields, "On-line CPU(s)")
     if not online:
         raise ReadFailure(
@@ -94,14 +97,14 @@ def read_rows(top: Mapping[str, Any]) -> Topology:
     # logical numbers are unique in the host; physical ones (-y) only within their package and what is above it
     above = ("drawer", "book", "socket")
     nodes = {cpu: _number(row, "node", MAX_NODE) for cpu, row in live.items()}
-    cache = next((name for name in sorted(columns) if re.fullmatch(r"l[0-9][di]?(?::l[0-9][di]?)*", name)), None)
+    caches = read_caches(live, columns)
     return Topology(
         arch="unknown",
         online=online,
         nodes=_nodes(nodes),
         packages=_groups(live, above, "socket"),
-        cores=_groups(live, (*above, "node", "core"), "core"),
-        l3=None if cache is None else _l3(live, cache),
+        cores=_cores(live, (*above, "node", "core"), caches),
+        l3=None if caches is None else of_keys({cpu: own["l3"] for cpu, own in caches.items() if "l3" in own}),
         offline=CpuSet.of(rows) - online if len(online) < len(rows) else None,
     )
 
@@ -163,14 +166,22 @@ def _nodes(nodes: Mapping[int, int | None]) -> tuple[Node, ...]:
     return tuple(Node(keys[cpus.first], cpus) for cpus in sorted(of_keys(keys), key=lambda one: keys[one.first]))
 
 
-def _l3(rows: Mapping[int, Mapping[str, Any]], column: str) -> tuple[CpuSet, ...]:
-    """The column `l1d:l1i:l2:l3` holds the number of each cache. A host without L3 has no such part."""
-    levels = column.split(":")
-    if "l3" not in levels:
-        return ()
-    keys: dict[int, str] = {}
-    for cpu, row in rows.items():
-        parts = str(row.get(column) or "").split(":")
-        if len(parts) == len(levels) and parts[levels.index("l3")] not in ("", "-"):
-            keys[cpu] = parts[levels.index("l3")]
-    return of_keys(keys)
+def _cores(
+    rows: Mapping[int, Mapping[str, Any]], names: tuple[str, ...], caches: Mapping[int, Mapping[str, str]] | None
+) -> tuple[CpuSet, ...] | None:
+    """Threads of a core share its instruction cache. Where CPUs of one number do not, lscpu has counted cores and sockets anew for
+    each type of CPU, and which belong together is not told."""
+    cores = _groups(rows, names, "core")
+    told = [(name, number) for own in (caches or {}).values() for name, number in own.items()]
+    if len(set(told)) == len(told):
+        return cores  # nothing is shared: the kernel does not say who shares what
+    for core in cores or ():
+        found = {caches[cpu]["l1i"] for cpu in core if "l1i" in caches[cpu]} if caches is not None else set()
+        if len(found) > 1:
+            raise ReadFailure(
+                codes.TOPOLOGY_INCOMPLETE,
+                f"CPUs {quoted(str(core))} have one core number and {len(found)} instruction caches",
+                notes=("on a host with several types of CPU `lscpu` numbers cores and sockets anew for each",),
+                help=("take a sysfs tree or `kvmc topology scan` of that host instead",),
+            )
+    return cores

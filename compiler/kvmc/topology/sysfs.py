@@ -161,11 +161,10 @@ class _Reader:
             return listed or self.by_ids("physical_package_id") or self.by_cpuinfo(1)
         # some kernels list only a package's CPUs of one node (3.10 with cluster on die): then the numbers are right
         numbered = self.by_ids("physical_package_id")
-        if numbered is not None and (
-            not disjoint(listed) or all(any(part.issubset(whole) for whole in numbered) for part in listed)
-        ):
-            return numbered
-        return listed
+        if numbered is None or not all(any(part.issubset(whole) for whole in numbered) for part in listed):
+            return listed
+        nodes = {self.node_cpus(id) for id in self.ids(names.NODE, "node", MAX_NODE)}
+        return numbered if not disjoint(listed) or nodes.issuperset(listed) else listed
 
     def has_books(self) -> bool:
         """On s390 a package's number is its own only within its book."""
@@ -253,18 +252,21 @@ class _Reader:
         nodes: list[Node] = []
         for id in ids:
             folder = f"{names.NODE}/node{id}"
-            cpus = self.cpus_of(folder, "cpulist", "cpumap") or CpuSet()
+            cpus = self.node_cpus(id)
             nodes.append(
                 Node(
                     id,
-                    cpus & self.online,
+                    cpus,
                     self.memory(f"{folder}/meminfo", rf"Node {id} MemTotal"),
                     self.distances(folder, ids, order),
                     self.page_sizes(f"{folder}/hugepages"),
-                    None if cpus & self.online else dax.get(id),
+                    None if cpus else dax.get(id),
                 )
             )
         return tuple(nodes)
+
+    def node_cpus(self, id: int) -> CpuSet:
+        return (self.cpus_of(f"{names.NODE}/node{id}", "cpulist", "cpumap") or CpuSet()) & self.online
 
     def dax(self) -> dict[int, Memory]:
         """What the memory behind each DAX device's node is, by the bus that the device hangs on."""
