@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--proof-report", metavar="FILE", help="write what ran, with its figures, to this file")
+    parser.addoption("--update", action="store_true", help="write the goldens anew, for review in the diff")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "libvirtd" in names:
             # One libvirtd a run: all that ask it run in one worker.
             item.add_marker(pytest.mark.xdist_group("libvirtd"))
+        elif "kernel" in names:
+            # One booted machine at a time: two on a small machine slow each other down until they look dead.
+            item.add_marker(pytest.mark.xdist_group("boot"))
 
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:
@@ -61,15 +65,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    path = config.getoption("--proof-report")
-    if path is None:
-        return
     rows = [
         report.Row(one.nodeid, outcome, one.duration, one.user_properties)
         for outcome in ("passed", "failed", "error", "skipped")
         for one in terminalreporter.getreports(outcome)
         if isinstance(one, pytest.TestReport) and (one.when == "call" or outcome != "passed")
     ]
+    for row in rows:
+        for name, value in row.figures:
+            if name == report.RETRIED:
+                terminalreporter.write_line(f"{row.test}: booted twice, the first machine was {value}")
+    path = config.getoption("--proof-report")
+    if path is None:
+        return
     Path(path).write_text(report.render(rows, ROOT))
 
 

@@ -597,7 +597,6 @@ MUTATIONS = [
     Mutation(
         "settings cut off", SYSCTL, "watchdog = 0\n", "watchdog = 0", codes.FILE_CUT_OFF, "kernel.nmi_watchdog = 0"
     ),
-    Mutation("apply list cut off", "apply.json", "]}", "", codes.FILE_UNREADABLE),
 ]
 
 

@@ -123,7 +123,7 @@ def test_memory_of_guests_and_reserve() -> None:
     host = asked.hosts[HOST].model_copy(update={"reserve_memory_kib": 15 * GIB})
     found = list(audit_host(HOST, tree(), topology(), asked.model_copy(update={"hosts": {HOST: host}})))
     assert [item.code for item in found] == [codes.MEMORY_SHORT], shown(found, tree())
-    assert "33554432 KiB" in found[0].message and "15728640 KiB the reserve" in found[0].message
+    assert "32GiB" in found[0].message and "15GiB the reserve" in found[0].message
 
 
 def write(root: Path, files: dict[str, str]) -> None:

@@ -49,7 +49,9 @@ def test_version_and_help() -> None:
         ["build"],
         ["build", "x", "--format", "yaml"],
         ["build", "x", "--target", "nix"],
-        ["audit", "x", "--topology", "y"],
+        ["audit", "x", "--topology", "=y"],
+        ["audit", "x", "y"],
+        ["audit", "x", "--topology", "y", "--site", "z"],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
@@ -202,7 +204,7 @@ def test_an_audit_needs_topologies_and_finds_a_twisted_file(
         path.rmdir() if path.is_dir() else path.unlink()
     (tree / "kvm-b").rmdir()
     assert (
-        "host `kvm-b` of the site has no folder"
+        "host `kvm-b` of the site has no artifacts"
         in runner.invoke(app, ["audit", str(tree), "--site", str(built)]).stderr
     )
 

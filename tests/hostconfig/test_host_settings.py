@@ -24,7 +24,7 @@ from hostconfig.host_samples import (
     settle,
     topology,
 )
-from kvmc.diagnostics import Bag, Severity
+from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.hostconfig.host import HostSettings, derive_host_settings, hex_mask
 from kvmc.hostconfig.plan import Carrier, Effect, NodePages
@@ -131,18 +131,6 @@ def test_pages_depend_on_516_exactly() -> None:
     assert ("hugepages", "0:96,1:96") in words(own)
 
 
-def test_a_size_that_the_architecture_lacks() -> None:
-    _, bag = settle(topology([(0, "0-7")], sizes=()), pages=(PageCount(1, 4096),))
-    (item,) = bag
-    assert item.code is codes.NO_SUCH_PAGE_SIZE
-    assert item.primary is not None
-    assert item.primary.span == origins().table[("host", "edge-17a", "pages")].span
-    assert "4MiB" in item.message
-    assert "2MiB, 1GiB" in item.message
-    _, bag = settle(ARM, pages=(PageCount(1, 65536),), profile=Profile.LATENCY)
-    assert not len(bag)
-
-
 def test_iommu_by_vendor() -> None:
     iommu = {"intel_iommu", "iommu", "iommu.passthrough", "amd_iommu"}
 
@@ -172,14 +160,6 @@ def test_vfs() -> None:
     assert next((plan.parent, plan.vfs) for plan in own.sriov) == (PF, 8)
     assert len(own.sriov) == 2
     assert own.sriov[0].origin == "host edge-17a: devices n3"
-
-
-def test_realtime_needs_isolation_and_says_so_of_the_kernel() -> None:
-    _, bag = settle(INTEL, isolation=Isolation.NONE)
-    assert found(bag) == [codes.REALTIME_NOT_ISOLATED.id]
-    _, bag = settle(INTEL, on=platform(realtime=False))
-    assert found(bag) == [codes.REALTIME_KERNEL.id]
-    assert next(iter(bag)).severity is Severity.WARNING
 
 
 def test_no_pause_exits_only_without_a_shared_pool() -> None:

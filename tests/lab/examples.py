@@ -79,13 +79,17 @@ def sites() -> list[Path]:
     return sorted(path.parent for path in EXAMPLES.glob("*/site.kvmt"))
 
 
+def hosts_of(site: Path) -> list[Host]:
+    """Every host with a generated tree in a site's folder, by name."""
+    found: list[Host] = []
+    for folder in sorted((site / "generated").glob("*/")):
+        files = {
+            str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()
+        }
+        found.append(Host(site.name, folder.name, files))
+    return found
+
+
 def hosts() -> list[Host]:
     """Every host of every example that has a generated tree, by name."""
-    found: list[Host] = []
-    for site in sites():
-        for folder in sorted((site / "generated").glob("*/")):
-            files = {
-                str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()
-            }
-            found.append(Host(site.name, folder.name, files))
-    return found
+    return [host for site in sites() for host in hosts_of(site)]

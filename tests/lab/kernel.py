@@ -19,3 +19,13 @@ def image() -> Path | None:
     """The newest kernel image in the cache."""
     found = sorted((cache_dir() / "kernel" / "boot").glob("vmlinuz-*"))
     return found[-1] if found else None
+
+
+def module(name: str) -> Path:
+    """A module of the newest image. Raises FileNotFoundError."""
+    boot = image()
+    release = boot.name.removeprefix("vmlinuz-") if boot else ""
+    folder = cache_dir() / "kernel" / "lib" / "modules" / release
+    for path in folder.rglob(f"{name}.ko"):
+        return path
+    raise FileNotFoundError(f"the kernel {release} has no module {name}")

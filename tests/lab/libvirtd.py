@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from kvmc.model.cpuset import CpuSet
 from lab.scratch import Scratch
+from lab.threads import Memory, Thread, by_name, parse_memory, parse_thread
 
 # With the stock file each define takes 84 s here (it probes QEMU's capabilities as another user, on TCG); the rest lets guests
 # start without a security driver, cgroup controllers or a /dev of their own.
@@ -24,20 +22,10 @@ cgroup_controllers = []
 dynamic_ownership = 0
 """
 _READY_WITHIN = 90.0
-_POLICIES = {0: "other", 1: "fifo", 2: "rr", 3: "batch", 5: "idle", 6: "deadline"}
 
 
 class LibvirtError(Exception):
     """libvirt refused; the text is its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """What the kernel says of a thread. priority: of the realtime policies, else 0."""
-
-    cpus: CpuSet
-    policy: str
-    priority: int
 
 
 class Libvirtd:
@@ -142,18 +130,16 @@ class Libvirtd:
         """The threads of a started domain, by the name that QEMU gave them (`CPU 0/TCG`, `IO iothread1`); QEMU's own main
         thread is `emulator`. One vCPU thread a vCPU: TCG runs with `thread=multi`, QEMU's default for x86 on x86."""
         pid = self._scratch.path(f"/run/libvirt/qemu/{name}.pid").read_text().strip()
-        threads: dict[str, Thread] = {}
+        found: list[tuple[str, Thread]] = []
         for task in sorted(self._scratch.path(f"/proc/{pid}/task").iterdir(), key=lambda path: int(path.name)):
-            comm = (task / "comm").read_text().strip()
-            allowed = re.search(r"^Cpus_allowed_list:\s*(\S+)", (task / "status").read_text(), re.M)
-            assert allowed is not None
-            # Fields 40 and 41 of proc(5)'s stat, counted behind the name in brackets, which may hold spaces.
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            key = "emulator" if task.name == pid else comm
-            while key in threads:
-                key += "'"
-            threads[key] = Thread(CpuSet.parse(allowed[1]), _POLICIES[int(fields[38])], int(fields[37]))
-        return threads
+            try:
+                comm, status, stat = ((task / name).read_text() for name in ("comm", "status", "stat"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # a worker that ended
+            found.append(("emulator" if task.name == pid else comm.strip(), parse_thread(status, stat)))
+        return by_name(found)
 
-    def pages_free(self) -> str:
-        return self.run("sh", "-c", "grep -i huge /proc/meminfo")
+    def memory(self, name: str) -> Memory:
+        """Where the memory of a started domain is."""
+        pid = self._scratch.path(f"/run/libvirt/qemu/{name}.pid").read_text().strip()
+        return parse_memory(self._scratch.path(f"/proc/{pid}/numa_maps").read_text())

@@ -64,6 +64,17 @@ def _kernel() -> str | None:
     return None if kernel.image() else "no kernel image in the lab's cache (tests/lab/install.sh fetches it)"
 
 
+def _inside() -> str | None:
+    from lab.inside import PAYLOAD
+
+    try:
+        for name in PAYLOAD.modules:
+            kernel.module(name)
+    except FileNotFoundError as error:
+        return str(error)
+    return next((reason for path in PAYLOAD.trees if (reason := _file(path))), None)
+
+
 def _root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
@@ -75,7 +86,8 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "libvirtd": lambda: _programs("libvirtd", "virtlogd", "virsh") or _scratch(),
     "qemu": lambda: _programs("qemu-system-x86_64", "setpriv"),
     "kernel": _kernel,
-    "initramfs": lambda: _programs("busybox", "cpio", "sysctl", "lscpu", "ldd"),
+    "initramfs": lambda: _programs("busybox", "cpio", "sysctl", "ldd"),
+    "libvirt-inside": lambda: _programs("libvirtd", "virsh") or _inside(),
     "tuned": _tuned,
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),

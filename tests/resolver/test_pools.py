@@ -110,7 +110,7 @@ def test_pages_must_fit_the_memory_of_each_node() -> None:
     (message,) = messages(a_host("kvm-a", pages=256), machine(memory_gib=256))
     assert message == "`kvm-a` node 0 keeps 256GiB of pages + 4GiB of reserve, it has 256GiB"
     _, bag = derive(a_host("kvm-a", pages=256), machine(memory_gib=256))
-    assert next(iter(bag)).help == ("offer at most 252 * 1GiB",)
+    assert next(iter(bag)).help == ("set `pages = 252 * 1GiB`",)
     found, _ = derive(a_host("kvm-a", pages=252), machine(memory_gib=256))
     assert found is not None and found.memory[0].normal_kib == 0
 
@@ -123,7 +123,7 @@ def test_reserved_pages_count_as_well() -> None:
 
 def test_a_page_size_that_the_node_lacks() -> None:
     (message,) = messages(a_host("kvm-a", pages=2, page_kib=64 * 1024), machine())
-    assert message == "`kvm-a` node 0 has no huge pages of 64MiB, it has 2MiB, 1GiB"
+    assert message == "`kvm-a` node 0 has no huge pages of 64MiB, it has 2MiB and 1GiB"
 
 
 def test_nodes_without_memory_or_cpus_hold_no_pages() -> None:
@@ -154,7 +154,7 @@ def test_vfs_get_the_addresses_that_the_kernel_gives_them() -> None:
         ([vfs("n3", "3b:00.0", 65)], "KVMC0410", "makes 64 virtual functions, `n3` asks for 65"),
         ([vfs("a", "3b:00.0", 4), vfs("b", "3b:00.0", 2)], "KVMC0411", "twice, in `a` and in `b`"),
         ([whole("a", "02:00.0", "02:00.0")], "KVMC0411", "twice, in `a` and in `a`"),
-        ([vfs("a", "3b:00.0", 4), whole("b", "3b:00.0")], "KVMC0411", "whole in `b` and its virtual functions in `a`"),
+        ([vfs("a", "3b:00.0", 4), whole("b", "3b:00.0")], "KVMC0411", "twice, in `a` and in `b`"),
         ([whole("gpu", "01:00.0")], "KVMC0412", "IOMMU group of 2, 1 offered: 0000:01:00.1 left out"),
     ],
 )

@@ -198,7 +198,7 @@ def test_a_large_host_stays_reviewable() -> None:
         ),
         (
             lambda top: top["nodes"][0].update(distances=[10]),
-            [("KVMC0307", "`nodes[0].distances` has 1 values for 2 nodes")],
+            [("KVMC0307", "`nodes[0].distances` has 1 value for 2 nodes")],
         ),
         (
             lambda top: top["nodes"][0].update(distances={"9": 10}),
@@ -264,7 +264,7 @@ def test_several_mistakes_are_told_at_once() -> None:
 
 def test_a_near_key_is_proposed() -> None:
     _, bag = loads(SMALL.replace('"online"', '"onlin"'), "x")
-    assert [item.help for item in bag if item.code.id == "KVMC0308"] == [("did you mean `online`?",)]
+    assert [item.help for item in bag if item.code.id == "KVMC0308"] == [("the nearest key is `online`",)]
 
 
 def test_a_key_twice() -> None:

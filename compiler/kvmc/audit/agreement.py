@@ -7,7 +7,7 @@ from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Knob, Role, RoleSet
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import CpuSet, named
 
 _DISJOINT = (
     (Role.IRQ, Role.ISOLATED),
@@ -71,7 +71,7 @@ def _equal(context: Context) -> None:
     if isolated and nohz and not {isolated.span, nohz.span} & blamed and isolated.span != nohz.span:
         beyond, lacking = files.cpus(Role.NOHZ_FULL) - files.isolated, files.isolated - files.cpus(Role.NOHZ_FULL)
         if beyond:
-            _apart(context, nohz, isolated, f"CPUs {beyond} are without a tick and not isolated")
+            _apart(context, nohz, isolated, f"no tick on {named(beyond)}, and no isolation")
         elif lacking:
             _unequal(context, nohz, isolated, lacking, "kernels before 5.18 drop the second of two that differ")
     base = isolated or nohz
@@ -88,7 +88,7 @@ def _equal(context: Context) -> None:
     blamed = context.blamed()
     if isolated and banned and not {isolated.span, banned.span} & blamed and files.isolated - files.cpus(Role.BANNED):
         left = files.isolated - files.cpus(Role.BANNED)
-        _apart(context, banned, isolated, f"irqbalance may put interrupts on CPUs {left}, which are isolated")
+        _apart(context, banned, isolated, f"irqbalance may put interrupts on isolated {named(left)}")
 
 
 def _apart(context: Context, one: RoleSet, other: RoleSet, what: str) -> None:
@@ -103,7 +103,7 @@ def _apart(context: Context, one: RoleSet, other: RoleSet, what: str) -> None:
 def _unequal(context: Context, one: RoleSet, other: RoleSet, cpus: CpuSet, note: str = "") -> None:
     context.bag.error(
         codes.SETS_UNEQUAL,
-        f"`{one.setting}` is {one.cpus} and `{other.setting}` is {other.cpus}: they differ in CPUs {cpus}",
+        f"`{one.setting}` is {one.cpus} and `{other.setting}` is {other.cpus}: they differ in {named(cpus)}",
         one.label(),
         secondary=[other.label()],
         notes=[note] if note else [],
@@ -118,7 +118,7 @@ def _disjoint(context: Context) -> None:
                 if both and not {one.span, other.span} & context.blamed():
                     context.bag.error(
                         codes.SETS_DISAGREE,
-                        f"CPUs {both} are {left.value} by `{one.setting}` and {right.value} by `{other.setting}`",
+                        f"{named(both)}: {left.value} by `{one.setting}` and {right.value} by `{other.setting}`",
                         one.label(),
                         secondary=[other.label()],
                     )
@@ -129,11 +129,27 @@ def _same_owner(one: Knob, other: Knob) -> bool:
     return one.owner != other.owner and one.owner.startswith("tuned (") and other.owner.startswith("tuned (")
 
 
+_WORDS = {"disable": "0", "off": "0", "no": "0", "n": "0", "enable": "1", "on": "1", "yes": "1", "y": "1", "": "0"}
+
+
+def _same_value(one: Knob, other: Knob) -> bool:
+    """Whether two that people wrote say the same, so that it is no matter which wins."""
+    left, right = (" ".join(knob.value.strip("\"' ").lower().split()) for knob in (one, other))
+    return _WORDS.get(left, left) == _WORDS.get(right, right)
+
+
+def _later(one: Knob, other: Knob) -> bool:
+    """Whether one is a later file of the same carrier, which is there to win."""
+    return one.owner == other.owner and one.span.file != other.span.file
+
+
 def _knobs(context: Context) -> None:
     first: dict[str, list[Knob]] = {}
     for knob in context.files.knobs:
         for other in first.setdefault(knob.name, []):
             if _same_owner(knob, other) or knob.span == other.span:
+                continue
+            if context.files.handwritten and (_same_value(knob, other) or _later(knob, other)):
                 continue
             here = f"`{knob.setting}` in {knob.owner}"
             there = f"`{other.setting}` in {other.owner}"
@@ -141,7 +157,7 @@ def _knobs(context: Context) -> None:
                 codes.KNOB_TWICE,
                 f"{_name(knob)} is set twice: {there} and {here}"
                 if here != there
-                else f"{_name(knob)} is set twice: {here}",
+                else f"{_name(knob)} is set twice in {knob.owner}",
                 Label(knob.span, f"`{knob.value}`"),
                 secondary=[Label(other.span, f"`{other.value}`")],
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from kvmc.audit.context import Context
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
+from kvmc.diagnostics.text import counted
 from kvmc.model.site import DevicePool, Host, Iothread, Site, Vm
 from kvmc.model.values import PciAddress
 
@@ -66,10 +67,14 @@ def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
     has = Counter(nic.value.source for nic in domain.nics if nic.value.device is None)
     for bridge in wanted | has:
         if wanted[bridge] > has[bridge]:
-            yield Difference(domain.head, f"asks for {wanted[bridge]} NICs on `{bridge}` and has {has[bridge]}")
+            yield Difference(
+                domain.head, f"asks for {counted(wanted[bridge], 'NIC')} on `{bridge}` and has {has[bridge]}"
+            )
         elif has[bridge] > wanted[bridge]:
             last = [nic for nic in domain.nics if nic.value.source == bridge][-1]
-            yield Difference(last.span, f"asks for {wanted[bridge]} NICs on `{bridge}` and has {has[bridge]}")
+            yield Difference(
+                last.span, f"asks for {counted(wanted[bridge], 'NIC')} on `{bridge}` and has {has[bridge]}"
+            )
     for at in domain.nics:
         if at.value.mac is None:
             yield Difference(at.span, "has a NIC without a MAC address, and libvirt would make one up")
@@ -121,5 +126,5 @@ def functions(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[
     for name in wanted:
         if name is not None and has[name] < wanted[name]:
             yield Difference(
-                domain.head, f"asks for {wanted[name]} functions of device pool `{name}` and has {has[name]}"
+                domain.head, f"asks for {counted(wanted[name], 'function')} of device pool `{name}` and has {has[name]}"
             )

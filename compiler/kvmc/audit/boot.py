@@ -28,7 +28,8 @@ def possible(topology: Topology) -> int:
     return max((topology.online | (topology.offline or topology.online)), default=0)
 
 
-def _size_kib(text: str) -> int | None:
+def size_kib(text: str) -> int | None:
+    """A size as the kernel takes it (memparse): bytes, or with a letter; None for no whole number of KiB."""
     match = _SIZE.fullmatch(text)
     if match is None:
         return None
@@ -54,7 +55,7 @@ def interpret(words: list[At[str]], owner: str, host: HostFiles, bag: Bag) -> No
     """Add what the words mean to the host's values."""
     default = next((w for w in map(bootline.option, words) if w.value.key == "default_hugepagesz"), None)
     if default is not None:
-        host.default_page_kib = _size_kib(default.value.value or "") or host.default_page_kib
+        host.default_page_kib = size_kib(default.value.value or "") or host.default_page_kib
     size: At[int] | None = None
     for word in map(bootline.option, words):
         host.options.append(word)
@@ -74,7 +75,7 @@ def interpret(words: list[At[str]], owner: str, host: HostFiles, bag: Bag) -> No
                 continue
             host.sets += [RoleSet(role, key, cpus, word.span) for role in roles[0]]
         elif key in ("hugepagesz", "default_hugepagesz"):
-            kib = _size_kib(value)
+            kib = size_kib(value)
             if kib is None:
                 unreadable(bag, word.span, "a size of pages", value)
             size = At(kib or 0, word.span)

@@ -8,7 +8,8 @@ from kvmc.audit.hostfiles import Role
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named
 
 
 def check(context: Context) -> None:
@@ -30,7 +31,7 @@ def _present(context: Context, domain: Domain) -> None:
         if domain.vcpus is not None and vcpu >= domain.count:
             bag.error(
                 codes.STRAY,
-                f"`{domain.name}` has a pin for vCPU {vcpu}, and {domain.count} vCPUs from 0",
+                f"`{domain.name}` has a pin for vCPU {vcpu}, and {counted(domain.count, 'vCPU')} from 0",
                 pin.span,
                 secondary=[domain.vcpus.label("vCPUs")],
             )
@@ -50,7 +51,7 @@ def _present(context: Context, domain: Domain) -> None:
         if stray and domain.vcpus is not None:
             bag.error(
                 codes.STRAY,
-                f"`{domain.name}` has a scheduler for vCPUs {stray}, and {domain.count} vCPUs from 0",
+                f"`{domain.name}` has a scheduler for vCPUs {stray}, and {counted(domain.count, 'vCPU')} from 0",
                 sched.span,
             )
     masks = [*domain.pins.values(), *domain.iothread_pins.values(), domain.emulator, domain.mask]
@@ -77,7 +78,8 @@ def _unpinned(context: Context, domain: Domain) -> None:
         if danger:
             bag.error(
                 codes.PIN_MISSING,
-                f"{len(missing)} of {domain.count} vCPUs of `{domain.name}` have no pin: {missing}",
+                f"`{domain.name}` has pins for {domain.count - len(missing)} of {counted(domain.count, 'vCPU')}, "
+                f"none for v{named(missing)}",
                 domain.vcpus.span,
             )
     mask = domain.mask.value if domain.mask else context.topology.online
@@ -88,7 +90,7 @@ def _unpinned(context: Context, domain: Domain) -> None:
     if domain.emulator is None:
         bag.error(
             codes.HELPER_UNPINNED,
-            f"the emulator of `{domain.name}` has no pin and may run on CPUs {bad}, which are isolated or others' own",
+            f"the emulator of `{domain.name}` has no pin and may run on {named(bad)}, isolated or others' own",
             domain.head,
         )
     ids = domain.iothreads.value if domain.iothreads else frozenset()
@@ -96,7 +98,7 @@ def _unpinned(context: Context, domain: Domain) -> None:
     if loose and domain.iothreads is not None:
         bag.error(
             codes.HELPER_UNPINNED,
-            f"I/O threads {loose} of `{domain.name}` have no pin and may run on CPUs {bad}, which are isolated or others' own",
+            f"I/O threads {loose} of `{domain.name}` have no pin and may run on {named(bad)}, isolated or others' own",
             domain.iothreads.span,
         )
 
@@ -146,7 +148,7 @@ def _floating(context: Context) -> None:
         if where:
             context.bag.error(
                 codes.FLOATING_IN_ISOLATED,
-                f"{thread.who} of `{domain.name}` may run on CPUs {mask.value}; {where} are isolated from balancing",
+                f"{thread.who} of `{domain.name}` may run on {named(mask.value)}; {where} are isolated from balancing",
                 mask.span,
                 secondary=[one.label() for one in context.files.of(Role.ISOLATED)],
                 notes=["the scheduler does not move threads between isolated CPUs"],
@@ -203,7 +205,7 @@ def _cores(context: Context) -> None:
         if other.name != domain.name:
             context.bag.error(
                 codes.CORE_SHARED,
-                f"vCPU {number} of `{other.name}` and vCPU {vcpu} of `{domain.name}` are on one core: CPUs {core}",
+                f"vCPU {number} of `{other.name}` and vCPU {vcpu} of `{domain.name}` are on one core: {named(core)}",
                 pin.label(f"vCPU {vcpu} of `{domain.name}`"),
                 secondary=[place.label(f"vCPU {number} of `{other.name}`")],
             )

@@ -67,7 +67,7 @@ def function(node: xml.Node, reader: Reader) -> At[PciAddress] | None:
 def disks(root: xml.Node, reader: Reader) -> tuple[At[Disk], ...]:
     found = []
     for node in root.all("devices", "disk"):
-        if node.get("device", "disk") not in ("disk", "lun"):
+        if node.get("device", "disk") in ("cdrom", "floppy"):
             continue
         source = node.child("source")
         at = None

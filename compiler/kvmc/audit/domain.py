@@ -70,6 +70,7 @@ class GuestTopology:
 class Domain:
     """One guest. `head`: the place for what is not there. Pins by vCPU or I/O thread id; a repeated id is in `repeated`."""
 
+    root: xml.Node
     file: File
     head: Span
     name: str
@@ -247,6 +248,7 @@ def read_domain(file: File, bag: Bag) -> Domain | None:
     current, binary = root.child("currentMemory"), root.child("devices", "emulator")
     count = reader.threads(vcpu.text()) if vcpu else None
     return Domain(
+        root=root,
         file=file,
         head=name.span,
         name=name.value,

@@ -15,7 +15,8 @@ from kvmc.audit.pages import page_of
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import (
     L3,
     Emulator,
@@ -77,7 +78,7 @@ def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain
 
 def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     if domain.vcpus is not None and domain.count != vm.vcpus:
-        yield Difference(domain.vcpus.span, f"asks for {vm.vcpus} vCPUs and has {domain.count}")
+        yield Difference(domain.vcpus.span, f"asks for {counted(vm.vcpus, 'vCPU')} and has {domain.count}")
     if domain.memory is not None and domain.memory.value != vm.memory_kib:
         yield Difference(
             domain.memory.span,
@@ -101,9 +102,11 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     nodes = union(where.value for where in wheres)
     wanted = min(vm.nodes, len(context.topology.nodes))
     if wheres and len(nodes) != wanted:
-        yield Difference(wheres[0].span, f"asks for {vm.nodes} nodes and has memory of {len(nodes)}: {nodes}")
+        yield Difference(
+            wheres[0].span, f"asks for {counted(vm.nodes, 'node')} and has memory of {len(nodes)}: {nodes}"
+        )
     if vm.nodes > 1 and len(cells) != vm.nodes:
-        yield Difference(domain.head, f"asks for {vm.nodes} nodes and has {len(cells)} cells")
+        yield Difference(domain.head, f"asks for {counted(vm.nodes, 'node')} and has {counted(len(cells), 'cell')}")
     if vm.locked and not domain.locked:
         yield Difference(domain.head, "asks for locked memory and has none")
 
@@ -145,7 +148,7 @@ def _pinning(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
         every = union(pin.value for pin in domain.pins.values())
         if domain.mask.value != every and not any(pin.span in context.blamed() for pin in domain.pins.values()):
             yield Difference(
-                domain.mask.span, f"runs on CPUs {every} by its pins and on {domain.mask.value} by its mask"
+                domain.mask.span, f"runs on {named(every)} by its pins and on {domain.mask.value} by its mask"
             )
     pins = {vcpu: pin for vcpu, pin in sorted(domain.pins.items()) if vcpu < domain.count}
     if vm.pinning is Pinning.SHARED:

@@ -51,6 +51,8 @@ class Knob:
     owner: str
     value: str
     span: Span
+    head: Span | None = None
+    """The line of the section that it stands below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,12 @@ class HostFiles:
     knobs: list[Knob] = field(default_factory=list)
     pages: list[PageSupply] = field(default_factory=list)
     vfs: list[VfSupply] = field(default_factory=list)
+    heads: dict[str, Span] = field(default_factory=dict)
+    """The first line of each file that can be read, by its path."""
     default_page_kib: int = 2048
     has_host_half: bool = False
+    handwritten: bool = False
+    """Written by people: what the files do not tell may be told by others that are not here."""
     boot_place: Span | None = None
     """Where the boot line begins, for what is not on it."""
 

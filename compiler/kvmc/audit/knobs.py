@@ -57,7 +57,7 @@ def file(path: str) -> str:
         return "sysctl:" + path.removeprefix("/proc/sys/").replace("/", ".")
     if path.endswith("transparent_hugepage/enabled"):
         return THP
-    if path.endswith("/workqueue/cpumask"):
+    if path == "/sys/devices/virtual/workqueue/cpumask":
         return "module:workqueue.unbound_cpus"
     if (match := _MODULE_FILE.fullmatch(path)) is not None:
         return module(match[1], match[2])

@@ -6,7 +6,9 @@ from kvmc.audit.context import Context, cells_of, nodes_for, vf_index
 from kvmc.audit.domain import Domain
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named, union
+from kvmc.model.values import size_text
 
 
 def check(context: Context) -> None:
@@ -37,7 +39,7 @@ def _cells(context: Context, domain: Domain) -> None:
         elif domain.vcpus is not None and taken - every:
             bag.error(
                 codes.CELLS_WRONG,
-                f"the cells of `{domain.name}` hold vCPU {taken - every}, and it has {domain.count} vCPUs from 0",
+                f"the cells of `{domain.name}` hold vCPU {taken - every}, and it has {counted(domain.count, 'vCPU')} from 0",
                 domain.cells[0].span,
                 secondary=[domain.vcpus.label("vCPUs")],
             )
@@ -45,7 +47,7 @@ def _cells(context: Context, domain: Domain) -> None:
         if domain.memory is not None and total != domain.memory.value:
             bag.error(
                 codes.CELLS_WRONG,
-                f"the cells of `{domain.name}` have {total} KiB together, the guest has {domain.memory.value} KiB",
+                f"the cells of `{domain.name}` have {size_text(total)} together, the guest has {size_text(domain.memory.value)}",
                 domain.memory.span,
                 secondary=[domain.cells[0].label("cells")],
             )
@@ -173,7 +175,7 @@ def _emulator(context: Context, domain: Domain) -> None:
         if cpus and not cpus & domain.emulator.value:
             context.bag.error(
                 codes.EMULATOR_FAR,
-                f"the emulator of `{domain.name}` runs on CPUs {domain.emulator.value}, none of them on node {id}, "
+                f"the emulator of `{domain.name}` runs on {named(domain.emulator.value)}, none of them on node {id}, "
                 f"where memory of the guest is",
                 domain.emulator.span,
             )
@@ -221,7 +223,7 @@ def _topology(context: Context, domain: Domain) -> None:
     if at.value.product != count:
         context.bag.error(
             codes.GUEST_TOPOLOGY,
-            f"the topology of `{domain.name}` has {at.value.product} threads, the guest {count} vCPUs",
+            f"the topology of `{domain.name}` has {at.value.product} threads, the guest {counted(count, 'vCPU')}",
             at.span,
             secondary=[domain.vcpus.label("vCPUs")],
         )

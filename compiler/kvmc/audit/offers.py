@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
+from kvmc.audit.source import integer
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import Host, Isolation
 from kvmc.model.values import size_text
 
@@ -23,6 +25,7 @@ def check(context: Context) -> None:
     _services(context, host)
     _interrupts(context)
     _vfs(context, host)
+    _budget(context, host)
 
 
 def _boot(context: Context) -> Label | None:
@@ -44,7 +47,8 @@ def _pages(context: Context, host: Host) -> None:
             if has != wanted and place not in blamed:
                 context.bag.error(
                     codes.OFFER_BROKEN,
-                    f"host `{host.name}` is to keep {wanted} pages of {size_text(size)} on node {id}, offered and reserved; "
+                    f"host `{host.name}` is to keep {counted(wanted, 'page')} of {size_text(size)} on node {id}, offered and "
+                    f"reserved; "
                     f"its files keep {has}",
                     place,
                 )
@@ -62,17 +66,24 @@ def _cores(context: Context, host: Host) -> None:
         return
     free = union(one.cpus for one in places)
     for node, cores in _node_cores(context):
-        # Vswitch cores are kept free with the dedicated ones.
-        wanted = max(len(cores) - max(host.housekeeping_cores, 1) - host.shared_cores, 0)
+        wanted = dedicated_cores(context, host)[node]
         has = sum(core.issubset(free) for core in cores)
         halves = [core for core in cores if core & free and not core.issubset(free)]
         if has != wanted or halves:
             context.bag.error(
                 codes.OFFER_BROKEN,
-                f"host `{host.name}` is to keep {wanted} of {len(cores)} cores of node {node} for guests; its files keep {has}"
-                + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
+                f"host `{host.name}` is to keep {wanted} of {counted(len(cores), 'core')} of node {node} for guests; "
+                f"its files keep {has}" + (f" and half of the core of CPUs {halves[0]}" if halves else ""),
                 places[0].label() if places else _boot(context),
             )
+
+
+def dedicated_cores(context: Context, host: Host) -> dict[int, int]:
+    """How many cores of each node are kept for guests that own theirs, and for the vswitch."""
+    return {
+        node: max(len(cores) - max(host.housekeeping_cores, 1) - host.shared_cores, 0)
+        for node, cores in _node_cores(context)
+    }
 
 
 def _node_cores(context: Context) -> Iterator[tuple[int, list[CpuSet]]]:
@@ -98,10 +109,13 @@ def _services(context: Context, host: Host) -> None:
     )
     for node, cores in _node_cores(context):
         has = sum(core.issubset(services) for core in cores)
+        halves = [core for core in cores if core & services and not core.issubset(services)]
         if has != min(wanted, len(cores)):
             wrong.append(f"have {has} whole cores of node {node}, and {wanted} are to be theirs")
+        elif halves:
+            wrong.append(f"have half of the core of CPUs {halves[0]}")
     if wrong:
-        text = f"services of host `{host.name}` run on CPUs {services}: they {' and '.join(wrong)}"
+        text = f"services of host `{host.name}` run on {named(services)}: they {' and '.join(wrong)}"
         context.bag.error(codes.OFFER_BROKEN, text, places[0].label())
 
 
@@ -116,9 +130,15 @@ def _interrupts(context: Context) -> None:
         if left and one.span not in context.blamed():
             context.bag.error(
                 codes.SETS_UNEQUAL,
-                f"`{one.setting}` is {one.cpus} and leaves out CPUs {left}, which no guest owns",
+                f"`{one.setting}` is {one.cpus} and leaves out {named(left)}, which no guest owns",
                 one.label(),
             )
+
+
+def _script(context: Context) -> Label | None:
+    """Where VFs are made, for one that is not."""
+    head = next((one.span for one in context.files.vfs), context.files.heads.get("etc/kvmc/make-vfs"))
+    return Label(head) if head else None
 
 
 def _vfs(context: Context, host: Host) -> None:
@@ -131,7 +151,7 @@ def _vfs(context: Context, host: Host) -> None:
             context.bag.error(
                 codes.OFFER_BROKEN,
                 f"host `{host.name}` is to make {pool.vfs} VFs of {pool.parent}; its files make {has}",
-                Label(made[0].span) if made else None,
+                Label(made[0].span) if made else _script(context),
             )
     parents = {pool.parent for pool in host.devices.values()}
     for one in context.files.vfs:
@@ -141,3 +161,29 @@ def _vfs(context: Context, host: Host) -> None:
                 f"host `{host.name}` makes {one.count} VFs of {one.parent}, which the site does not ask for",
                 one.span,
             )
+
+
+def _budget(context: Context, host: Host) -> None:
+    """QEMU's main loops, I/O threads, and a vhost thread for each queue of each virtio NIC, which has the emulator's mask."""
+    services = context.services
+    if not services:
+        return
+    count = 0
+    labels: list[Label] = []
+    for domain in context.files.domains:
+        mask = domain.emulator
+        if mask is None or not mask.value & services:
+            continue
+        queues = [integer(nic.value.queues) or 1 for nic in domain.nics if nic.value.device is None]
+        mine = 1 + sum(queues) + (len(domain.iothreads.value) if domain.iothreads else 0)
+        count += mine
+        labels.append(mask.label(counted(mine, "thread")))
+    allowed = len(services) * host.housekeeping_threads
+    if count > allowed:
+        context.bag.error(
+            codes.HOUSEKEEPING_FULL,
+            f"guests of host `{host.name}` run {count} emulator, I/O and vhost threads on {len(services)} housekeeping CPUs; "
+            f"{allowed} are budgeted",
+            labels[0],
+            secondary=[*labels[1:], context.files.of(Role.SERVICES)[0].label()],
+        )

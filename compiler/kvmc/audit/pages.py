@@ -10,6 +10,7 @@ from kvmc.audit.hostfiles import PageSupply
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import size_text
 
@@ -26,7 +27,7 @@ class Demand:
 
     @property
     def label(self) -> Label:
-        what = f"{self.count} pages" if self.size_kib else size_text(self.count)
+        what = f"{counted(self.count, 'page')}" if self.size_kib else size_text(self.count)
         return Label(self.place.span, f"`{self.domain.name}` takes {what}")
 
 
@@ -65,7 +66,7 @@ def _demands(context: Context, domain: Domain) -> list[Demand]:
         if cell.value.memory_kib % size:
             context.bag.error(
                 codes.PAGES_UNEVEN,
-                f"a cell of `{domain.name}` has {cell.value.memory_kib} KiB, no whole number of pages of {size_text(size)}",
+                f"a cell of `{domain.name}` has {size_text(cell.value.memory_kib)}, no whole number of pages of {size_text(size)}",
                 cell.span,
                 secondary=[page.label("the size of its pages")],
             )
@@ -89,6 +90,12 @@ def _sizes(context: Context) -> None:
                     page.span,
                 )
     for supply in context.files.pages:
+        if supply.node is not None and context.topology.node(supply.node) is None:
+            context.bag.error(
+                codes.BOOT_NODE_ABSENT,
+                f"node {supply.node} is asked for {supply.count} pages; host `{context.files.host}` has no such node",
+                supply.span,
+            )
         if supply.size_kib not in known:
             context.bag.error(
                 codes.PAGE_SIZE_ABSENT,
@@ -146,10 +153,11 @@ def _pages(context: Context, demands: list[Demand]) -> None:
             has, source = supply.get(node, (0, None))
             labels = [demand.label for demand in guilty]
             place = source_of(context, size, source)
-            primary = Label(place, f"{has} pages on node {node}") if place else None
+            primary = Label(place, f"{counted(has, 'page')} on node {node}") if place else None
             context.bag.error(
                 codes.PAGES_SHORT,
-                f"guests take {has - there[node]} pages of {size_text(size)} on node {node} of host `{context.files.host}`, "
+                f"guests take {counted(has - there[node], 'page')} of {size_text(size)} on node {node} of host "
+                f"`{context.files.host}`, "
                 f"which keeps {has}",
                 primary or labels[0],
                 secondary=labels,
@@ -179,8 +187,9 @@ def _memory(context: Context, demands: list[Demand]) -> None:
         labels = [demand.label for demand in guilty] + pages
         context.bag.error(
             codes.MEMORY_SHORT,
-            f"node {id} of host `{context.files.host}` has {total} KiB: {paged[id]} KiB are huge pages, "
-            f"{start[id] - there[id]} KiB normal memory of guests, {total - paged[id] - start[id] if total else 0} KiB the reserve",
+            f"node {id} of host `{context.files.host}` has {size_text(total or 0)}: {size_text(paged[id])} are huge pages, "
+            f"{size_text(start[id] - there[id])} normal memory of guests, "
+            f"{size_text(total - paged[id] - start[id] if total else 0)} the reserve",
             labels[0] if labels else None,
             secondary=labels[1:],
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.audit import boot, bootline, cpulists, knobs, runtime, settings
 from kvmc.audit.domain import read_domain
-from kvmc.audit.hostfiles import HostFiles, Knob, Role, RoleSet
+from kvmc.audit.hostfiles import HostFiles, Knob, PageSupply, Role, RoleSet
 from kvmc.audit.settings import Entry
 from kvmc.audit.source import At, File, integer
 from kvmc.diagnostics import Bag
@@ -51,17 +50,26 @@ def kind_of(path: str) -> str | None:
 
 def read_host(host: str, files: Mapping[str, str], topology: Topology, bag: Bag) -> HostFiles:
     """All values of a host's files. What can't be read is a finding and is missing from the value."""
-    value = HostFiles(host, topology)
+    every = [File(f"{host}/{path}", path, files[path]) for path in sorted(files)]
+    value = read_files(host, every, topology, bag)
+    value.has_host_half = any(path.startswith(("etc/", "usr/")) for path in files)
+    return value
+
+
+def read_files(
+    host: str, files: Iterable[File], topology: Topology, bag: Bag, *, handwritten: bool = False
+) -> HostFiles:
+    """The same of files that lie anywhere: their paths say what each is, their names where."""
+    value = HostFiles(host, topology, handwritten=handwritten)
     groups: dict[str, list[File]] = {}
-    for path in sorted(files):
-        file = File(f"{host}/{path}", path, files[path])
-        kind = kind_of(path)
-        if _sound(file, bag):
+    for file in files:
+        kind = kind_of(file.path)
+        if _sound(file, bag, whole=not handwritten):
             if kind is None:
-                bag.error(codes.FILE_UNKNOWN, f"`{path}` is none of the files that the audit knows", file.head)
+                bag.error(codes.FILE_UNKNOWN, f"`{file.path}` is none of the files that the audit knows", file.head)
             else:
                 groups.setdefault(kind, []).append(file)
-        value.has_host_half |= path.startswith(("etc/", "usr/"))
+                value.heads[file.path] = file.head
     value.domains = [domain for file in groups.get("domain", []) if (domain := read_domain(file, bag)) is not None]
     _boot(groups, value, bag)
     for file in groups.get("sysctl", []):
@@ -69,6 +77,9 @@ def read_host(host: str, files: Mapping[str, str], topology: Topology, bag: Bag)
             _sysctl(entry, "sysctl.d", value)
     for file in groups.get("modprobe", []):
         for entry in settings.read_modprobe(file, bag):
+            if not entry.section:
+                value.knobs.append(Knob(f"modprobe:{entry.key}", entry.key, "modprobe.d", "", entry.span))
+                continue
             name = knobs.module(entry.section, entry.key)
             value.knobs.append(Knob(name, f"{entry.section} {entry.key}", "modprobe.d", entry.value.value, entry.span))
     _tuned(groups.get("tuned", []), value, bag)
@@ -79,18 +90,16 @@ def read_host(host: str, files: Mapping[str, str], topology: Topology, bag: Bag)
         _unit(file, value, bag)
     for file in groups.get("unit", []) + groups.get("runtime", []):
         runtime.read_runtime(file, value)
-    for file in groups.get("json", []):
-        try:
-            json.loads(file.text)
-        except (ValueError, RecursionError):
-            bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is not JSON", file.head)
+    value.has_host_half = bool(value.pages)
     return value
 
 
-def _sound(file: File, bag: Bag) -> bool:
-    """Whether the text can be given to a reader."""
+def _sound(file: File, bag: Bag, *, whole: bool) -> bool:
+    """Whether the text can be given to a reader. whole: an empty text and a last line without its end are findings."""
     problem = None
     if not file.text.strip():
+        if not whole:
+            return False
         problem = "is empty, or no plain file"
     elif len(file.text) > MAX_LENGTH:
         problem = f"has more than {MAX_LENGTH} characters"
@@ -101,7 +110,7 @@ def _sound(file: File, bag: Bag) -> bool:
     if problem is not None:
         bag.error(codes.FILE_UNREADABLE, f"`{file.path}` {problem}", file.span(0, 0))
         return False
-    if not file.text.endswith("\n") and not file.path.endswith(".xml"):
+    if whole and not file.text.endswith("\n") and not file.path.endswith(".xml"):
         last = file.text.rfind("\n") + 1
         bag.error(codes.FILE_CUT_OFF, f"`{file.path}` does not end with a newline", file.span(last, len(file.text)))
     return True
@@ -133,6 +142,7 @@ def _sysctl(entry: Entry, owner: str, value: HostFiles) -> None:
     count = integer(entry.value.value)
     names = [f"sysctl:{entry.key}"]
     if entry.key == "vm.nr_hugepages" and count is not None:
+        value.pages.append(PageSupply(None, value.default_page_kib, count, entry.span))
         names = [knobs.pages(value.default_page_kib, node.id) for node in value.topology.nodes]
     for name in names:
         value.knobs.append(Knob(name, entry.key, owner, entry.value.value, entry.span))
@@ -216,7 +226,7 @@ def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: 
                 name = word.partition("=")[0].replace("-", "_")
                 value.knobs.append(Knob(knobs.boot(name), name, owner, word, entry.span))
         return
-    value.knobs.append(Knob(knobs.tuned(plugin, key), f"{plugin}.{key}", owner, text, entry.span))
+    value.knobs.append(Knob(knobs.tuned(plugin, key), f"{plugin}.{key}", owner, text, entry.span, entry.head))
     role = {
         "scheduler.isolated_cores": Role.TUNED_ISOLATED,
         "irqbalance.banned_cpus": Role.BANNED,

@@ -20,12 +20,14 @@ class Entry:
     key: str
     value: At[str]
     span: Span
+    head: Span | None = None
+    """The line of its section."""
 
 
-def _entry(file: File, section: str, offset: int, line: str, equals: int) -> Entry:
+def _entry(file: File, section: str, offset: int, line: str, equals: int, head: Span | None = None) -> Entry:
     key = file.trimmed(offset, line[:equals])
     value = file.trimmed(offset + equals + 1, line[equals + 1 :])
-    return Entry(section, key.value, value, file.span(key.span.start, max(value.span.end, key.span.end)))
+    return Entry(section, key.value, value, file.span(key.span.start, max(value.span.end, key.span.end)), head)
 
 
 def read_sysctl(file: File, bag: Bag) -> list[Entry]:
@@ -50,16 +52,20 @@ def read_sysctl(file: File, bag: Bag) -> list[Entry]:
 
 
 def read_modprobe(file: File, bag: Bag) -> list[Entry]:
-    """modprobe.d(5): the `options` lines; section is the module (dashes are underscores), key its option."""
+    """modprobe.d(5): the `options` lines; section is the module (dashes are underscores), key its option. Of another command, the
+    section is empty and the key the whole line."""
     entries = []
     for offset, line in logical_lines(file):
         words = [(match[0], offset + match.start()) for match in re.finditer(r"[^\s\\]+", line)]
         if not words or words[0][0].startswith("#"):
             continue
         command = words[0][0]
-        if command != "options" or len(words) < 2:
+        if command != "options" or len(words) < 3:
             if command not in _MODPROBE:
                 unreadable(bag, file.trimmed(offset, line).span, "a line of modprobe.d", line.strip())
+            else:
+                whole = file.trimmed(offset, line)
+                entries.append(Entry("", " ".join(word for word, _ in words), whole, whole.span))
             continue
         module = words[1][0].replace("-", "_")
         for word, start in words[2:]:
@@ -88,6 +94,7 @@ def read_sections(file: File, bag: Bag) -> list[Entry]:
     """`[section]` and `key=value` as tuned and systemd have them. Comments begin with `#` or `;`. A trailing backslash goes on."""
     entries = []
     section = ""
+    head: Span | None = None
     for offset, line in logical_lines(file):
         text = line.strip()
         if not text or text[0] in "#;":
@@ -95,12 +102,13 @@ def read_sections(file: File, bag: Bag) -> list[Entry]:
         match = _SECTION.fullmatch(text)
         if match is not None:
             section = match[1].strip()
+            head = file.trimmed(offset, line).span
             continue
         equals = line.find("=")
         if equals <= 0 or not section:
             unreadable(bag, file.trimmed(offset, line).span, "`key=value` below a section", text)
             continue
-        entries.append(_entry(file, section, offset, line, equals))
+        entries.append(_entry(file, section, offset, line, equals, head))
     return entries
 
 

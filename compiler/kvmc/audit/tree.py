@@ -32,6 +32,21 @@ def read_tree(dir: Path) -> Mapping[str, Mapping[str, str]]:
     return trees
 
 
+def read_texts(path: Path) -> Mapping[str, str]:
+    """A folder's files by their path below it, sorted, hidden folders left out; a file as the one entry of an empty path."""
+    if not path.is_dir():
+        return {"": _read(path, MAX_FILE_BYTES, follow=True)}
+    budget = MAX_TOTAL_BYTES
+    texts: dict[str, str] = {}
+    for file, shown in _files(path):
+        hidden = any(part.startswith(".") for part in shown.split("/"))
+        if hidden or file.is_symlink() or len(texts) == MAX_FILES:
+            continue  # what a link leads to is there by itself, or is none of this host
+        texts[shown] = _read(file, min(MAX_FILE_BYTES, budget))
+        budget -= len(texts[shown])
+    return texts
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
@@ -62,9 +77,10 @@ def _files(host: Path) -> Iterator[tuple[Path, str]]:
         yield path, shown
 
 
-def _read(path: Path, limit: int) -> str:
+def _read(path: Path, limit: int, *, follow: bool = False) -> str:
+    """follow: a link that the user named himself is what it leads to."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     except OSError:
         return ""
     with os.fdopen(handle, "rb") as file:

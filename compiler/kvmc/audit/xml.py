@@ -103,6 +103,12 @@ class Node:
         for child in self.element.iterchildren(name):
             yield Node(self.file, child, self.places)
 
+    def elements(self) -> Iterator[Node]:
+        """All elements directly below."""
+        for child in self.element:
+            if child in self.places:
+                yield Node(self.file, child, self.places)
+
     def child(self, *path: str) -> Node | None:
         """The first element down the path."""
         node: Node | None = self

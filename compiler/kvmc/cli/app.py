@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kvmc.cli import running, source
 from kvmc.cli.results import Format, check_command, show, status
-from kvmc.cli.streams import put
+from kvmc.cli.streams import put, tell
 from kvmc.cli.topology import topology
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(topology, name="topology")
+for command in (running.capture, running.verify, running.diff):
+    app.command()(command)
 
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
@@ -96,7 +99,7 @@ def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
     from kvmc.driver.stages import plan_site
 
     outcome = plan_site(site_file(site))
-    show(outcome, format, {"guests": placement_rows(outcome)} if outcome.ok else {})
+    show(outcome, format, site_file(site).parent, {"guests": placement_rows(outcome)} if outcome.ok else {})
     if outcome.ok and format is Format.TEXT:
         put(placement_text(outcome))
     raise typer.Exit(status(outcome))
@@ -104,35 +107,54 @@ def plan(site: Site, format: AnyFormat = Format.TEXT) -> None:
 
 @app.command()
 def audit(
-    tree: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the hosts' folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="The folder of the hosts' folders; or files of one host.")
+    ],
     site: Annotated[
         Path | None, typer.Option("--site", metavar="SITE", help="The site it shall be faithful to.")
     ] = None,
     topology: Annotated[
         list[str] | None,
-        typer.Option("--topology", metavar="HOST=PATH", help="A host's topology, for a tree without a site."),
+        typer.Option(
+            "--topology", metavar="[HOST=]FILE", help="A host's topology; without HOST, of the one host of all PATHs."
+        ),
     ] = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Read a generated tree back and check that it holds together; with a site, that it gives what the site asks for.
 
-    Without --site, a site.kvmt beside DIR is taken, unless --topology is given.
+    Without --site, a site.kvmt beside the folder is taken, unless --topology is given. With --topology FILE, without a host's
+    name, the paths are files and folders of one host, in any layout, that people wrote: domains, GRUB's, boot entries, sysctl.d,
+    tuned profiles, modprobe.d.
     """
     from kvmc.diagnostics.text import counted
-    from kvmc.driver.audit import audit_tree
+    from kvmc.driver.audit import audit_paths, audit_tree
     from kvmc.driver.inputs import SITE_NAME, site_file
 
     named: dict[str, Path] = {}
+    alone: list[Path] = []
     for text in topology or ():
         name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise typer.BadParameter("give it as HOST=PATH", param_hint="'--topology'")
-        named[name] = Path(path)
-    beside = tree.resolve().parent / SITE_NAME
-    if site is None and not named and beside.is_file():
-        site = beside
-    outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
-    show(outcome, format)
+        if equals and (not name or not path):
+            raise typer.BadParameter("give it as HOST=FILE or FILE", param_hint="'--topology'")
+        if equals:
+            named[name] = Path(path)
+        else:
+            alone.append(Path(text))
+    if alone and (len(alone) > 1 or named or site is not None):
+        raise typer.BadParameter("a FILE without a host is the only one, and without --site", param_hint="'--topology'")
+    if not alone and len(paths) > 1:
+        raise typer.BadParameter("several need --topology FILE", param_hint="'PATH...'")
+    if alone:
+        outcome = audit_paths(paths, alone[0])
+        show(outcome, format, Path())
+    else:
+        tree = paths[0]
+        beside = tree.resolve().parent / SITE_NAME
+        if site is None and not named and beside.is_file():
+            site = beside
+        outcome = audit_tree(tree, site_file(site) if site is not None else None, named)
+        show(outcome, format, site_file(site).parent if site is not None else Path(), tree=tree)
     if outcome.ok and format is Format.TEXT:
         put(f"{counted(len(outcome.files), 'host')} audited\n")
     raise typer.Exit(status(outcome))
@@ -146,6 +168,27 @@ def targets() -> None:
 
     rows = [[one.name, ", ".join(sorted(one.carriers)) or "-", one.proven] for one in BUILTIN]
     put(table([["target", "carries", "proven"], *rows]))
+
+
+app.command()(source.fmt)
+app.command()(source.show)
+app.command()(source.lsp)
+
+
+@app.command()
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as KVMC0205; its digits will do.")],
+) -> None:
+    """Explain a diagnostic: what it means, why it matters, an example that fails, and the same one mended."""
+    from kvmc.diagnostics.explain import find, near, page
+    from kvmc.diagnostics.text import visible
+
+    known = find(code)
+    if known is None:
+        lines = "".join(f"  {one.id}  {one.title}\n" for one in near(code))
+        tell(f"kvmc has no code `{visible(code[:40])}`; the nearest are\n{lines}")
+        raise typer.Exit(1)
+    put(page(known))
 
 
 def _build(
@@ -173,10 +216,10 @@ def _build(
     outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
-        show(outcome, format)
+        show(outcome, format, site_file(site).parent)
         raise typer.Exit(status(outcome))
     files = [{"path": name, "change": what} for name, what in describe(layout, changes)]
-    show(outcome, format, {"written": outcome.ok and not check, "files": files})
+    show(outcome, format, site_file(site).parent, {"written": outcome.ok and not check, "files": files})
     if format is Format.TEXT and check:
         put(unified(layout, changes))
     elif format is Format.TEXT and outcome.ok:

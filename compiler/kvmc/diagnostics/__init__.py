@@ -1,5 +1,5 @@
 """What is wrong, where, with what numbers, and what would help: one value for every pass and every renderer."""
 
-from kvmc.diagnostics.model import Bag, Code, Diagnostic, Label, Severity, Sources, Span
+from kvmc.diagnostics.model import Bag, Code, Diagnostic, Fix, Label, Severity, Sources, Span
 
-__all__ = ["Bag", "Code", "Diagnostic", "Label", "Severity", "Sources", "Span"]
+__all__ = ["Bag", "Code", "Diagnostic", "Fix", "Label", "Severity", "Sources", "Span"]

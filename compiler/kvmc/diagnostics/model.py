@@ -24,7 +24,7 @@ class Code:
     """A stable name of one kind of diagnostic: `KVMC` and four digits, never used again for another.
 
     The first two digits are the phase: 00 driver, 01 syntax, 02 schema and names, 03 topology and capacity, 04 placement,
-    05 host settings and targets, 06 artifacts and locks, 07 audit.
+    05 host settings and targets, 06 artifacts and locks, 07 audit, 08 verify and diff.
     """
 
     id: str
@@ -53,12 +53,23 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A replacement of a source range that does what a `help` says. text: what stands there then. title: what it does, as a label
+    of a menu: "write `64GiB`". Each fix of a diagnostic mends it alone: several are alternatives, the likeliest first."""
+
+    span: Span
+    text: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One cause, told once.
 
     message: what is wrong; lower case, no full stop, backticks round names, numbers on both sides.
     primary: the smallest place that still says it; None where no source line is to blame.
     secondary: other places that take part. notes: facts. help: what to do, each a thing that works.
+    fixes: those helps that are a plain replacement, for programs.
     """
 
     code: Code
@@ -67,6 +78,7 @@ class Diagnostic:
     secondary: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -96,10 +108,11 @@ class Bag:
         secondary: Iterable[Label] = (),
         notes: Iterable[str] = (),
         help: Iterable[str] = (),
+        fixes: Iterable[Fix] = (),
     ) -> None:
         """Add a diagnostic; its severity is the code's own."""
         label = Label(primary) if isinstance(primary, Span) else primary
-        self.add(Diagnostic(code, message, label, tuple(secondary), tuple(notes), tuple(help)))
+        self.add(Diagnostic(code, message, label, tuple(secondary), tuple(notes), tuple(help), tuple(fixes)))
 
     def extend(self, other: Iterable[Diagnostic]) -> None:
         for diagnostic in other:

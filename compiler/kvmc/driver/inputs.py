@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,6 +19,10 @@ from kvmc.output.disk import read_found, reason
 
 if TYPE_CHECKING:
     from kvmc.resolver.locks import HostLock
+    from kvmc.topology.model import Topology
+    from kvmc.topology.read import Source
+
+SourceReader = Callable[[Path, str], "tuple[Source | None, Bag]"]
 
 SITE_NAME = "site.kvmt"
 
@@ -35,23 +39,36 @@ def read_inputs(path: Path) -> Outcome:
     loaded = load_site(path)
     outcome = Outcome(Bag(), dict(loaded.sources.texts), loaded.site, loaded.origins)
     if outcome.tell(loaded.bag) and outcome.site is not None:
-        _read_topologies(path.parent, outcome, outcome.site)
+        wanted = {
+            host.name: (host.topology, outcome.origins.label(("host", host.name, "topology")))
+            for host in outcome.site.hosts.values()
+        }
+        outcome.topologies, bag = read_topologies(path.parent, wanted)
+        outcome.tell(bag)
+        _compare_pools(outcome, outcome.site)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 
 
-def _read_topologies(folder: Path, outcome: Outcome, site: Site) -> None:
-    """The same inputs are read once, for all hosts that name them; what is wrong with them is told at the first of these."""
-    from kvmc.topology.combine import read_topologies
+def read_topologies(
+    folder: Path, wanted: Mapping[str, tuple[tuple[str, ...], Label | None]], read: SourceReader | None = None
+) -> tuple[dict[str, Topology], Bag]:
+    """The topology of each host. wanted: host -> its inputs' paths below the folder, and a label at the line that says so.
 
+    The same inputs are read once, for all hosts that name them; what is wrong with them is told at the first of these.
+    """
+    from kvmc.topology.combine import read_topologies as combined
+
+    topologies: dict[str, Topology] = {}
+    bag = Bag()
     by_paths: dict[tuple[str, ...], list[str]] = {}
-    for host in site.hosts.values():
-        by_paths.setdefault(tuple(str(PurePosixPath(path)) for path in host.topology), []).append(host.name)
+    for host, (given, _) in wanted.items():
+        by_paths.setdefault(tuple(str(PurePosixPath(path)) for path in given), []).append(host)
     for paths, hosts in by_paths.items():
-        label = outcome.origins.label(("host", hosts[0], "topology"))
+        label = wanted[hosts[0]][1]
         outside = [path for path in paths if _leaves(folder, path)]
         for shown in outside:
-            outcome.bag.error(
+            bag.error(
                 codes.PATH_OUTSIDE,
                 f"topology `{shown}` is outside the folder of the site",
                 label,
@@ -59,12 +76,11 @@ def _read_topologies(folder: Path, outcome: Outcome, site: Site) -> None:
             )
         if outside:
             continue
-        topology, bag = read_topologies([(folder / path, path) for path in paths])
-        outcome.tell(_at(label, bag))
+        topology, told = combined([(folder / path, path) for path in paths], read)
+        bag.extend(_at(label, told))
         if topology is not None:
-            outcome.topologies.update(dict.fromkeys(hosts, topology))
-    outcome.topologies = {host: outcome.topologies[host] for host in site.hosts if host in outcome.topologies}
-    _compare_pools(outcome, site)
+            topologies.update(dict.fromkeys(hosts, topology))
+    return {host: topologies[host] for host in wanted if host in topologies}, bag
 
 
 def _compare_pools(outcome: Outcome, site: Site) -> None:
@@ -76,8 +92,8 @@ def _compare_pools(outcome: Outcome, site: Site) -> None:
         if host.pool is None or host.name not in outcome.topologies:
             continue
         other = first.setdefault(host.pool, host.name)
-        mine, theirs = outcome.topologies[other], outcome.topologies[host.name]
-        lines = unlike(mine, theirs) if mine is not theirs else ()
+        mine, theirs = outcome.topologies.get(other), outcome.topologies[host.name]
+        lines = unlike(mine, theirs) if mine is not None and mine is not theirs else ()
         if lines:
             seen = outcome.origins.label(("host", other, "topology"), f"`{other}`, the first host of the pool")
             outcome.bag.error(

@@ -92,5 +92,5 @@ def _check_carriers(owns: Mapping[str, HostSettings], site: Site, origins: Origi
             f"`targets` of site `{site.name}` has no {names}, which settings in use go through",
             origins.label(("site", site.name, "targets")),
             notes=missing.values(),
-            help=(f"add {names} to `targets`",),
+            help=(f"set `targets = [{', '.join((*site.targets, *missing))}]`",),
         )

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
-from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine, check_texts
+from kvmc.diagnostics.text import counted
+from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, NicPlan
@@ -42,7 +43,6 @@ def derive_guest(
     gate = Gate(vm, host, platform, origins)
     check_machine(gate, topology.arch)
     check_cpu(gate)
-    check_texts(gate, site)
     return _Guest(gate, guest, identity, topology, site).derive(), gate.bag
 
 
@@ -63,7 +63,6 @@ class _Guest:
         shape = self._shape(dedicated)
         iothreads = _iothreads(vm)
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
-        self._check_boot()
         nics, hostdevs = self._passed_and_nics()
         addresses = self.identity.addresses
         last = max((address.bus for address in addresses.values()), default=0)
@@ -143,54 +142,19 @@ class _Guest:
 
     # -- devices
 
-    def _check_boot(self) -> None:
-        by_order: dict[int, Disk] = {}
-        for disk in self.vm.disks.values():
-            if disk.boot is None:
-                continue
-            other = by_order.setdefault(disk.boot, disk)
-            if other is not disk:
-                self.gate.tell(
-                    codes.BOOT_TWICE,
-                    f"disks `{other.name}` and `{disk.name}` of guest `{self.vm.name}` both have `boot = {disk.boot}`",
-                    self.gate.path("disk", disk.name, "boot"),
-                    secondary=[
-                        self.gate.origins.label(self.gate.path("disk", other.name, "boot"), f"and `{other.name}` here")
-                    ],
-                )
-
     def _check_queues(self, queues: int | None, path: Path) -> None:
         if queues is not None and queues > self.vm.vcpus:
             self.gate.tell(
                 codes.QUEUES_OVER_VCPUS,
-                f"`{' '.join(path[2:4])}` of guest `{self.vm.name}` has {queues} queues, the guest {self.vm.vcpus} vCPUs",
+                f"`{' '.join(path[2:4])}` of guest `{self.vm.name}` has {counted(queues, 'queue')}, the guest "
+                f"{counted(self.vm.vcpus, 'vCPU')}",
                 (*path, "queues"),
+                help=[f"set `queues = {self.vm.vcpus}`"],
             )
 
     def _disk(self, disk: Disk, iothreads: Mapping[str, int]) -> DiskPlan:
         path = self.gate.path("disk", disk.name)
-        if disk.bus != "virtio":
-            # A default is no wish: only what stands in the source is.
-            for name, wished, buses in (
-                ("iothread", disk.iothread is not Iothread.NONE, "`bus = virtio`"),
-                ("queues", disk.queues is not None and disk.bus == "sata", "`bus = virtio` or `bus = scsi`"),
-            ):
-                if not wished or (*path, name) not in self.gate.origins.table:
-                    continue
-                self.gate.tell(
-                    codes.WRONG_BUS,
-                    f"`{name}` needs {buses}, disk `{disk.name}` of guest `{self.vm.name}` has `bus = {disk.bus}`",
-                    (*path, name),
-                    secondary=[self.gate.origins.label((*path, "bus"), "the bus")],
-                )
-        if disk.io == "native" and disk.cache not in DIRECT_CACHES:
-            self.gate.tell(
-                codes.IO_NEEDS_DIRECT,
-                f"`io = native` needs `cache = none` or `cache = directsync`, disk `{disk.name}` of guest `{self.vm.name}` has "
-                f"`cache = {disk.cache}`",
-                (*path, "io"),
-                secondary=[self.gate.origins.label((*path, "cache"), "the cache mode")],
-            )
+        assert disk.io != "native" or disk.cache in DIRECT_CACHES, "the schema pass refuses it"
         if disk.io == "io_uring":
             self.gate.need("`io = io_uring`", (*path, "io"), libvirt=(6, 3), qemu=(5, 0))
         if disk.queues is not None:
@@ -227,20 +191,16 @@ class _Guest:
             address = self.identity.addresses[f"nic {nic.name}"]
             device = self.guest.devices.get(("nic", nic.name))
             whole = nic.device is not None and not self._is_vf(nic.device, nic.name)
-            if nic.device is not None:
-                kind = "whole device" if whole else "virtual function"
-                for name, value in (("mac", nic.mac if whole else None), ("queues", nic.queues)):
-                    if value is not None:
-                        self.gate.tell(
-                            codes.DEVICE_KEEPS,
-                            f"`{name}` cannot be set: `nic {nic.name}` of guest `{self.vm.name}` is the {kind} `{device}`",
-                            (*path, name),
-                            secondary=[
-                                self.gate.origins.label(
-                                    ("host", self.gate.host.name, "devices", nic.device), "its pool"
-                                )
-                            ],
-                        )
+            if whole and nic.mac is not None:
+                self.gate.tell(
+                    codes.DEVICE_KEEPS,
+                    f"`mac` cannot be set: `nic {nic.name}` of guest `{self.vm.name}` is the whole device `{device}`",
+                    (*path, "mac"),
+                    secondary=[
+                        self.gate.origins.label(("host", self.gate.host.name, "devices", nic.device or ""), "its pool")
+                    ],
+                    help=["drop `mac`: the device has its own"],
+                )
             if device is not None and whole:
                 hostdevs.append(HostdevPlan(nic.name, device, address))
                 continue

@@ -35,8 +35,7 @@ def derive_host_settings(
     settings = Settings(host, topology, platform, origins)
     bag = settings.bag
     isolated = _isolation(host, topology, pools, settings)
-    pages, page_bag = node_pages(host, topology, origins)
-    bag.extend(page_bag)
+    pages = node_pages(host, topology)
     bag.extend(page_settings(host, platform, pages, origins, settings))
     _profile(host, topology, pools, isolated, settings)
     _passthrough(host, topology, settings)
@@ -51,13 +50,7 @@ def _isolation(host: Host, topology: Topology, pools: HostPools, settings: Setti
     """The isolated set: all that is dedicated or the vswitch's. One list for all three parameters (see the knobs' table)."""
     label = settings.origins.label(("host", host.name, "isolation"))
     if host.isolation is not Isolation.BOOT:
-        if host.profile is Profile.REALTIME:
-            settings.bag.error(
-                codes.REALTIME_NOT_ISOLATED,
-                f"host `{host.name}` has the profile `realtime` and isolates no CPU",
-                settings.origins.label(("host", host.name, "profile")),
-                help=("set `isolation = boot`", "take the profile `latency`"),
-            )
+        assert host.profile is not Profile.REALTIME, "the schema pass refuses it"
         return CpuSet()
     isolated = pools.dedicated | pools.vswitch
     if not isolated:
@@ -83,16 +76,7 @@ def _isolation(host: Host, topology: Topology, pools: HostPools, settings: Setti
 
 
 def _profile(host: Host, topology: Topology, pools: HostPools, isolated: CpuSet, settings: Settings) -> None:
-    if host.profile is Profile.REALTIME and not settings.platform.realtime:
-        settings.bag.error(
-            codes.REALTIME_KERNEL,
-            f"host `{host.name}` has the profile `realtime`, and platform `{settings.platform.name}` has no PREEMPT_RT kernel",
-            settings.origins.label(("host", host.name, "profile")),
-            help=(
-                "set `realtime = true` on the platform if its kernel is built with PREEMPT_RT",
-                "take the profile `latency`",
-            ),
-        )
+    assert host.profile is not Profile.REALTIME or settings.platform.realtime, "the schema pass refuses it"
     applies = {
         When.ALWAYS: True,
         When.NUMA: len(topology.nodes) > 1,
@@ -123,7 +107,9 @@ def _passthrough(host: Host, topology: Topology, settings: Settings) -> None:
             f"host `{host.name}` passes devices to guests, and its topology {says} which IOMMU the CPU has",
             settings.origins.label(("host", host.name, "devices", next(iter(host.devices)))),
             notes=("Intel needs `intel_iommu=on`; AMD's IOMMU is on by itself",),
-            help=("take the topology from `kvmc topology scan` or `lscpu -J`, which name the vendor",),
+            help=(
+                "take the topology with `virsh capabilities` or `kvmc topology scan` on the host: both name the vendor",
+            ),
         )
         return
     asked = [settings.origins.block("host", host.name, "devices", name) for name in host.devices]

@@ -8,53 +8,27 @@ from kvmc.hostconfig.plan import Carrier, NodePages
 from kvmc.hostconfig.settings import Settings
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Platform
-from kvmc.model.values import PageCount, size_text
 from kvmc.topology import Node, Topology
 
 NODE_FORM = (5, 16)
 """The first kernel whose `hugepages=` takes counts by node (commit b5389086ad7b)."""
 
 
-ARCH_SIZES = {"x86_64": (2048, 1024**2)}
-"""Sizes in KiB that an architecture has at most. Others' depend on how the kernel is built."""
-
-
-def node_pages(host: Host, topology: Topology, origins: Origins) -> tuple[tuple[NodePages, ...], Bag]:
-    """Offered and reserved pages together, by size (largest first) and node. Only nodes with CPUs and memory have any.
-
-    Errors: a size that the architecture does not have.
-    """
-    bag = Bag()
+def node_pages(host: Host, topology: Topology) -> tuple[NodePages, ...]:
+    """Offered and reserved pages together, by size (largest first) and node. Only nodes with CPUs and memory have any."""
     counts: dict[int, int] = {}
-    for path, pages in (("pages",), host.pages), (("reserve", "pages"), host.reserve_pages):
-        for count in pages:
-            counts[count.size_kib] = counts.get(count.size_kib, 0) + count.number
-            _check_size(host, count, path, topology, origins, bag)
+    for count in (*host.pages, *host.reserve_pages):
+        counts[count.size_kib] = counts.get(count.size_kib, 0) + count.number
     return tuple(
         NodePages(node.id, size, counts[size])
         for size in sorted(counts, reverse=True)
         for node in _nodes(topology)
         if counts[size] > 0
-    ), bag
+    )
 
 
 def _nodes(topology: Topology) -> tuple[Node, ...]:
     return tuple(node for node in topology.nodes if node.cpus & topology.usable and node.memory_kib != 0)
-
-
-def _check_size(
-    host: Host, count: PageCount, path: tuple[str, ...], topology: Topology, origins: Origins, bag: Bag
-) -> None:
-    """The resolver knows what the topology tells of sizes; where it tells nothing, the architecture still does."""
-    sizes = ARCH_SIZES.get(topology.arch)
-    if sizes is not None and count.size_kib not in sizes:
-        has = ", ".join(size_text(size) for size in sizes)
-        bag.error(
-            codes.NO_SUCH_PAGE_SIZE,
-            f"host `{host.name}` asks for huge pages of {size_text(count.size_kib)}, `{topology.arch}` has {has}",
-            origins.label(("host", host.name, *path)),
-            help=(f"ask for pages of {has}",),
-        )
 
 
 def page_settings(

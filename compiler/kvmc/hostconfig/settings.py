@@ -53,10 +53,12 @@ class Settings:
     def _lacking(self, knob: Knob, asked: Path | None) -> None:
         versions = self.platform.kernel if knob.tool == "kernel" else self.platform.tuned
         span = f"since {knob.since}" if knob.since else f"up to {knob.until}"
+        platform = self.origins.label(("platform", self.platform.name, knob.tool), "the platform's version")
         self.bag.error(
             codes.NOT_IN_RELEASE,
             f"host `{self.host.name}` needs `{knob.key}`, which {knob.tool} has {span}; platform `{self.platform.name}` says "
             f"{versions}",
             self.origins.label(asked or ("platform", self.platform.name, knob.tool)),
+            secondary=(platform,) if asked and platform else (),
             notes=(knob.source,),
         )

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model import conflicts
 from kvmc.model.kinds import MIB
+from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
 from kvmc.model.settings import Row, settings
 from kvmc.model.site import Profile
@@ -31,7 +33,7 @@ def check_merged(merged: Tables, bag: Bag) -> None:
 
 def _required(node: Node, owner: Node, bag: Bag) -> None:
     """Settings that a block must have, there or in an ancestor."""
-    if not owner.complete:
+    if not (owner.complete and node.complete):
         return
     for row in settings(node.row.name).values():
         if row.required and row.name not in node.values:
@@ -73,7 +75,7 @@ def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
     """Exactly one of two settings."""
     first, second = (node.values.get(name) for name in names)
     what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
-    if first is None and second is None and owner.complete:
+    if first is None and second is None and owner.complete and node.complete:
         text = f"{what} has neither `{names[0]}` nor `{names[1]}`"
         bag.error(codes.ONE_OF, text, Label(node.header), help=["set one of them"])
     elif first is not None and second is not None:
@@ -93,6 +95,7 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             secondary=[platform.place("realtime", "no `realtime = true` here"), Label(host.header, "this host")],
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
+    conflicts.check_rules(conflicts.HOST, host, host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():
         _one_of(pool, ("parent", "addresses"), host, bag)
@@ -144,13 +147,19 @@ def _division(vm: Node, bag: Bag) -> None:
     if not isinstance(nodes, int):
         return
     if isinstance(vcpus, int) and nodes > vcpus:
-        conflicts.contradict(vm, vm, ("nodes", "vcpus"), f"{nodes} nodes for {vcpus} vCPUs: each node needs one", bag)
+        conflicts.contradict(
+            vm,
+            vm,
+            ("nodes", "vcpus"),
+            f"{counted(nodes, 'node')} for {counted(vcpus, 'vCPU')}: each node needs one",
+            bag,
+        )
     if not isinstance(memory, int) or not (pages is None or isinstance(pages, int)):
         return
     unit = max(pages or MIB, MIB)
     if memory % (unit * nodes) == 0:
         return
-    parts = [f"{nodes} nodes"] if nodes > 1 else []
+    parts = [f"{counted(nodes, 'node')}"] if nodes > 1 else []
     parts.append(f"{size_text(pages)} pages" if pages else "whole MiB")
     step = unit * nodes
     below = memory // step * step
@@ -161,6 +170,7 @@ def _division(vm: Node, bag: Bag) -> None:
         vm.place("memory"),
         secondary=[vm.place(name) for name in ("pages", "nodes") if name in vm.values],
         help=[f"set {choices}"],
+        fixes=write_one_of((size_text(kib) for kib in (below, below + step) if kib), vm.values["memory"].at),
     )
 
 
@@ -211,6 +221,8 @@ class _Claims:
             codes.SAME_DISK,
             f"disk `{other.name}` of vm `{other_vm.name}` and disk `{disk.name}` of vm `{vm.name}` are both `{path}`",
             storage.place("source"),
-            secondary=[Label(disk.header), *([Label(other.header)] if other.header != disk.header else [])],
+            secondary=[Label(disk.header, f"of `{vm.name}`"), Label(other.header, f"of `{other_vm.name}`")]
+            if other.header != disk.header
+            else [Label(disk.header, "the disk"), Label(other_vm.header, "has it"), Label(vm.header, "has it too")],
             help=["give the source `{vm}` and `{disk}`, so that each disk has its own"],
         )

@@ -48,11 +48,22 @@ GUEST = (
     ),
     Rule(
         "cpu",
-        ("host-passthrough",),
+        ("host-passthrough", "host-model"),
         "type",
         ("qemu",),
-        "emulation cannot pass the host's CPU through",
+        "emulation cannot give a guest the host's CPU",
         "set `cpu = maximum`",
+    ),
+)
+
+HOST = (
+    Rule(
+        "profile",
+        ("realtime",),
+        "isolation",
+        ("none",),
+        "a realtime guest waits for whatever the kernel puts on its CPUs",
+        "set `isolation = boot`, or `profile = latency`",
     ),
 )
 
@@ -69,8 +80,8 @@ DISK = (
         "iothread",
         ("shared", "own"),
         "bus",
-        ("sata",),
-        "an emulated SATA controller has no I/O thread",
+        ("sata", "scsi"),
+        "I/O threads serve virtio disks alone",
         "set `bus = virtio`",
     ),
     Rule(

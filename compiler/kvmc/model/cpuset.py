@@ -104,3 +104,8 @@ def union(sets: Iterable[CpuSet]) -> CpuSet:
     for one in sets:
         mask |= one.mask
     return CpuSet(mask)
+
+
+def named(cpus: CpuSet) -> str:
+    """`CPU 3`, `CPUs 2-3,8`."""
+    return f"CPU {cpus}" if len(cpus) == 1 else f"CPUs {cpus}"

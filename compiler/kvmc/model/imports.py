@@ -6,11 +6,11 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import driver, schema, syntax
 from kvmc.model.names import shown
 from kvmc.syntax.parser import parse
@@ -56,13 +56,6 @@ def read_bytes(path: Path, limit: int) -> bytes | str:
         )
 
 
-def read_sources(path: Path) -> tuple[list[Setting | Block], dict[str, str], Bag]:
-    """The items of the site file and all that it imports, each import's in its place, and the texts by their shown names."""
-    reader = _Sources(path)
-    reader.read_all()
-    return reader.items, reader.texts, reader.bag
-
-
 @dataclass(slots=True)
 class _Open:
     """A file whose imports are being followed. via: the import that named it."""
@@ -73,11 +66,24 @@ class _Open:
     imported: dict[str, Span]
 
 
-class _Sources:
-    def __init__(self, path: Path) -> None:
+class SourceReader:
+    """Reads a site file and its imports. open_texts: texts that an editor holds, by absolute path: they stand for what is on disk.
+
+    items: of all files, each import's in its place. files, texts: by shown name, as far as they could be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        open_texts: Mapping[str, str] | None = None,
+        parse: Callable[[str, str], tuple[File | None, Bag]] = parse,
+    ) -> None:
         self.path = path
         self.folder = path.parent
+        self.parse = parse
+        self.open_texts = open_texts or {}
         self.items: list[Setting | Block] = []
+        self.files: dict[str, File] = {}
         self.texts: dict[str, str] = {}
         self.bag = Bag()
         self.open: list[_Open] = []
@@ -103,13 +109,17 @@ class _Sources:
         if text is None:
             return
         self.texts[name] = text
-        file, bag = parse(name, text)
+        file, bag = self.parse(name, text)
         self.bag.extend(bag)
         if file is not None:
+            self.files[name] = file
             items = self.body(file) if not bag.has_errors else file.items
             self.open.append(_Open(name, via, iter(items), {}))
 
     def text(self, name: str, via: Span | None) -> str | None:
+        opened = self.open_texts.get(os.path.normpath(Path.cwd() / self.folder / name)) if self.open_texts else None
+        if opened is not None:
+            return opened.removeprefix("\ufeff")
         code = driver.IMPORT_UNREADABLE if via else driver.SITE_UNREADABLE
         data = read_bytes(self.folder / name, MAX_BYTES)
         if isinstance(data, str):
@@ -133,12 +143,16 @@ class _Sources:
             span = first.span if first else Span(file.name, 0, min(1, len(self.texts[file.name])))
             span = first.header if isinstance(first, Block) else span
             text = f"file {shown(file.name)} does not begin with its language version"
-            self.bag.error(syntax.NO_HEADER, text, span, help=[f"write `kvmt {VERSION}` as its first line"])
+            help = f"write `kvmt {VERSION}` as its first line"
+            fix = Fix(Span(file.name, 0, 0), f"kvmt {VERSION}\n", help)
+            self.bag.error(syntax.NO_HEADER, text, span, help=[help], fixes=[fix])
             return file.items
         if [label.text for label in first.labels] != [VERSION] or first.parent or first.items:
             version = " ".join(label.text for label in first.labels)
             text = f"unknown language version {shown(version)}" if version else "the language version is missing"
-            self.bag.error(syntax.UNKNOWN_VERSION, text, first.header, help=[f"this kvmc reads `kvmt {VERSION}`"])
+            fix = Fix(first.header, f"kvmt {VERSION}", f"write `kvmt {VERSION}`")
+            help = f"this kvmc reads `kvmt {VERSION}`"
+            self.bag.error(syntax.UNKNOWN_VERSION, text, first.header, help=[help], fixes=[fix])
         return file.items[1:]
 
     def follow(self, item: Block, current: _Open) -> None:

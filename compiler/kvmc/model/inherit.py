@@ -8,7 +8,6 @@ from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.names import NearNames, shown
 from kvmc.model.nodes import Node, Tables
-from kvmc.syntax.tree import Word
 
 MAX_ANCESTORS = 64
 """A reader must be able to follow the chain."""
@@ -28,7 +27,9 @@ def inherit(tables: Tables, near: NearNames, bag: Bag) -> tuple[Tables, dict[tup
             if len(ancestors) > MAX_ANCESTORS or parent in cut:
                 if parent not in cut:
                     text = f"{base} `{name}` has more than {MAX_ANCESTORS} ancestors"
-                    bag.error(codes.TOO_MANY_ANCESTORS, text, tables[base][name].header)
+                    bag.error(
+                        codes.TOO_MANY_ANCESTORS, text, tables[base][name].header, help=["give it a nearer parent"]
+                    )
                 cut.add(name)
                 tables[base][name].complete = False
                 parent, ancestors = None, ()
@@ -66,18 +67,21 @@ def _find(node: Node, base: str, tables: Tables, near: NearNames, bag: Bag) -> s
     node.complete = False
     other = next((kind for kind, known in tables.items() if kind != base and word.text in known), None)
     if other is not None:
-        _wrong_kind(word, other, base, node, bag)
-    else:
-        help = near.help(word.text, tables[base], few=6)
+        text = f"`{word.text}` is a {other}, a {node.row.name} has a {base} as its parent"
+        secondary = [Label(tables[other][word.text].header, f"a {other}")]
         bag.error(
-            codes.UNKNOWN_NAME, f"no {base} {shown(word.text)}", Label(word.span, f"parent of `{node.name}`"), help=help
+            codes.WRONG_PARENT,
+            text,
+            Label(word.span),
+            secondary=secondary,
+            help=near.help(word.text, tables[base], few=6),
         )
+    else:
+        advice = near.advice(word.text, tables[base], word.span, few=6)
+        label = Label(word.span, f"parent of `{node.name}`")
+        text = f"no {base} {shown(word.text)}"
+        bag.error(codes.UNKNOWN_NAME, text, label, help=advice.help, fixes=advice.fixes)
     return None
-
-
-def _wrong_kind(word: Word, other: str, base: str, node: Node, bag: Bag) -> None:
-    text = f"`{word.text}` is a {other}, a {node.row.name} has a {base} as its parent"
-    bag.error(codes.WRONG_PARENT, text, word.span)
 
 
 def _parents(tables: Tables, base: str, near: NearNames, bag: Bag) -> dict[str, str | None]:

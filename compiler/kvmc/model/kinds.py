@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvmc.diagnostics import Span
+from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.model import Code
-from kvmc.model.names import shown
+from kvmc.model.names import NearNames, shown
 from kvmc.model.values import KIB_PER_UNIT, PageCount, Version, VersionRange, size_text
 from kvmc.syntax.tree import Count, ListValue, Value, Word
 
@@ -24,12 +24,14 @@ TIB = KIB_PER_UNIT["TiB"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value, at the smallest place."""
+    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first."""
 
     code: Code
     message: str
     span: Span
     help: tuple[str, ...] = ()
+    secondary: tuple[Label, ...] = ()
+    write: tuple[str, ...] = ()
 
 
 class BadValue(Exception):  # noqa: N818 - a user's mistake, caught by the schema pass alone
@@ -89,7 +91,9 @@ class ListOf(Kind):
 
     def read(self, value: Value) -> object:
         if not isinstance(value, ListValue):
-            help = (f"write `[{value.text}]`",) if isinstance(value, Word) else ()
+            word = value.text if isinstance(value, Word) else ""
+            quoted = f'"{word}"' if isinstance(value, Word) and value.quoted else word
+            help = (f"write `[{quoted}]`",) if word and '"' not in word and "\\" not in word else ()
             raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help))
         problems: list[Problem] = []
         found: dict[object, Span] = {}
@@ -100,8 +104,11 @@ class ListOf(Kind):
                 problems += bad.problems
                 continue
             if one in found:
-                problems.append(Problem(codes.REPEATED, f"`{one}` is in the list twice", part.span))
-            found[one] = part.span
+                first = (Label(found[one], "first here"),)
+                problems.append(
+                    Problem(codes.REPEATED, f"`{one}` is in the list twice", part.span, ("delete one of them",), first)
+                )
+            found.setdefault(one, part.span)
         if len(found) < self.least and not problems:
             text = f"the list has {len(found)} of at least {self.least} items"
             problems.append(Problem(codes.TOO_FEW, text, value.span))
@@ -131,8 +138,10 @@ class Choice(Scalar):
 
     def parse(self, word: Word) -> object:
         if word.text not in self.options:
-            help = (f"write {self.words}",)
-            raise BadValue(Problem(codes.BAD_WORD, f"{shown(word.text)} is not {self.words}", word.span, help))
+            help = NearNames().help(word.text, self.options)
+            text = f"{shown(word.text)} is not {self.words}"
+            write = tuple(dict.fromkeys([*NearNames().names(word.text, self.options), *self.options]))
+            raise BadValue(Problem(codes.BAD_WORD, text, word.span, help, write=write))
         return self.options[word.text]
 
 
@@ -141,7 +150,13 @@ class Flag(Scalar):
 
     def parse(self, word: Word) -> object:
         if word.text not in ("true", "false"):
-            raise BadValue(Problem(codes.BAD_WORD, f"{shown(word.text)} is neither `true` nor `false`", word.span))
+            meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(
+                word.text.lower(), word.text.lower()
+            )
+            help = (f"write `{meant}`",) if meant in ("true", "false") else ()
+            raise BadValue(
+                Problem(codes.BAD_WORD, f"{shown(word.text)} is neither `true` nor `false`", word.span, help)
+            )
         return word.text == "true"
 
 
@@ -174,7 +189,8 @@ def read_size(word: Word) -> int:
     if not unit:
         likely = "GiB" if int(match[1]) <= 4096 else "MiB"
         help = (f"write its unit, as `{match[1]}{likely}`; units are KiB, MiB, GiB and TiB",) if not match[2] else ()
-        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help))
+        write = () if match[2] else tuple(f"{match[1]}{one}" for one in (likely, "MiB" if likely == "GiB" else "GiB"))
+        raise BadValue(Problem(codes.BAD_SIZE, f"size {shown(word.text)} has no unit", word.span, help, write=write))
     binary = _UNITS[unit[0].lower()]
     if match[2]:
         kib = float(match[1] + match[2]) * KIB_PER_UNIT[binary]

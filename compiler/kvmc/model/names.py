@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
+
+from kvmc.diagnostics import Fix, Span
 
 MAX_NAME = 63
 """Characters; a host name's label has the same limit (RFC 1035, 2.3.4)."""
@@ -40,6 +43,18 @@ def shown(text: str) -> str:
     return f"`{safe[:40]}...`" if len(text) > 40 else f"`{safe}`"
 
 
+class Advice(NamedTuple):
+    """What would help where a name is unknown: as texts, and as replacements."""
+
+    help: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+
+
+def write_one_of(texts: Iterable[str], span: Span | None) -> tuple[Fix, ...]:
+    """Fixes that put one of the texts in place of what stands there, the likeliest first."""
+    return tuple(Fix(span, text, f"write `{text}`") for text in texts) if span is not None else ()
+
+
 class NearNames:
     """Finds names near an unknown one, within a bounded number of comparisons a run."""
 
@@ -47,7 +62,25 @@ class NearNames:
         self._left = _COMPARISONS
 
     def help(self, name: str, known: Iterable[str], few: int = 0) -> tuple[str, ...]:
-        """`did you mean ...`, nearest first. Where nothing is near: all that there is, if it is not more than `few`."""
+        """The advice's texts alone."""
+        return self.advice(name, known, None, few).help
+
+    def advice(self, name: str, known: Iterable[str], span: Span | None, few: int = 0) -> Advice:
+        """`did you mean ...`, nearest first. Where nothing is near: all that there is, if it is not more than `few`.
+
+        span: where the name stands, for the fixes.
+        """
+        candidates = list(known)
+        near = self.names(name, candidates)
+        if near:
+            return Advice((f"did you mean {' or '.join(f'`{one}`' for one in near)}?",), write_one_of(near, span))
+        if 0 < len(candidates) <= few:
+            help = f"take one of {', '.join(f'`{one}`' for one in candidates)}"
+            return Advice((help,), write_one_of(candidates, span))
+        return Advice()
+
+    def names(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
+        """At most three known names, nearest first: two neighbouring letters swapped, then what is alike."""
         candidates = list(known)
         self._left -= len(candidates)
         if self._left < 0 or len(name) > MAX_NAME:
@@ -55,9 +88,8 @@ class NearNames:
         from difflib import get_close_matches
 
         folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
-        near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=3, cutoff=0.7)]
-        if near:
-            return (f"did you mean {' or '.join(f'`{one}`' for one in near)}?",)
-        if 0 < len(candidates) <= few:
-            return (f"take one of {', '.join(f'`{one}`' for one in candidates)}",)
-        return ()
+        text = name.casefold()
+        swapped = (text[:at] + text[at + 1] + text[at] + text[at + 2 :] for at in range(len(text) - 1))
+        near = [other for other in swapped if other in folded and other != text]
+        near += get_close_matches(text, folded, n=3, cutoff=0.7)
+        return tuple(folded[one] for one in dict.fromkeys(near))[:3]

@@ -29,9 +29,8 @@ def check_references(tables: Tables, merged: Tables, near: NearNames, bag: Bag) 
                         notes = ["a pool that no host has as its parent defines it"] if name in unused else []
                     else:
                         text, notes = f"no {kind} `{name}`", []
-                    bag.error(
-                        codes.UNKNOWN_NAME, text, Label(span), notes=notes, help=near.help(name, known[kind], few=6)
-                    )
+                    advice = near.advice(name, known[kind], span, few=6)
+                    bag.error(codes.UNKNOWN_NAME, text, Label(span), notes=notes, help=advice.help, fixes=advice.fixes)
 
 
 def _references(node: Node) -> Iterator[tuple[str, str, Span]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.kinds import BadValue, elements
-from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown
+from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown, write_one_of
 from kvmc.model.nodes import UNKNOWN, Given, Node, Tables
 from kvmc.model.settings import BLOCKS, ROWS, BlockRow, blocks, children, settings
 from kvmc.syntax.tree import Block, ListValue, Setting, Word
@@ -58,8 +59,8 @@ class _Schema:
         within = around.row.name if around else ""
         row = next((row for row in children(within) if row.name == block.kind.text), None)
         if row is None:
-            self.misplaced_block(block, within)
-            return None
+            meant = self.misplaced_block(block, within)
+            return self.as_meant(block, meant, around) if meant else None
         label = self.label(block, row)
         name = label.text if label else ""
         node = Node(
@@ -70,15 +71,31 @@ class _Schema:
             top=around.top if around else f"{row.name} {name}",
             parent=self.parent(block, row),
         )
+        meant_settings: dict[str, Setting] = {}
         for item in block.items:
             if isinstance(item, Setting):
-                self.setting(item, node)
+                meant = self.setting(item, node)
+                if meant:
+                    meant_settings.setdefault(meant, item)
             else:
                 child = self.block(item, node)
                 if child is not None and (child.name or not child.row.labels):
                     first = node.children.setdefault((child.row.name, child.name), child)
                     if first is not child:
                         self.twice(child, first)
+        for name, item in meant_settings.items():
+            # it was misspelled and told so: it is set, to what nobody knows yet
+            node.values.setdefault(name, Given(UNKNOWN, item.span, item.value.span, (), node.top))
+        return node
+
+    def as_meant(self, block: Block, kind: str, around: Node | None) -> Node | None:
+        """A block whose kind was misspelled, as one of the kind that it looks like: what refers to it shall find it. What is wrong
+        in it is told once its kind is known."""
+        bag, self.bag = self.bag, Bag()
+        node = self.block(replace(block, kind=replace(block.kind, text=kind)), around)
+        self.bag = bag
+        if node is not None:
+            node.complete = False
         return node
 
     def label(self, block: Block, row: BlockRow) -> Word | None:
@@ -111,16 +128,18 @@ class _Schema:
     def parent(self, block: Block, row: BlockRow) -> Word | None:
         if block.parent is not None and row.parents is None:
             text = f"a `{row.name}` block has no parent"
-            self.bag.error(codes.WRONG_PARENT, text, block.parent.span, help=["delete it, with its `:`"])
+            end = [block.kind, *block.labels][-1].span.end
+            fix = Fix(Span(block.header.file, end, block.header.end), "", "delete it, with its `:`")
+            self.bag.error(codes.WRONG_PARENT, text, block.parent.span, help=["delete it, with its `:`"], fixes=[fix])
             return None
         return block.parent
 
-    def setting(self, item: Setting, node: Node) -> None:
+    def setting(self, item: Setting, node: Node) -> str:
+        """Take a setting; for a misspelled one, the name of the one that was meant."""
         name = item.name.text
         row = settings(node.row.name).get(name)
         if row is None:
-            self.misplaced_setting(item, node.row.name)
-            return
+            return self.misplaced_setting(item, node.row.name)
         first = node.values.get(name)
         if first is not None:
             self.bag.error(
@@ -130,7 +149,7 @@ class _Schema:
                 secondary=[Label(first.span, "first here")],
                 help=["keep one of them"],
             )
-            return
+            return ""
         parts: tuple[Span, ...] = ()
         value: object = UNKNOWN
         try:
@@ -140,34 +159,43 @@ class _Schema:
         except BadValue as bad:
             for problem in bad.problems:
                 self.bag.error(
-                    problem.code, problem.message, Label(problem.span, f"value of `{name}`"), help=problem.help
+                    problem.code,
+                    problem.message,
+                    Label(problem.span, f"value of `{name}`"),
+                    secondary=problem.secondary,
+                    help=problem.help,
+                    fixes=write_one_of(problem.write, problem.span),
                 )
         node.values[name] = Given(value, item.span, item.value.span, parts, node.top)
+        return ""
 
-    def misplaced_setting(self, item: Setting, within: str) -> None:
-        """A setting that its block does not have."""
+    def misplaced_setting(self, item: Setting, within: str) -> str:
+        """A setting that its block does not have. Gives the name of the one that was meant, if that is likely."""
         name = item.name.text
         if any(row.name == name for row in children(within)):
             text = f"`{name}` is a block, not a setting"
             self.bag.error(
                 codes.MISPLACED, text, item.span, help=[f"write `{' '.join((name, *blocks()[name].labels))} {{`"]
             )
-            return
+            return ""
         where = f"in `{within}`" if within else "outside of blocks"
         homes = list(dict.fromkeys(row.block for row in ROWS if row.name == name))
         if homes:
             text = f"setting `{name}` cannot stand {where}"
             help: tuple[str, ...] = (f"it belongs in {' or '.join(f'`{home}`' for home in homes)}",)
             self.bag.error(codes.MISPLACED, text, item.name.span, help=help)
-            return
-        help = self.near.help(name, settings(within) if within else ())
+            return ""
+        known = settings(within) if within else {}
+        help = self.near.help(name, known)
+        meant = next(iter(self.near.names(name, known)), "")
         if not help:
             other = self.near.help(name, (row.name for row in ROWS))
             help = tuple(f"{text} it belongs in another block" for text in other)
         self.bag.error(codes.UNKNOWN_SETTING, f"no setting {shown(name)} {where}", item.name.span, help=help)
+        return meant
 
-    def misplaced_block(self, block: Block, within: str) -> None:
-        """A block that cannot stand here."""
+    def misplaced_block(self, block: Block, within: str) -> str:
+        """A block that cannot stand here. Gives the kind that was meant, if it is likely and can stand here."""
         kind = block.kind.text
         where = f"in `{within}`" if within else "outside of blocks"
         if kind in ("import", "kvmt"):
@@ -183,13 +211,14 @@ class _Schema:
             self.bag.error(codes.MISPLACED, f"block `{kind}` cannot stand {where}", block.header, help=help)
         elif within and kind in settings(within):
             text = f"`{kind}` is a setting, not a block"
-            example = settings(within)[kind].example
+            example = block.labels[0].text if len(block.labels) == 1 else settings(within)[kind].example
             self.bag.error(codes.MISPLACED, text, block.header, help=[f"write `{kind} = {example}`"])
         else:
-            near = self.near.help(kind, (row.name for row in children(within))) or self.near.help(
-                kind, (row.name for row in BLOCKS)
-            )
+            here = [row.name for row in children(within)]
+            near = self.near.help(kind, here) or self.near.help(kind, (row.name for row in BLOCKS))
             self.bag.error(codes.UNKNOWN_BLOCK, f"no block {shown(kind)} {where}", block.kind.span, help=near)
+            return next(iter(self.near.names(kind, here)), "")
+        return ""
 
     def twice(self, second: Node, first: Node) -> None:
         kind = second.row.name

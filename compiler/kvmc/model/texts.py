@@ -169,10 +169,9 @@ class Mac(Scalar):
         if re.fullmatch(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", text) is None:
             raise BadValue(Problem(codes.BAD_MAC, f"{shown(word.text)} is not {self.words}", word.span))
         if int(text[:2], 16) & 1:
-            help = (f"the first byte must be even, as `{int(text[:2], 16) & 0xFE:02x}{text[2:]}`",)
-            raise BadValue(
-                Problem(codes.BAD_MAC, f"MAC address `{text}` is a group's, not a station's", word.span, help)
-            )
+            help = (f"write `{int(text[:2], 16) & 0xFE:02x}{text[2:]}`",)
+            problem = f"MAC address `{text}` is a group's, not a station's: its first byte is odd"
+            raise BadValue(Problem(codes.BAD_MAC, problem, word.span, help))
         if text == "00:00:00:00:00:00":
             raise BadValue(Problem(codes.BAD_MAC, f"MAC address `{text}` is no station's", word.span))
         return text

@@ -78,6 +78,11 @@ def loads(text: str) -> Journal:
     """Read a journal. Raises ValueError for anything that this version did not write."""
     try:
         whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON (line {error.lineno}, column {error.colno})") from error
+    except RecursionError as error:
+        raise ValueError("it is not a journal") from error
+    try:
         if not isinstance(whole, dict) or whole.get("journal") != FORMAT:
             raise ValueError(f"it is not a journal of format {FORMAT}")
         folders = tuple((Root(root), Place(Root(root), path).path if path else "") for root, path in whole["folders"])
@@ -86,7 +91,7 @@ def loads(text: str) -> Journal:
             for root, path, old, new in whole["entries"]
         )
         return Journal(Phase(whole["phase"]), _text(whole["tree"]), folders, entries)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("it is not a journal") from error
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
-from kvmc.model.values import size_text
 from kvmc.resolver.memory import overhead, split_even, split_memory
 
 Claim = tuple[str, str]
@@ -65,8 +65,9 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
     apart = _apart(site, origins, bag)
     demands: dict[str, Demand] = {}
     for vm in site.vms.values():
-        if not _splits(vm, origins, bag):
-            continue
+        # the schema pass refuses what cannot be divided
+        unit = vm.pages_kib or 1
+        assert vm.nodes <= vm.vcpus and vm.memory_kib % unit == 0 and vm.memory_kib // unit >= vm.nodes
         vcpus = split_even(vm.vcpus, vm.nodes)
         memory = split_memory(vm)
         normal = overhead(vm, memory, vcpus)
@@ -111,35 +112,6 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
     return demands
 
 
-def _splits(vm: Vm, origins: Origins, bag: Bag) -> bool:
-    if vm.vcpus < vm.nodes:
-        bag.error(
-            codes.SPLIT_UNEVEN,
-            f"`{vm.name}` has {vm.vcpus} vCPUs for {vm.nodes} nodes",
-            origins.label(("vm", vm.name, "nodes")),
-        )
-        return False
-    if vm.pages_kib is None:
-        return True
-    if vm.memory_kib % vm.pages_kib:
-        lower = vm.memory_kib // vm.pages_kib * vm.pages_kib
-        bag.error(
-            codes.SPLIT_UNEVEN,
-            f"`{vm.name}` has {size_text(vm.memory_kib)} of memory, no whole number of pages of {size_text(vm.pages_kib)}",
-            origins.label(("vm", vm.name, "memory")),
-            help=(f"{size_text(lower)} or {size_text(lower + vm.pages_kib)}",) if lower else (),
-        )
-        return False
-    if vm.memory_kib // vm.pages_kib < vm.nodes:
-        bag.error(
-            codes.SPLIT_UNEVEN,
-            f"`{vm.name}` has {vm.memory_kib // vm.pages_kib} pages of {size_text(vm.pages_kib)} for {vm.nodes} nodes",
-            origins.label(("vm", vm.name, "nodes")),
-        )
-        return False
-    return True
-
-
 def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
     """The first intent of the guest that the host can never meet."""
 
@@ -166,9 +138,9 @@ def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) ->
         if smt > 1 and any(number % smt for number in vcpus):
             odd = next(number for number in vcpus if number % smt)
             return no(
-                f"{odd} vCPUs in a node do not fill cores of {smt} threads",
+                f"{counted(odd, 'vCPU')} in a node do not fill cores of {smt} threads",
                 "threads",
-                f"give each node a multiple of {smt} vCPUs",
+                f"give each node a multiple of {counted(smt, 'vCPU')}",
             )
     for nic in vm.nics.values():
         if nic.device is not None and nic.device not in host.devices:
@@ -199,7 +171,10 @@ def _apart(site: Site, origins: Origins, bag: Bag) -> Mapping[str, tuple[tuple[s
         if len(place.vms) > len(domains):
             bag.error(
                 codes.APART_TOO_MANY,
-                f"`place apart {place.name}` keeps {len(place.vms)} guests apart, there are {len(domains)} {place.across}s",
+                f"`place apart {place.name}` keeps {counted(len(place.vms), 'guest')} apart, there "
+                f"{'is' if len(domains) == 1 else 'are'} "
+                f"{counted(len(domains), place.across)}",
                 origins.label(("place", place.name)),
+                help=(f"add a {place.across}, or keep fewer guests apart",),
             )
     return found

@@ -69,6 +69,7 @@ def _virtual(
             f"`{pool.parent}` of `{host.name}` makes {parent.sriov.total_vfs} virtual functions, "
             f"`{pool.name}` asks for {pool.vfs}",
             origins.label((*path, "vfs")),
+            help=(f"set `vfs = {parent.sriov.total_vfs}`",),
         )
         return []
     try:
@@ -111,16 +112,13 @@ def _group(
 
 
 def _check_twice(host: Host, found: Mapping[str, tuple[Function, ...]], origins: Origins, bag: Bag) -> None:
-    owners: dict[PciAddress, str] = {}
-    parents = {pool.parent: pool.name for pool in host.devices.values() if pool.parent is not None}
+    owners = {pool.parent: pool.name for pool in host.devices.values() if pool.parent is not None}
     for name, functions in found.items():
         path = ("host", host.name, "devices", name)
         for function in functions:
             if function.address in owners:
                 other = owners[function.address]
-                first = (
-                    origins.label(("host", host.name, "devices", other), "offered here too") if other != name else None
-                )
+                first = origins.label(("host", host.name, "devices", other), "offered here too")
                 bag.error(
                     codes.DEVICE_TWICE,
                     f"`{host.name}` offers `{function.address}` twice, in `{other}` and in `{name}`",
@@ -129,14 +127,6 @@ def _check_twice(host: Host, found: Mapping[str, tuple[Function, ...]], origins:
                 )
                 break
             owners[function.address] = name
-            if function.address in parents:
-                bag.error(
-                    codes.DEVICE_TWICE,
-                    f"`{host.name}` offers `{function.address}` whole in `{name}` "
-                    f"and its virtual functions in `{parents[function.address]}`",
-                    origins.label((*path, "addresses")),
-                )
-                break
 
 
 def _check_groups(host: Host, found: Mapping[str, tuple[Function, ...]], origins: Origins, bag: Bag) -> None:

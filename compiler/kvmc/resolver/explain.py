@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.model import Code
+from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import L3
 from kvmc.model.values import size_text
@@ -110,7 +111,9 @@ def _reason(demand: Demand, state: State, host: str) -> Reason:
     here = state.hosts[host]
     if len(here.nodes) < len(demand.cells):
         return Reason(
-            host, f"needs {len(demand.cells)} nodes with CPUs, it has {len(here.nodes)}", ("vm", demand.vm, "nodes")
+            host,
+            f"needs {counted(len(demand.cells), 'node')} with CPUs, it has {len(here.nodes)}",
+            ("vm", demand.vm, "nodes"),
         )
     slots = [slot for node in here.nodes for slot in node.slots]
     if demand.dedicated and demand.l3 is L3.REQUIRE and slots and not any(slot.l3_known for slot in slots):
@@ -133,7 +136,7 @@ def _node_reason(demand: Demand, here: HostState, shortages: Mapping[int, Shorta
     kinds = {one.kind for one in shortages.values()}
     ids = {position: here.machine.nodes[position].node for position in shortages}
     blame: Path | None = ("vm", demand.vm, nearest.asks) if len(kinds) == 1 else None
-    several = f"{len(demand.cells)} nodes needed, {able} can have it: " if len(demand.cells) > 1 else ""
+    several = f"{counted(len(demand.cells), 'node')} needed, {able} can have it: " if len(demand.cells) > 1 else ""
     if len(here.nodes) == 1:
         position = next(iter(shortages))
         text = f" node {ids[position]}: {nearest.need}, {nearest.free} free"
@@ -161,7 +164,7 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
             size = size_text(demand.pages_kib)
             path: Path = ("host", host, "pages")
             help = f"offer more pages of {size} on `{host}` (host reboot), or ask for less `memory`"
-            return Shortage("pages", f"needs {need} pages of {size}", free, "memory", path, help)
+            return Shortage("pages", f"needs {counted(need, 'page')} of {size}", free, "memory", path, help)
     if cell.normal_kib > node.normal:
         what = "overhead" if demand.pages_kib is not None else "memory and overhead"
         help = f"offer fewer huge pages on `{host}`, or ask for less `memory`"
@@ -176,7 +179,9 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
     if not demand.dedicated and cell.vcpus > node.shared:
         path = ("host", host, "shared", "cores")
         help = f"give `{host}` more `shared` cores, or a higher `overcommit`"
-        return Shortage("shared", f"needs {cell.vcpus} vCPUs on shared CPUs", node.shared, "vcpus", path, help)
+        return Shortage(
+            "shared", f"needs {counted(cell.vcpus, 'vCPU')} on shared CPUs", node.shared, "vcpus", path, help
+        )
     if fit_cell(demand, cell, node, here.machine.smt) is None:
         return _cpu_shortage(demand, node, here)
     return None
@@ -188,14 +193,22 @@ def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
     per = [usable_threads(demand, slot, here.machine.smt) for slot in node.slots]
     most = max(per, default=1) or 1
     cores = -(-cell.vcpus // most) if demand.dedicated else 0
-    whole = f"{cores + demand.own} free cores for {cell.vcpus} vCPUs{' and its emulator' if demand.own else ''}"
+    whole = f"{counted(cores + demand.own, 'free core')} for {counted(cell.vcpus, 'vCPU')}"
+    whole += " and its emulator" if demand.own else ""
     usable = sum(free for free, threads in zip(node.free, per, strict=True) if threads)
     if usable >= cores + demand.own and demand.l3 is L3.REQUIRE:
         most_free = max(
             (free for free, slot, n in zip(node.free, node.slots, per, strict=True) if slot.l3_known and n), default=0
         )
         help = "`l3 = prefer` lets it use several L3 caches"
-        return Shortage("l3", f"needs {cores} free cores of one L3 for {cell.vcpus} vCPUs", most_free, "l3", None, help)
+        return Shortage(
+            "l3",
+            f"needs {counted(cores, 'free core')} of one L3 for {counted(cell.vcpus, 'vCPU')}",
+            most_free,
+            "l3",
+            None,
+            help,
+        )
     help = f"ask for fewer `vcpus`, or give `{host}` fewer cores for `shared`, `vswitch` or `housekeeping`"
     return Shortage("cores", f"needs {whole}", usable, "vcpus", None, help)
 
@@ -216,7 +229,11 @@ def _device_reason(demand: Demand, here: HostState) -> Reason:
         help = f"give `{pool}` of `{host}` more functions"
         if len(free) < need:
             return Reason(
-                host, f"needs {need} functions of `{pool}`, {len(free)} of {len(functions)} free", blame, gives, help
+                host,
+                f"needs {counted(need, 'function')} of `{pool}`, {len(free)} of {len(functions)} free",
+                blame,
+                gives,
+                help,
             )
         nodes = sorted({one.node for one in free if one.node is not None})
         able = [node for node in nodes if pick_devices(demand, here, everywhere) is not None]
@@ -237,4 +254,6 @@ def _device_reason(demand: Demand, here: HostState) -> Reason:
                 None,
             )
     names = ", ".join(f"`{pool}`" for pool in counts)
-    return Reason(host, f"no set of {len(demand.cells)} nodes has its CPUs, memory and {names} together", None)
+    return Reason(
+        host, f"no set of {counted(len(demand.cells), 'node')} has its CPUs, memory and {names} together", None
+    )

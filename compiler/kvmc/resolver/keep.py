@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as codes
-from kvmc.model.cpuset import CpuSet
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named
 from kvmc.model.origins import Origins
 from kvmc.model.site import Site
 from kvmc.model.values import PciAddress, size_text
@@ -16,7 +17,7 @@ from kvmc.resolver.locks import HostLock
 from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.pins import owned
 from kvmc.resolver.placement import GuestPlacement
-from kvmc.resolver.state import Choice, Machine, State
+from kvmc.resolver.state import Choice, Machine, NodeState, State
 from kvmc.resolver.still import Broken, still_holds
 from kvmc.topology.fingerprint import fingerprint
 from kvmc.topology.model import Topology
@@ -74,7 +75,7 @@ def keep(
             missing[demand.vm] = next((one.why for one in found if isinstance(one, Broken)), "it was never placed")
             if entries:
                 before[demand.vm] = entries[0]
-    _check_full(state, origins, bag)
+    _check_full(state, demands, origins, bag)
     if bag.has_errors:
         return None, bag
     return Kept(machines, demands, guests, dict(state.chosen), missing, before), bag
@@ -98,7 +99,7 @@ def _check_locks(topologies: Mapping[str, Topology], locks: Mapping[str, HostLoc
                 codes.LOCK_TOPOLOGY,
                 f"the topology of `{name}` changed since it was locked",
                 origins.label(("host", name, "topology")),
-                notes=(f"`locks/{name}.json` holds {len(lock.guests)} guests placed on the old one",),
+                notes=(f"`locks/{name}.json` holds {counted(len(lock.guests), 'guest')} placed on the old one",),
                 help=("`kvmc replan` places its guests on the new one",),
             )
 
@@ -137,18 +138,24 @@ class _Owners:
 
 
 def _what(cpus: list[int], addresses: list[PciAddress]) -> str:
-    parts = [f"CPUs {CpuSet.of(cpus)}"] if cpus else []
+    parts = [f"{named(CpuSet.of(cpus))}"] if cpus else []
     return " and ".join([*parts, *(f"device `{address}`" for address in addresses)])
 
 
-def _check_full(state: State, origins: Origins, bag: Bag) -> None:
+def _takes(demand: Demand, node: NodeState) -> bool:
+    """Whether a guest has some of what is short on a node: pages of a size, or shared CPUs."""
+    short = demand.pages_kib is not None and node.pages.get(demand.pages_kib, 0) < 0
+    return short or (not demand.dedicated and node.shared < 0)
+
+
+def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, bag: Bag) -> None:
     """Each locked guest fits alone; here all of them together, node by node."""
     for name, host in state.hosts.items():
         for position, node in enumerate(host.nodes):
             memory = host.machine.memory[position]
             cpus = host.machine.nodes[position]
             over = [
-                f"{memory.pages.get(size, 0) - free} pages of {size_text(size)}, {memory.pages.get(size, 0)} offered"
+                f"{counted(memory.pages.get(size, 0) - free, 'page')} of {size_text(size)}, {memory.pages.get(size, 0)} offered"
                 for size, free in node.pages.items()
                 if free < 0
             ]
@@ -164,7 +171,9 @@ def _check_full(state: State, origins: Origins, bag: Bag) -> None:
             here = [
                 vm
                 for vm, choice in state.chosen.items()
-                if choice.host == name and any(cell.node == position for cell in choice.cells)
+                if choice.host == name
+                and any(cell.node == position for cell in choice.cells)
+                and (node.normal < 0 or _takes(demands[vm], node))
             ]
             shown = ", ".join(f"`{vm}`" for vm in here[:6]) + (f" and {len(here) - 6} more" if len(here) > 6 else "")
             bag.error(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as codes
 from kvmc.diagnostics.model import Code
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import CellPlacement, GuestPlacement, Placement
@@ -251,7 +252,7 @@ def _cell(value: dict[str, Any], at: str, first: int) -> CellPlacement:
     if len(pins) == 1:
         pins *= vcpus
     if len(pins) != vcpus or not all(pins):
-        raise _FieldError(f"{at}.pins has {len(pins)} CPU lists for {vcpus} vCPUs")
+        raise _FieldError(f"{at}.pins has {len(pins)} CPU lists for {counted(vcpus, 'vCPU')}")
     return CellPlacement(
         node=_number(value.get("node"), f"{at}.node", 0, 65535),
         vcpus=tuple(range(first, first + vcpus)),

@@ -38,7 +38,7 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
     devices = derive_devices(host, topology, origins, bag)
     by_id = {node.id: node for node in topology.nodes}
     with_cpus = [node for node in topology.nodes if node.cpus & topology.usable]
-    memory = {node.id: node_memory(host, node, origins, bag) for node in with_cpus}
+    memory = {node.id: node_memory(host, node, topology.arch, origins, bag) for node in with_cpus}
     if pooled is None or bag.has_errors:
         return None, bag
     return (

@@ -26,6 +26,9 @@ VCPU_KIB = 8 * _MIB
 """A vCPU's thread (same source)."""
 VIDEO_KIB = 16 * _MIB
 """Video memory of the one display (same source)."""
+ARCH_SIZES = {"x86_64": (2048, 1024**2)}
+"""Sizes of huge pages in KiB that an architecture has at most, for topologies that tell none. Others' depend on how the kernel is
+built."""
 IOTHREAD_KIB = 8 * _MIB
 """An I/O thread: a thread like a vCPU's, counted alike."""
 
@@ -72,7 +75,7 @@ def overhead(vm: Vm, memory: Sequence[int], vcpus: Sequence[int]) -> tuple[int, 
     )
 
 
-def node_memory(host: Host, node: Node, origins: Origins, bag: Bag) -> NodeMemory:
+def node_memory(host: Host, node: Node, arch: str, origins: Origins, bag: Bag) -> NodeMemory:
     """What a node with CPUs offers. A node without memory offers nothing, and no page is kept there."""
     total = node.memory_kib or 0
     if total == 0:
@@ -80,12 +83,14 @@ def node_memory(host: Host, node: Node, origins: Origins, bag: Bag) -> NodeMemor
     for name, counts in (("pages", host.pages), ("reserve", host.reserve_pages)):
         path = ("host", host.name, "pages") if name == "pages" else ("host", host.name, "reserve", "pages")
         for count in counts:
-            if count.number and node.page_sizes_kib and count.size_kib not in node.page_sizes_kib:
-                sizes = ", ".join(size_text(size) for size in node.page_sizes_kib)
+            sizes = node.page_sizes_kib or ARCH_SIZES.get(arch, ())
+            if count.number and sizes and count.size_kib not in sizes:
+                has = " and ".join(size_text(size) for size in sizes)
                 bag.error(
                     codes.PAGE_SIZE_ABSENT,
-                    f"`{host.name}` node {node.id} has no huge pages of {size_text(count.size_kib)}, it has {sizes}",
+                    f"`{host.name}` node {node.id} has no huge pages of {size_text(count.size_kib)}, it has {has}",
                     origins.label(path),
+                    help=(f"ask for pages of {has.replace(' and ', ' or ')}",),
                 )
     offered, kept = _kib(host.pages), _kib(host.reserve_pages)
     normal = total - offered - kept - host.reserve_memory_kib
@@ -111,15 +116,22 @@ def _exceeded(host: Host, node: int, need: str, total: int, normal: int, origins
     largest = max((*host.pages, PageCount(0, 1)), key=lambda count: count.kib)
     fewer = largest.number - -(normal // largest.size_kib) if largest.number else 0
     path = ("pages",) if fewer > 0 else ("reserve", "memory")
-    secondary = origins.label(("host", host.name, "reserve", "memory"), "the reserve")
+    reserve = ("host", host.name, "reserve", "memory")
+    by_default = "" if reserve in origins.table else f"has {size_text(host.reserve_memory_kib)} of reserve by default"
+    secondary = origins.label(reserve, by_default or "the reserve")
     found = origins.find("host", host.name, *path)
     bag.error(
         codes.MEMORY_EXCEEDED,
         f"`{host.name}` node {node} keeps {need}, it has {size_text(total)}",
         Label(found.span) if found else None,
         secondary=(secondary,) if secondary and found and secondary.span != found.span else (),
-        help=(f"offer at most {fewer} * {size_text(largest.size_kib)}",) if fewer > 0 else ("reserve less",),
+        help=(_fewer(host, largest.size_kib, fewer),) if fewer > 0 else ("reserve less",),
     )
+
+
+def _fewer(host: Host, size_kib: int, number: int) -> str:
+    most = f"{number} * {size_text(size_kib)}"
+    return f"set `pages = {most}`" if len(host.pages) == 1 else f"offer at most {most}"
 
 
 def _kib(counts: Sequence[PageCount]) -> int:

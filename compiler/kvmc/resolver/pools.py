@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host
@@ -77,7 +78,7 @@ def check_topology(host: Host, topology: Topology, origins: Origins, bag: Bag) -
         lacks.append(("no PCI devices, and the host offers some", "`kvmc topology scan` tells them"))
     overlapping = [core for core in topology.cores or () if sum(bool(node.cpus & core) for node in topology.nodes) > 1]
     if overlapping:
-        lacks.append((f"no single node for the core of CPUs {overlapping[0]}", "a topology read on the host itself"))
+        lacks.append((f"no single node for the core of CPUs {overlapping[0]}", "take one on the host itself"))
     if lacks:
         bag.error(
             codes.TOPOLOGY_LACKS,
@@ -134,9 +135,9 @@ def _enough(host: Host, node: int, have: int, wanted: Sequence[tuple[str, int]],
             parts = " + ".join(f"{n} {what}" for what, n in wanted if n)
             bag.error(
                 codes.POOLS_EXCEED_NODE,
-                f"`{host.name}` node {node} has {have} cores, its pools take {sum(n for _, n in wanted)} ({parts})",
+                f"`{host.name}` node {node} has {counted(have, 'core')}, its pools take {sum(n for _, n in wanted)} ({parts})",
                 origins.label(("host", host.name, name, "cores")),
-                help=(f"give `{name}` at most {max(have - need + number, 0)} cores",),
+                help=(f"give `{name}` at most {counted(max(have - need + number, 0), 'core')}",),
             )
             return False
     return True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as lock_codes
 from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, Site, Vm
@@ -97,7 +98,7 @@ def _facts(kept: Kept) -> tuple[str, ...]:
     if need > have:
         facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
     if kept.guests:
-        facts.append(f"{len(kept.guests)} guests keep their locked places")
+        facts.append(f"the locked places of {counted(len(kept.guests), 'guest')} stay")
     return tuple(facts)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import L3, Threads
 from kvmc.model.values import size_text
 from kvmc.resolver.demand import Cell, Claim, Demand
@@ -37,7 +38,7 @@ def still_holds(
         if claim in claims:
             return Broken(f"`place apart {claim[0]}` keeps it from `{claims[claim]}`")
     if len(entry.cells) != len(demand.cells):
-        return Broken(f"locked on {len(entry.cells)} nodes, {len(demand.cells)} asked for")
+        return Broken(f"locked on {counted(len(entry.cells), 'node')}, {len(demand.cells)} asked for")
     positions = {cpus.node: position for position, cpus in enumerate(machine.nodes)}
     nodes = [cell.node for cell in entry.cells]
     if any(node not in positions for node in nodes) or nodes != sorted(set(nodes)):
@@ -60,7 +61,7 @@ def still_holds(
     if demand.own and any(choice.own is None for choice in choices):
         return Broken("the emulator has no whole core in each of its nodes")
     if demand.own and not entry.emulator.issubset(used):
-        return Broken(f"emulator CPUs {entry.emulator - used} are outside its own cores")
+        return Broken(f"its emulator is on {named(entry.emulator - used)}, outside its own cores")
     devices = _devices(demand, entry, machine, nodes)
     if devices is not None:
         return devices
@@ -77,14 +78,14 @@ def _cell(
     """One cell, how it counts, and the whole cores that are its own (the emulator's too)."""
     where = f"`{machine.host.name}` node {locked.node}"
     if locked.vcpus != tuple(range(first, first + cell.vcpus)):
-        return Broken(f"locked with {len(locked.vcpus)} vCPUs on {where}, {cell.vcpus} asked for")
+        return Broken(f"locked with {counted(len(locked.vcpus), 'vCPU')} on {where}, {cell.vcpus} asked for")
     if locked.memory_kib != cell.memory_kib:
         return Broken(f"locked with {size_text(locked.memory_kib)} on {where}, {size_text(cell.memory_kib)} asked for")
     memory = machine.memory[position]
     if demand.pages_kib is not None:
         need, have = cell.memory_kib // demand.pages_kib, memory.pages.get(demand.pages_kib, 0)
         if need > have:
-            return Broken(f"{where}: needs {need} pages of {size_text(demand.pages_kib)}, {have} offered")
+            return Broken(f"{where}: needs {counted(need, 'page')} of {size_text(demand.pages_kib)}, {have} offered")
     if cell.normal_kib > memory.normal_kib:
         return Broken(
             f"{where}: needs {size_text(cell.normal_kib)} of normal memory, {size_text(memory.normal_kib)} left"
@@ -105,7 +106,7 @@ def _cell(
         for core in slot.cores:
             if emulator and core.issubset(emulator) and own is None:
                 if core & used:
-                    return Broken(f"{where}: CPUs {core & used} are the emulator's and a vCPU's")
+                    return Broken(f"{where}: {named(core & used)} for the emulator and a vCPU")
                 own, used = index, used | core
     pins = locked.pins if demand.dedicated else (node.shared,) * cell.vcpus
     return replace(locked, pins=pins), CellChoice(position, takes, own), used
@@ -117,10 +118,10 @@ def _cores(
     """Check the pins core by core: siblings side by side, at most the last core in part, none twice."""
     core_of = {cpu: (index, core) for index, slot in enumerate(node.slots) for core in slot.cores for cpu in core}
     if len(locked.pins) != len(locked.vcpus) or any(len(pin) != 1 for pin in locked.pins):
-        return Broken(f"{where}: {len(locked.vcpus)} vCPUs need one CPU each")
+        return Broken(f"{where}: {counted(len(locked.vcpus), 'vCPU')} need one CPU each")
     outside = union(locked.pins) - CpuSet.of(core_of)
     if outside:
-        return Broken(f"{where}: CPUs {outside} are not in the dedicated pool")
+        return Broken(f"{where}: {named(outside)} outside the dedicated pool")
     runs: list[tuple[int, CpuSet, int]] = []
     for pin in locked.pins:
         index, core = core_of[pin.first]
@@ -136,7 +137,7 @@ def _cores(
         last = number == len(runs) - 1 and demand.threads is Threads.PREFER
         if vcpus > per or (vcpus < per and not last):
             return Broken(
-                f"{where}: {vcpus} vCPUs on the core of CPUs {core} are not what `threads = {demand.threads}` asks for"
+                f"{where}: {counted(vcpus, 'vCPU')} on the core of CPUs {core}, not what `threads = {demand.threads}` asks for"
             )
     slots = {index for index, _, _ in runs}
     if demand.l3 is L3.REQUIRE and (len(slots) > 1 or not all(node.slots[index].l3_known for index in slots)):
@@ -150,7 +151,7 @@ def _cores(
 
 def _devices(demand: Demand, entry: GuestPlacement, machine: Machine, nodes: list[int]) -> Broken | None:
     if set(entry.devices) != {key for key, _ in demand.devices}:
-        return Broken(f"locked with {len(entry.devices)} devices, {len(demand.devices)} asked for")
+        return Broken(f"locked with {counted(len(entry.devices), 'device')}, {len(demand.devices)} asked for")
     mine = set(entry.devices.values())
     if len(mine) != len(entry.devices):
         return Broken("one device is locked for two of its own")

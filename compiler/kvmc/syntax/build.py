@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import syntax as codes
 from kvmc.syntax.tree import Block, Count, File, ListValue, Setting, Value, Word
 
@@ -92,5 +92,6 @@ class _Builder:
                     f"unknown escape `{match[0]}`",
                     Label(Span(self.name, at, at + 2), 'only `\\"` and `\\\\` are known'),
                     help=["write `\\\\` for a backslash"],
+                    fixes=[Fix(Span(self.name, at, at + 1), "\\\\", "write `\\\\` for a backslash")],
                 )
         return Word(_ESCAPE.sub(r"\1", inner), span, quoted=True)

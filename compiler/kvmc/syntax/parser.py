@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import syntax as codes
 from kvmc.diagnostics.model import Code
 from kvmc.syntax.build import build
@@ -201,6 +202,7 @@ class _Reader:
                 "a `}` that closes no block",
                 "",
                 "delete it, or look for a lost `{` above",
+                fixes=[Fix(self.span(token), "", "delete it")],
             )
             return
         wanted = accepted(self.parser)
@@ -230,13 +232,13 @@ class _Reader:
         help = 'end it with `"`; a text has no newline in it'
         self.report(codes.UNCLOSED_TEXT, token, "a quoted text is not closed on its line", "opened here", help)
 
-    def report(self, code: Code, token: Token, message: str, label: str, help: str) -> None:
+    def report(self, code: Code, token: Token, message: str, label: str, help: str, fixes: Iterable[Fix] = ()) -> None:
         """Add an error, unless its line has one already: what follows an error on its line is its echo."""
         line = token.line or 0
         if line == self.error_line:
             return
         self.error_line = line
-        self.bag.error(code, message, Label(self.span(token), label), help=[help] if help else [])
+        self.bag.error(code, message, Label(self.span(token), label), help=[help] if help else [], fixes=fixes)
 
     def span(self, token: Token) -> Span:
         return Span(self.name, token.start_pos or 0, token.end_pos or 0)

@@ -28,12 +28,17 @@ _CPU_NAMES = (Format.SYSFS, Format.SNAPSHOT, Format.LSCPU, Format.HWLOC, Format.
 """Whose name of the CPU is the kernel's own, best first: libvirt has names of its own for vendors and models."""
 
 
-def read_topologies(inputs: Sequence[tuple[Path, str]]) -> tuple[Topology | None, Bag]:
-    """Read and combine one or more inputs of one host: (path, how messages name it). None where the bag holds an error."""
+def read_topologies(
+    inputs: Sequence[tuple[Path, str]], read: Callable[[Path, str], tuple[Source | None, Bag]] | None = None
+) -> tuple[Topology | None, Bag]:
+    """Read and combine one or more inputs of one host: (path, how messages name it). None where the bag holds an error.
+
+    read: another reader of one input, such as one that remembers.
+    """
     bag = Bag()
     sources: list[Source] = []
     for path, shown in inputs:
-        source, found = read_source(path, shown)
+        source, found = (read or read_source)(path, shown)
         bag.extend(found)
         if source is not None:
             sources.append(source)

@@ -9,7 +9,14 @@ import ast
 from importlib.resources import files
 
 _MODULES = (
-    *("diagnostics.model", "diagnostics", "diagnostics.codes.topology", "model.cpuset", "model.values"),
+    *(
+        "diagnostics.model",
+        "diagnostics.text",
+        "diagnostics",
+        "diagnostics.codes.topology",
+        "model.cpuset",
+        "model.values",
+    ),
     *("topology.model", "topology.failure", "topology.groups", "topology.dump", "topology.cgroup", "topology.cpuinfo"),
     *("topology.folder", "topology.sysfs_pci", "topology.resctrl", "topology.sysfs", "topology.snapshot_write"),
     *("topology.cpu_models", "topology.check", "topology.facts", "topology.scan"),

@@ -11,6 +11,7 @@ from typing import Any
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.diagnostics.model import Code
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import PciAddress
 from kvmc.topology.failure import MAX_NAME, ReadFailure, is_name, quoted
@@ -66,7 +67,11 @@ class _Reader:
         for key in value:
             if key not in known:
                 near = difflib.get_close_matches(key[:60], known, 1)
-                help = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(f'`{name}`' for name in known)}"
+                help = (
+                    f"the nearest key is `{near[0]}`"
+                    if near
+                    else f"known are {', '.join(f'`{name}`' for name in known)}"
+                )
                 self.wrong(
                     f"{where}.{key}".removeprefix("."), "is no key of a snapshot", codes.TOPOLOGY_UNKNOWN_KEY, help
                 )
@@ -230,7 +235,7 @@ class _Reader:
             return {int(key): self.integer(number, f"{where}.{key}", 1, MAX_DISTANCE) for key, number in pairs}
         numbers = self.items(value, where)
         if len(numbers) != len(ids):
-            self.wrong(where, f"has {len(numbers)} values for {len(ids)} nodes")
+            self.wrong(where, f"has {counted(len(numbers), 'value')} for {counted(len(ids), 'node')}")
             return {}
         pairs = list(zip(sorted(ids), numbers, strict=True))
         return {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import MAX_CPU, CpuSet, union
 from kvmc.topology import dump as names
 from kvmc.topology.cgroup import candidates
@@ -317,7 +318,7 @@ class _Reader:
         if columns is None:
             self.bag.error(
                 codes.DISTANCES_UNUSABLE,
-                f"{quoted(self.shown)}: `{folder}/distance` has {len(values)} values for {len(ids)} nodes",
+                f"{quoted(self.shown)}: `{folder}/distance` has {counted(len(values), 'value')} for {counted(len(ids), 'node')}",
                 notes=("the distances of this node are left out",),
             )
             return {}

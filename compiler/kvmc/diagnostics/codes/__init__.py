@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from kvmc.diagnostics.codes import artifacts, audit, driver, host, placement, schema, syntax, topology
+from kvmc.diagnostics.codes import artifacts, audit, driver, host, placement, schema, syntax, topology, verify
 from kvmc.diagnostics.model import Code
 
-PHASES: tuple[ModuleType, ...] = (driver, syntax, schema, topology, placement, host, artifacts, audit)
+PHASES: tuple[ModuleType, ...] = (driver, syntax, schema, topology, placement, host, artifacts, audit, verify)
 
 
 def registry() -> dict[str, Code]:

@@ -1,4 +1,4 @@
-"""04xx: what does not fit."""
+"""04xx: what does not fit. Retired: 0415, now 0240 and 0241."""
 
 from kvmc.diagnostics.model import Code, Severity
 
@@ -16,5 +16,4 @@ DEVICE_TWICE = Code("KVMC0411", Severity.ERROR, "a PCI device is offered twice")
 IOMMU_GROUP_SPLIT = Code("KVMC0412", Severity.ERROR, "an IOMMU group is given only in part")
 RACK_UNKNOWN = Code("KVMC0413", Severity.ERROR, "a host has no rack where guests are kept apart by rack")
 APART_TOO_MANY = Code("KVMC0414", Severity.ERROR, "more guests to keep apart than places")
-SPLIT_UNEVEN = Code("KVMC0415", Severity.ERROR, "a guest's vCPUs or memory can't be split over its nodes and pages")
 HOUSEKEEPING_BUDGET = Code("KVMC0416", Severity.WARNING, "more threads on the housekeeping CPUs than their budget")

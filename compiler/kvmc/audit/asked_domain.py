@@ -1,0 +1,354 @@
+"""The whole domain of a guest as the site, its platform and its lock have it: the audit's own statement, element by element.
+
+What only the resolver chose (pins without a lock, the functions of a device pool) is free here and judged by the other checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kvmc.audit import document, visible
+from kvmc.audit.context import Context, cells_of
+from kvmc.audit.difference import Difference
+from kvmc.audit.document import FREE, OPEN, Want
+from kvmc.audit.domain import Domain
+from kvmc.audit.identities import Known
+from kvmc.model.cpuset import CpuSet, union
+from kvmc.model.site import Disk, Host, Iothread, Nic, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.values import PciAddress
+
+_METADATA = "{urn:kvmc:domain:1}"
+_AHCI = PciAddress(0, 0, 0x1F, 2)
+_PORTS = 240
+"""Root ports on slots 1 to 30 of q35's bus 0."""
+
+
+def check(context: Context, site: Site, host: Host, vm: Vm, domain: Domain, known: Known) -> Iterator[Difference]:
+    """All that differs from the statement. Called where no other check found anything in the domain's file."""
+    yield from document.compare(_Statement(context, site, host, vm, domain, known).domain(), domain.root)
+
+
+class _Statement:
+    def __init__(self, context: Context, site: Site, host: Host, vm: Vm, domain: Domain, known: Known) -> None:
+        self.context, self.site, self.host, self.vm, self.has, self.known = context, site, host, vm, domain, known
+        self.platform: Platform = site.platforms[host.platform]
+        # Of pins that are wrong, no topology follows.
+        wrong = any(pin.span in context.blamed() for pin in domain.pins.values())
+        self.view = None if wrong else visible.expected(context, vm, domain, self.platform)
+        self.lock = known.locked
+        self.passed = bool(vm.hostdevs) or any(nic.device for nic in vm.nics.values())
+
+    def domain(self) -> Want:
+        vm = self.vm
+        root = Want("domain", {"type": vm.type})
+        root.add("name", vm.name)
+        root.add("uuid", FREE)
+        root.add("title", f"{vm.name} ({self.site.name})")
+        blocks = root.add("metadata").add(f"{_METADATA}guest")
+        for block in (f"vm {vm.name}", *(f"class {name}" for name in vm.lineage)):
+            blocks.add(f"{_METADATA}block", block)
+        root.add("memory", FREE, unit=OPEN)
+        root.add("currentMemory", FREE, unit=OPEN)
+        self._backing(root)
+        root.add("vcpu", FREE, placement="?static", cpuset=OPEN)
+        threads = len(set(self._iothreads().values()))
+        if threads:
+            root.add("iothreads", str(threads))
+        self._tuning(root, threads)
+        self._firmware(root)
+        self._features(root)
+        self._cpu(root)
+        clock = root.add("clock", offset="utc")
+        clock.keyed("timer", ("name",), name="rtc", tickpolicy="catchup")
+        clock.keyed("timer", ("name",), name="pit", tickpolicy="delay")
+        clock.keyed("timer", ("name",), name="hpet", present="no")
+        for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
+            root.add(event, action)
+        power = root.add("pm")
+        power.add("suspend-to-mem", enabled="no")
+        power.add("suspend-to-disk", enabled="no")
+        self._devices(root.add("devices"))
+        return root
+
+    def _backing(self, root: Want) -> None:
+        vm, dedicated = self.vm, self.vm.pinning is Pinning.DEDICATED
+        if vm.pages_kib is None and not dedicated and not vm.locked:
+            return
+        backing = root.add("memoryBacking")
+        if vm.pages_kib is not None:
+            cells = CpuSet.of(range(len(cells_of(self.has))))
+            backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=f"?{cells}")
+        if dedicated:
+            backing.add("nosharepages")
+        if vm.locked:
+            backing.add("locked")
+
+    def _tuning(self, root: Want, threads: int) -> None:
+        vm = self.vm
+        tune = root.add("cputune")
+        for vcpu in range(vm.vcpus):
+            tune.keyed("vcpupin", ("vcpu",), vcpu=str(vcpu), cpuset=FREE)
+        tune.add("emulatorpin", cpuset=FREE)
+        for id in range(1, threads + 1):
+            tune.keyed("iothreadpin", ("iothread",), iothread=str(id), cpuset=FREE)
+        if vm.scheduler is Scheduler.FIFO:
+            tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
+        numa = root.add("numatune")
+        numa.add("memory", mode="strict", nodeset=FREE)
+        for cell in range(len(cells_of(self.has))):
+            numa.keyed("memnode", ("cellid",), cellid=str(cell), mode="strict", nodeset=FREE)
+
+    def _firmware(self, root: Want) -> None:
+        uefi = self.vm.firmware == "uefi"
+        os = root.add("os", **({"firmware": "efi"} if uefi else {}))
+        os.add("type", "hvm", arch="x86_64", machine=self.vm.machine)
+        if uefi:
+            firmware = os.add("firmware")
+            for name in ("enrolled-keys", "secure-boot"):
+                firmware.keyed("feature", ("name",), enabled="no", name=name)
+        if all(disk.boot is None for disk in self.vm.disks.values()):
+            os.add("boot", dev="hd")
+
+    def _features(self, root: Want) -> None:
+        vm = self.vm
+        features = root.add("features")
+        features.add("acpi")
+        features.add("apic")
+        if vm.pinning is Pinning.DEDICATED and vm.type == "kvm" and vm.cpu == "host-passthrough":
+            features.add("kvm").add("hint-dedicated", state="on")
+        features.add("pmu", state="on" if vm.pmu else "off")
+        features.add("vmport", state="off")
+        if self.view and self.view.wide and vm.type == "kvm":
+            features.add("ioapic", driver="qemu")
+
+    def _cpu(self, root: Want) -> None:
+        vm, libvirt = self.vm, self.platform.libvirt
+        if vm.cpu in ("host-passthrough", "maximum"):
+            migratable = {"migratable": "on"} if libvirt.since(6, 5) else {}
+            cpu = root.add("cpu", mode=vm.cpu, check="none", **migratable)
+        elif vm.cpu == "host-model":
+            cpu = root.add("cpu", mode="host-model", check="partial")
+        else:
+            cpu = root.add("cpu", mode="custom", match="exact", check="partial")
+            cpu.add("model", vm.cpu, fallback="forbid")
+        view = self.view
+        topology = cpu.add("topology", sockets=str(view.sockets) if view else FREE)
+        if libvirt.since(6, 1):
+            topology.attributes["dies"] = str(view.dies) if view else FREE
+        if libvirt.since(10, 1):
+            topology.attributes["clusters"] = "1"
+        topology.attributes |= {
+            "cores": str(view.cores) if view else FREE,
+            "threads": str(view.threads) if view else FREE,
+        }
+        if view and view.cache:
+            cpu.add("cache", mode=view.cache)
+        if view and view.topoext:
+            cpu.add("feature", policy=view.topoext, name="topoext")
+        numa = cpu.add("numa")
+        rows = visible.distances(self.context, self.has)
+        for index in range(len(cells_of(self.has))):
+            cell = numa.keyed("cell", ("id",), id=str(index), cpus=FREE, memory=FREE, unit=OPEN)
+            if rows is not None:
+                told = cell.add("distances")
+                for other, value in enumerate(rows[index]):
+                    told.keyed("sibling", ("id",), id=str(other), value=str(value))
+
+    def _iothreads(self) -> dict[str, int]:
+        """Which I/O thread each disk has: ids in the order of the disks, one for those that share."""
+        found: dict[str, int] = {}
+        shared: int | None = None
+        for disk in self.vm.disks.values():
+            if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
+                continue
+            free = max(found.values(), default=0) + 1
+            found[disk.name] = free if disk.iothread is Iothread.OWN or shared is None else shared
+            if disk.iothread is Iothread.SHARED:
+                shared = found[disk.name]
+        return found
+
+    # -- devices
+
+    def _address(self, parent: Want, device: str) -> None:
+        """The guest's own address: alone behind a root port, on the bus that the lock has."""
+        address = self.lock.addresses.get(device) if self.lock else None
+        bus = str(address.bus) if address else FREE
+        parent.add("address", type="pci", domain="0", bus=bus, slot="0", function="0")
+
+    def _devices(self, devices: Want) -> None:
+        vm, libvirt = self.vm, self.platform.libvirt
+        devices.add("emulator", self.platform.emulator)
+        for disk in vm.disks.values():
+            self._disk(devices, disk)
+        self._controllers(devices)
+        for nic in vm.nics.values():
+            self._nic(devices, nic)
+        serial = devices.add("serial", type="pty").add("target", type="isa-serial", port="0")
+        serial.add("model", name="isa-serial")
+        devices.add("console", type="pty").add("target", type="serial", port="0")
+        for kind in ("mouse", "keyboard"):
+            devices.keyed("input", ("type",), type=kind, bus="ps2")
+        if libvirt.since(7, 2):
+            devices.add("audio", id="1", type="none")
+        for hostdev in vm.hostdevs.values():
+            self._hostdev(devices, f"hostdev {hostdev.name}")
+        if libvirt.since(9, 1):
+            devices.add("watchdog", model="itco", action="reset")
+        balloon = vm.pinning is Pinning.SHARED and vm.pages_kib is None and not vm.locked and not self.passed
+        memory = devices.add("memballoon", model="virtio" if balloon else "none")
+        if balloon:
+            self._address(memory, "balloon")
+        rng = devices.add("rng", model="virtio")
+        rng.add("backend", "/dev/urandom", model="random")
+        self._address(rng, "rng")
+        if self.view and self.view.wide:
+            passed = {"caching_mode": "on"} if self.passed else {}
+            devices.add("iommu", model="intel").add("driver", intremap="on", **passed, eim="on")
+
+    def _disk(self, devices: Want, disk: Disk) -> None:
+        storage = self.site.storages[disk.storage]
+        source = storage.source.replace("{vm}", self.vm.name).replace("{disk}", disk.name)
+        at = "dev" if storage.type == "block" else "file"
+        want = devices.keyed("disk", (f"source/{at}",), type=storage.type, device="disk")
+        options = {"cache": disk.cache, "io": disk.io, "discard": disk.discard}
+        driver = want.add("driver", name="qemu", type=disk.format)
+        driver.attributes |= {name: value for name, value in options.items() if value != "default"}
+        thread = self._iothreads().get(disk.name)
+        if thread is not None:
+            # Which number a thread has is no matter: that it is its own, or all disks', is judged elsewhere.
+            driver.attributes["iothread"] = FREE
+        if disk.queues is not None and disk.bus == "virtio":
+            driver.attributes["queues"] = str(disk.queues)
+        want.add("source", **{at: source})
+        target = self.lock.targets.get(disk.name, FREE) if self.lock else FREE
+        want.add("target", dev=target, bus=disk.bus)
+        if disk.boot is not None:
+            want.add("boot", order=str(disk.boot))
+        if disk.bus == "virtio":
+            self._address(want, f"disk {disk.name}")
+        else:
+            want.add("address", type="drive", controller="0", bus="0", target="0", unit=FREE)
+
+    def _controllers(self, devices: Want) -> None:
+        def controller(kind: str, index: int, **attributes: str) -> Want:
+            return devices.keyed("controller", ("type", "index"), type=kind, index=str(index), **attributes)
+
+        def at(parent: Want, address: PciAddress, **more: str) -> None:
+            domain, bus, slot, function = map(str, address)
+            parent.add("address", type="pci", domain=domain, bus=bus, slot=slot, function=function, **more)
+
+        controller("usb", 0, model="none")
+        at(controller("sata", 0), _AHCI)
+        scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
+        if scsi:
+            want = controller("scsi", 0, model="virtio-scsi")
+            queues = max(disk.queues or 0 for disk in scsi)
+            if queues:
+                want.add("driver", queues=str(queues))
+            self._address(want, "scsi")
+        controller("pci", 0, model="pcie-root")
+        for number in range(1, self._last_port() + 1):
+            slot, function = divmod(number - 1, 8)
+            port = controller("pci", number, model="pcie-root-port")
+            port.add("model", name="pcie-root-port")
+            port.add("target", chassis=str(number), port=str((slot + 1) << 3 | function))
+            # The first function of a slot tells that there are more.
+            more = {} if function else {"multifunction": "on"}
+            at(port, PciAddress(0, 0, slot + 1, function), **more)
+
+    def _last_port(self) -> int:
+        """The highest bus that a device is to be on: by the lock, else by the devices that are there."""
+        if self.lock and self.lock.addresses:
+            buses = [address.bus for address in self.lock.addresses.values()]
+        else:
+            nodes = self.has.root.all("devices")
+            addresses = [one.child("address") for all in nodes for one in all.elements() if one.tag != "controller"]
+            addresses += [
+                one.child("address") for one in self.has.root.all("devices", "controller") if one.get("type") == "scsi"
+            ]
+            buses = [_number(one.get("bus")) for one in addresses if one is not None and one.get("type") == "pci"]
+        return min(max(buses, default=0), _PORTS)
+
+    def _nic(self, devices: Want, nic: Nic) -> None:
+        mac = self.known.macs[nic.name]
+        if nic.device is not None and not self._virtual(nic.device):
+            self._hostdev(devices, f"nic {nic.name}")
+            return
+        key = ("mac/address",)
+        if nic.device is not None:
+            want = devices.keyed("interface", key, type="hostdev", managed="yes")
+            want.add("mac", address=mac)
+            want.add("driver", name="vfio")
+            self._function(want.add("source"), f"nic {nic.name}", typed=True)
+        else:
+            want = devices.keyed("interface", key, type="bridge")
+            want.add("mac", address=mac)
+            want.add("source", bridge=self.site.networks[nic.network or ""].bridge)
+            want.add("model", type="virtio")
+            if nic.queues is not None:
+                want.add("driver", name="vhost", queues=str(nic.queues))
+        self._address(want, f"nic {nic.name}")
+
+    def _virtual(self, pool: str) -> bool:
+        """Whether the functions of a pool are virtual ones, whose MAC libvirt can set."""
+        devices = self.host.devices[pool]
+        known = [self.context.device(address) for address in devices.addresses]
+        return devices.parent is not None or any(one is not None and one.parent_pf is not None for one in known)
+
+    def _hostdev(self, devices: Want, device: str) -> None:
+        want = devices.add("hostdev", mode="subsystem", type="pci", managed="yes")
+        if self.lock and device in self.lock.devices:
+            want.key = ("source/address/bus", "source/address/slot", "source/address/function")
+        want.add("driver", name="vfio")
+        self._function(want.add("source"), device, typed=False)
+        self._address(want, device)
+
+    def _function(self, source: Want, device: str, *, typed: bool) -> None:
+        function = self.lock.devices.get(device) if self.lock else None
+        parts = map(str, function) if function else [FREE] * 4
+        names = ("domain", "bus", "slot", "function")
+        source.add("address", **({"type": "pci"} if typed else {}), **dict(zip(names, parts, strict=True)))
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return 0
+
+
+def placement(domain: Domain, known: Known) -> Iterator[Difference]:
+    """Pins, nodes and the emulator's mask against the lock."""
+    lock = known.locked
+    if lock is None:
+        return
+    vcpus = [vcpu for cell in cells_of(domain) for vcpu in cell.value.vcpus]
+    for vcpu, wanted in zip(vcpus, lock.pins, strict=False):
+        pin = domain.pins.get(vcpu)
+        if pin is not None and pin.value != wanted:
+            yield Difference(pin.span, f"has vCPU {vcpu} on CPU {pin.value}, and its lock on {wanted}")
+    helpers = [domain.emulator, *domain.iothread_pins.values()]
+    for mask in helpers:
+        if mask is not None and mask.value != lock.emulator:
+            yield Difference(mask.span, f"has helper threads on CPUs {mask.value}, and its lock on {lock.emulator}")
+    if domain.mask is not None and domain.mask.value != union(lock.pins):
+        yield Difference(domain.mask.span, f"has vCPUs on CPUs {domain.mask.value}, and its lock on {union(lock.pins)}")
+    bound = {at.value.cell: at for at in domain.numa if at.value.cell is not None}
+    for cell, node in enumerate(lock.nodes):
+        at = bound.get(cell)
+        if at is not None and at.value.nodes != CpuSet.of([node]):
+            yield Difference(at.span, f"has cell {cell} on node {at.value.nodes}, and its lock on {node}")
+    if len(vcpus) != len(lock.pins) and domain.vcpus is not None:
+        yield Difference(domain.vcpus.span, f"has {len(vcpus)} vCPUs, and {len(lock.pins)} in its lock")
+
+
+def identity(domain: Domain, known: Known) -> Iterator[Difference]:
+    """The uuid and the MAC addresses."""
+    if domain.uuid is not None and domain.uuid.value != known.uuid:
+        yield Difference(domain.uuid.span, f"is to have the uuid {known.uuid} and has {domain.uuid.value[:40]}")
+    wanted = set(known.macs.values())
+    for nic in domain.nics:
+        if nic.value.mac is not None and nic.value.mac.value not in wanted:
+            yield Difference(
+                nic.value.mac.span, f"has the MAC address {nic.value.mac.value[:40]}, which none of its NICs is to have"
+            )

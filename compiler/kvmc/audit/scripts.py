@@ -1,0 +1,250 @@
+"""What the scripts of a host must do, line by line: the audit's own statement, against which each is compared by its words."""
+
+from __future__ import annotations
+
+import re
+
+from kvmc.audit import bootline, shell
+from kvmc.audit.source import At, File
+from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import audit as codes
+
+GRUB = """\
+kvmc_without() (
+  set -f
+  IFS=' \t
+'
+  kept=
+  for word in $1; do
+    case $word in
+      @patterns@
+      *) kept="${kept:+$kept }$word" ;;
+    esac
+  done
+  printf '%s\\n' "$kept"
+)
+GRUB_CMDLINE_LINUX=$(kvmc_without "${GRUB_CMDLINE_LINUX-}")
+GRUB_CMDLINE_LINUX_DEFAULT=$(kvmc_without "${GRUB_CMDLINE_LINUX_DEFAULT-}")
+@words@
+"""
+
+RESERVE_PAGES = """\
+set -u
+root=${KVMC_ROOT:-}
+failed=0
+reserve() {
+  file=$root$1
+  want=$2
+  got=
+  if ! echo "$want" > "$file"; then
+    echo "kvmc: can't write $file" >&2
+    failed=1
+    return
+  fi
+  read -r got < "$file"
+  case $got in
+    '' | *[!0-9]*) got=0 ;;
+  esac
+  if [ "$got" -lt "$want" ]; then
+    echo "kvmc: $file gave $got pages of $want" >&2
+    failed=1
+  fi
+}
+@calls@
+exit "$failed"
+"""
+
+MAKE_VFS = """\
+set -u
+root=${KVMC_ROOT:-}
+patience=${KVMC_PATIENCE:-60}
+failed=0
+complain() {
+  echo "kvmc: $*" >&2
+  failed=1
+}
+make_vfs() {
+  device=$root/sys/bus/pci/devices/$1
+  want=$2
+  has=
+  waited=0
+  while [ ! -e "$device/driver" ] && [ "$waited" -lt "$patience" ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+  if [ ! -e "$device/driver" ]; then
+    complain "$1 has no driver after $patience s"
+    return
+  fi
+  if [ ! -e "$device/sriov_numvfs" ]; then
+    complain "$1 makes no virtual functions"
+    return
+  fi
+  read -r has < "$device/sriov_numvfs"
+  case $has in
+    "$want") return ;;
+    '' | *[!0-9]*)
+      complain "can't read how many virtual functions $1 has"
+      return
+      ;;
+  esac
+  if [ "$has" != 0 ]; then
+    for function in "$device"/virtfn*; do
+      driver=$(readlink "$function/driver" || :)
+      if [ "${driver##*/}" = vfio-pci ]; then
+        complain "$1 has $has virtual functions, not $want, and ${function##*/} is in use by a guest"
+        return
+      fi
+    done
+    if ! echo 0 > "$device/sriov_numvfs"; then
+      complain "can't take the $has virtual functions of $1 away"
+      return
+    fi
+  fi
+  if [ -e "$device/sriov_drivers_autoprobe" ] && ! echo 0 > "$device/sriov_drivers_autoprobe"; then
+    complain "can't keep drivers off the virtual functions of $1"
+    return
+  fi
+  if ! echo "$want" > "$device/sriov_numvfs"; then
+    complain "can't make $want virtual functions of $1"
+    return
+  fi
+  read -r has < "$device/sriov_numvfs"
+  if [ "$has" != "$want" ]; then
+    complain "$1 made $has virtual functions of $want"
+  fi
+}
+@calls@
+exit "$failed"
+"""
+
+KERNEL_INSTALL = """\
+set -eu
+set -f
+[ "${1:-}" = add ] || exit 0
+version=${2:?}
+root=${KERNEL_INSTALL_BOOT_ROOT:-/boot}
+arguments=${KVMC_CMDLINE:-/etc/kvmc/cmdline}
+machine=${KERNEL_INSTALL_MACHINE_ID:-}
+if [ -z "$machine" ] && [ -r /etc/machine-id ]; then
+  read -r machine < /etc/machine-id || :
+fi
+token=${KERNEL_INSTALL_ENTRY_TOKEN:-$machine}
+words=
+keys=
+if [ -e "$arguments" ]; then
+  while read -r line || [ -n "$line" ]; do
+    case $line in
+      '#'* | '') continue ;;
+    esac
+    words="$words $line"
+    keys="$keys,${line%%=*}"
+  done < "$arguments"
+fi
+keys=${keys#,}
+rewrite() {
+  old=
+  for word in $1; do
+    case $word in
+      kvmc.keys=*) old="$old,${word#*=}" ;;
+    esac
+  done
+  drop=",$keys$old,kvmc.keys,"
+  kept=
+  for word in $1; do
+    key=$(printf '%s' "${word%%=*}" | tr - _)
+    case $drop in
+      *",$key,"*) continue ;;
+    esac
+    kept="$kept $word"
+  done
+  printf '%s\\n' "options$kept$words${keys:+ kvmc.keys=$keys}"
+}
+edit() {
+  new="$1.kvmc"
+  found=
+  : > "$new"
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      'options '* | 'options\t'*)
+        found=yes
+        rewrite "${line#options}" >> "$new"
+        ;;
+      *) printf '%s\\n' "$line" >> "$new" ;;
+    esac
+  done < "$1"
+  if [ -z "$found" ]; then
+    rewrite '' >> "$new"
+  fi
+  chmod --reference="$1" "$new" 2> /dev/null || :
+  sync
+  mv -f "$new" "$1"
+}
+seen=
+for name in "$token" "$machine"; do
+  [ -n "$name" ] || continue
+  set +f
+  for entry in "$root/loader/entries/$name-$version.conf" "$root/loader/entries/$name-$version+"*.conf; do
+    set -f
+    if [ -f "$entry" ]; then
+      edit "$entry"
+      seen=yes
+    fi
+  done
+  set -f
+  [ -z "$seen" ] || break
+done
+if [ -z "$seen" ]; then
+  echo "kvmc: no boot entry of kernel $version below $root/loader/entries" >&2
+  exit 1
+fi
+"""
+
+_CALLS = "@calls@"
+_STATEMENTS = {
+    "etc/kvmc/reserve-hugepages": (
+        RESERVE_PAGES,
+        re.compile(r"reserve /sys/devices/system/node/node[0-9]+/hugepages/hugepages-[0-9]+kB/nr_hugepages [0-9]+"),
+    ),
+    "etc/kvmc/make-vfs": (MAKE_VFS, re.compile(r"make_vfs [0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [0-9]+")),
+    "etc/kernel/install.d/95-kvmc.install": (KERNEL_INSTALL, re.compile(r"(?!)")),
+}
+_GRUB_PATH = "etc/default/grub.d/zz-kvmc.cfg"
+_PATTERNS = re.compile(r"[A-Za-z0-9_.\[\]-]+(?:=\*)?(?: ?\| ?[A-Za-z0-9_.\[\]-]+(?:=\*)?)* ?\) ?;;")
+_WORDS = re.compile(r"(?:export )?GRUB_CMDLINE_LINUX_DEFAULT(?:\+=|=(?!\$\()).*", re.DOTALL)
+
+
+def check(files: list[File], bag: Bag) -> None:
+    """Each script that kvmc has a file for. Others are not judged."""
+    for file in files:
+        if file.path == _GRUB_PATH:
+            shell.compare(file, GRUB, {"@patterns@": _PATTERNS, "@words@": _WORDS}, bag)
+            _same_keys(file, bag)
+        elif file.path in _STATEMENTS:
+            statement, calls = _STATEMENTS[file.path]
+            shell.compare(file, statement, {_CALLS: calls}, bag)
+            if not file.text.startswith("#!/bin/sh\n"):
+                bag.error(codes.SCRIPT_DIFFERS, f"`{file.path}` does not begin with `#!/bin/sh`", file.head)
+
+
+def _same_keys(file: File, bag: Bag) -> None:
+    """The words that are taken out are those that are put in."""
+    line = next((one for one in shell.lines(file) if _PATTERNS.fullmatch(one.value)), None)
+    if line is None:
+        return
+    keys = {bootline.option(word).value.key for word in _own_words(file)}
+    wanted = {form for key in keys for form in (key, f"{key}=*")}
+    has = {part.strip().replace("[-_]", "_") for part in line.value.partition(")")[0].split("|")}
+    # Without the bracket, the form with a dash would stay.
+    bare = {part.strip() for part in line.value.partition(")")[0].split("|") if "_" in part.replace("[-_]", "")}
+    for what, some in (("are not", wanted - has), ("are", has - wanted), ("in one spelling alone are", bare)):
+        if some:
+            shown = ", ".join(f"`{one[:40]}`" for one in sorted(some))
+            words = [At("", word.span).label("our words") for word in _own_words(file)[:1]]
+            text = f"words {shown} {what} taken out of what was set before"
+            bag.error(codes.SCRIPT_DIFFERS, text, line.span, secondary=words)
+            return
+
+
+def _own_words(file: File) -> list[At[str]]:
+    return bootline.read_grub([file], Bag())

@@ -1,0 +1,47 @@
+" Vim syntax file, written by kvmc.model.editors from the table of settings
+if exists("b:current_syntax")
+  finish
+endif
+
+syn case match
+syn match kvmtText /[^[:space:]"{}\[\]=,:#*]\+/ contained
+syn match kvmtNumber /[^[:space:]"{}\[\]=,:#*]\@1<!\d[0-9.,-]*[^[:space:]"{}\[\]=,:#*]\@!/ contained
+syn match kvmtAddress /\%(\x\{4,8}:\)\=\x\x:[01]\x\.[0-7][^[:space:]"{}\[\]=,:#*]\@!/ contained
+syn match kvmtSize /[^[:space:]"{}\[\]=,:#*]\@1<!\d\+\%(GiB\|KiB\|MiB\|TiB\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
+syn match kvmtConstant /[^[:space:]"{}\[\]=,:#*]\@1<!\%(housekeeping\|writethrough\|directsync\|throughput\|dedicated\|writeback\|io_uring\|realtime\|isolate\|latency\|require\|threads\|ignore\|native\|prefer\|shared\|virtio\|block\|bootc\|false\|other\|qcow2\|unmap\|bios\|boot\|fifo\|file\|grub\|host\|none\|qemu\|rack\|sata\|scsi\|true\|uefi\|any\|bls\|kvm\|own\|raw\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
+syn match kvmtEscape /\\["\\]/ contained
+syn match kvmtPlaceholder /{\%(vm\|disk\)}/ contained
+syn region kvmtString start=/"/ skip=/\\./ end=/"\|$/ contains=kvmtEscape,kvmtPlaceholder oneline
+syn region kvmtList matchgroup=kvmtBracket start=/\[/ end=/\]/ contained contains=@kvmtValue,kvmtComment
+syn cluster kvmtValue contains=kvmtText,kvmtNumber,kvmtAddress,kvmtSize,kvmtConstant,kvmtString
+
+syn region kvmtAssigned matchgroup=kvmtOperator start=/=/ end=/$/ contains=@kvmtValue,kvmtList,kvmtComment keepend extend
+syn match kvmtParent /:\s*[^[:space:]"{}\[\]=,:#*]\+/ contained contains=kvmtColon
+syn match kvmtColon /:/ contained
+syn match kvmtLabel /[^[:space:]"{}\[\]=,:#*]\+/ contained
+syn region kvmtHeader start=/\s/ end=/$\|{/ contained contains=kvmtLabel,kvmtParent,kvmtString,kvmtComment,kvmtBrace keepend
+syn match kvmtBrace /[{}]/
+syn match kvmtBlock /^\s*\zs\%(housekeeping\|platform\|devices\|hostdev\|network\|reserve\|storage\|vswitch\|shared\|class\|place\|disk\|host\|pool\|site\|nic\|vm\)[^[:space:]"{}\[\]=,:#*]\@!/ nextgroup=kvmtHeader
+syn match kvmtSetting /^\s*\zs\%(overcommit\|addresses\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|platform\|priority\|realtime\|topology\|discard\|libvirt\|machine\|network\|pinning\|profile\|storage\|targets\|threads\|across\|bridge\|device\|format\|kernel\|locked\|memory\|parent\|queues\|source\|cache\|cores\|nodes\|pages\|tuned\|vcpus\|boot\|host\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|vfs\|vms\|io\|l3\)\ze\s*=/
+syn match kvmtDirective /^\s*\zs\%(kvmt\|import\)\ze\%(\s\|$\)/
+syn match kvmtComment /#.*$/ contains=@Spell
+
+hi def link kvmtComment Comment
+hi def link kvmtDirective PreProc
+hi def link kvmtBlock Structure
+hi def link kvmtLabel Identifier
+hi def link kvmtParent Type
+hi def link kvmtColon Operator
+hi def link kvmtSetting Keyword
+hi def link kvmtOperator Operator
+hi def link kvmtBrace Delimiter
+hi def link kvmtBracket Delimiter
+hi def link kvmtConstant Constant
+hi def link kvmtNumber Number
+hi def link kvmtSize Number
+hi def link kvmtAddress Number
+hi def link kvmtString String
+hi def link kvmtEscape SpecialChar
+hi def link kvmtPlaceholder Special
+
+let b:current_syntax = "kvmt"
