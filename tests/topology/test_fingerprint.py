@@ -12,7 +12,7 @@ import pytest
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
 from kvmc.topology import Cpu, Node, PciDevice, Sriov, Topology
-from kvmc.topology.fingerprint import fingerprint
+from kvmc.topology.fingerprint import fingerprint, matches
 from kvmc.topology.read import read_topology
 from topology.topology_machines import Machine, write_tree
 
@@ -84,7 +84,7 @@ def test_the_same_bytes_with_any_hash_seed(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from kvmc.topology.read import read_topology\n"
         "from kvmc.topology.snapshot import dumps\n"
-        "from kvmc.topology.fingerprint import fingerprint; from kvmc.topology.show import draw\n"
+        "from kvmc.topology.fingerprint import fingerprint, matches; from kvmc.topology.show import draw\n"
         "t, _ = read_topology(Path(sys.argv[1]), 'x'); print(fingerprint(t), dumps(t), draw(t))"
     )
     outputs = {
@@ -98,3 +98,11 @@ def test_the_same_bytes_with_any_hash_seed(tmp_path: Path) -> None:
     }
     assert len(outputs) == 1
     assert outputs.pop().decode().startswith(fingerprint(topology))
+
+
+def test_a_fingerprint_of_the_first_release_is_still_its_own() -> None:
+    """It had the sizes of memory in it: with them it fits, with others it is of another host."""
+    old = "a8ba9709609a34864c816d568f9bc4d85ca315bca35f3c26d127dd6b3a9b48f8"
+    assert matches(BASE, fingerprint(BASE)) and matches(BASE, old)
+    changed = replace(BASE, nodes=(replace(NODE, memory_kib=1025),))
+    assert matches(changed, fingerprint(BASE)) and not matches(changed, old)

@@ -19,7 +19,7 @@ from kvmc.resolver.pins import owned
 from kvmc.resolver.placement import GuestPlacement
 from kvmc.resolver.state import Choice, Machine, NodeState, State
 from kvmc.resolver.still import Broken, still_holds
-from kvmc.topology.fingerprint import fingerprint
+from kvmc.topology.fingerprint import matches
 from kvmc.topology.model import Topology
 
 
@@ -94,7 +94,7 @@ def _check_locks(topologies: Mapping[str, Topology], locks: Mapping[str, HostLoc
             )
             continue
         topology = topologies.get(name)
-        if topology is not None and lock.guests and lock.fingerprint != fingerprint(topology):
+        if topology is not None and lock.guests and not matches(topology, lock.fingerprint):
             bag.error(
                 codes.LOCK_TOPOLOGY,
                 f"the topology of `{name}` changed since it was locked",

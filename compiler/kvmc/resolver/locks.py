@@ -18,7 +18,7 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import CellPlacement, GuestPlacement, Placement
-from kvmc.topology.fingerprint import fingerprint
+from kvmc.topology.fingerprint import fingerprint, matches
 from kvmc.topology.model import Topology
 
 VERSION = 1
@@ -89,7 +89,9 @@ def next_locks(
             {} if before is None else {**before.retired, **{vm: one.identity.uuid for vm, one in before.guests.items()}}
         )
         retired = {vm: uuid for vm, uuid in sorted(gone.items()) if vm not in here}
-        locks[host] = HostLock(host, fingerprint(topologies[host]), here, retired)
+        kept = before is not None and matches(topologies[host], before.fingerprint)
+        digest = before.fingerprint if before is not None and kept else fingerprint(topologies[host])
+        locks[host] = HostLock(host, digest, here, retired)
     return locks
 
 

@@ -15,12 +15,27 @@ def fingerprint(topology: Topology) -> str:
     Not in it: names and features of the CPU, offline CPUs, virtual functions, which come and go with a setting, and memory sizes:
     a kernel update moves them by some MiB, and the memory equation of a build finds what no longer fits.
     """
+    return _digest(topology, with_memory=False)
+
+
+def matches(topology: Topology, digest: str) -> bool:
+    """Whether a lock's fingerprint is this topology's, also one that kvmc 0.1 made: it had the sizes of memory in it."""
+    return digest == fingerprint(topology) or digest == _digest(topology, with_memory=True)
+
+
+def _digest(topology: Topology, *, with_memory: bool) -> str:
     groups = {"packages": topology.packages, "cores": topology.cores, "l3": topology.l3}
     told = {
         "online": str(topology.online),
         "allowed": None if topology.allowed is None else str(topology.allowed),
         "nodes": [
-            [node.id, str(node.cpus), sorted(node.distances.items()), list(node.page_sizes_kib)]
+            [
+                node.id,
+                str(node.cpus),
+                *([node.memory_kib] if with_memory else []),
+                sorted(node.distances.items()),
+                list(node.page_sizes_kib),
+            ]
             for node in topology.nodes
         ],
         **{name: None if sets is None else [str(cpus) for cpus in sets] for name, sets in groups.items()},
