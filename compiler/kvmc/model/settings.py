@@ -15,6 +15,7 @@ from kvmc.model.kinds import (
     Integer,
     Kind,
     ListOf,
+    OneOrMore,
     OrNone,
     PageCounts,
     PageSize,
@@ -168,8 +169,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "host",
         "topology",
-        RelativePath(),
-        "The host's topology file, relative to the file that says so.",
+        OneOrMore(RelativePath()),
+        "The host's topology file, relative to the file that says so; of several, one gives what another lacks.",
         '"hosts/kvm-a.json"',
         required=True,
     ),

@@ -118,8 +118,8 @@ class Host(_Model):
     name: str
     pool: str | None
     platform: str
-    topology: str
-    """Path of the topology file, relative to the folder of the site file."""
+    topology: tuple[str, ...]
+    """Paths of the topology's inputs, relative to the folder of the site file: one, or several that are combined."""
     rack: str | None
     isolation: Isolation
     profile: Profile
