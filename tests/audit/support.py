@@ -356,7 +356,7 @@ def site() -> Site:
         name=HOST,
         pool="compute",
         platform="deb",
-        topology="hosts/kvm-a.json",
+        topology=("hosts/kvm-a.json",),
         rack="r1",
         isolation=Isolation.BOOT,
         profile=Profile.REALTIME,

@@ -112,16 +112,17 @@ def test_a_topology_outside_the_sites_folder_is_refused(site: Path, path: str) -
 def test_one_file_of_two_hosts_is_read_once_and_blamed_at_the_first(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import kvmc.topology.combine
     import kvmc.topology.read
 
     calls: list[str] = []
-    real = kvmc.topology.read.read_topology
+    real = kvmc.topology.read.read_source
 
     def counted(path: Path, shown: str) -> Any:
         calls.append(shown)
         return real(path, shown)
 
-    monkeypatch.setattr(kvmc.topology.read, "read_topology", counted)
+    monkeypatch.setattr(kvmc.topology.combine, "read_source", counted)
     assert set(check_site(site).topologies) == {"kvm-a", "kvm-b"}
     assert calls == ["hosts/x.json"]
     (site.parent / "hosts/x.json").write_text("{")

@@ -30,7 +30,7 @@ def test_an_import_adds_its_blocks_in_its_place(tmp_path: Path) -> None:
 
 def test_paths_of_topologies_are_relative_to_the_file_that_states_them(tmp_path: Path) -> None:
     hosts = HEADED + 'host x : compute {\n  topology = "facts/x.json"\n}\n'
-    assert good(tmp_path, 'import "more/hosts.kvmt"\n', more__hosts=hosts).hosts["x"].topology == "more/facts/x.json"
+    assert good(tmp_path, 'import "more/hosts.kvmt"\n', more__hosts=hosts).hosts["x"].topology == ("more/facts/x.json",)
 
 
 def test_a_file_imported_by_two_ways_is_read_once(tmp_path: Path) -> None:

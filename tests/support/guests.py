@@ -123,7 +123,7 @@ def site(vms: Sequence[Vm], on: Platform, **changes: Any) -> Site:
         name="h",
         pool=None,
         platform=on.name,
-        topology="h.json",
+        topology=("h.json",),
         rack=None,
         isolation=Isolation.NONE,
         profile=Profile.LATENCY,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kvmc.topology import tarball
+from kvmc.topology import unpack
 from kvmc.topology.read import read_topology
 from topology.topology_machines import CPU, Machine, add, write_tar, write_tree
 
@@ -166,7 +166,7 @@ def test_a_member_that_claims_more_than_there_is(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tarball, "MAX_UNPACKED", 32 * 1024**2)
+    monkeypatch.setattr(unpack, "MAX_UNPACKED", 32 * 1024**2)
     member = tarfile.TarInfo("unwanted")
     member.size = 30 * 1024**2
     with gzip.open(tmp_path / "bomb.tar.gz", "wb", compresslevel=9) as file:
@@ -179,7 +179,7 @@ def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest
 
 
 def test_xz_may_not_allocate_what_its_header_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tarball, "XZ_MEMORY", 16 * 1024**2)
+    monkeypatch.setattr(unpack, "XZ_MEMORY", 16 * 1024**2)
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 32 * 1024**2}]
     (tmp_path / "x.tar.xz").write_bytes(lzma.compress(bytes(10240), filters=filters))
     assert refused(tmp_path / "x.tar.xz")[0] == "KVMC0303"

@@ -11,15 +11,16 @@ import pytest
 
 from kvmc.model.cpuset import CpuSet
 from kvmc.topology import Topology
+from kvmc.topology.combine import read_topologies
 from kvmc.topology.groups import of_keys
-from kvmc.topology.read import read_topology
+from kvmc.topology.scan import scan
 
 
 @pytest.fixture(scope="module")
 def host() -> Topology:
     if not Path("/sys/devices/system/cpu").is_dir():
         pytest.skip("no /sys on this machine")
-    topology, bag = read_topology(Path("/"), "/")
+    topology, bag = scan(Path("/"), "/")
     assert topology is not None, [item.message for item in bag]
     return topology
 
@@ -60,6 +61,18 @@ def test_memory_and_distances(host: Topology) -> None:
     if not sizes:
         pytest.skip("numactl sees no nodes here")
     assert {node.id: (node.memory_kib or 0) // 1024 for node in host.nodes} == sizes
+
+
+def test_what_each_tool_says_of_this_host_combines(host: Topology, tmp_path: Path) -> None:
+    outputs = {"lscpu.json": ("lscpu", "-J"), "rows.json": ("lscpu", "-J", "-e"), "numactl.txt": ("numactl", "-H")}
+    for name, command in outputs.items():
+        (tmp_path / name).write_text(run(*command))
+    topology, bag = read_topologies([(tmp_path / name, name) for name in outputs])
+    assert topology is not None, [item.message for item in bag]
+    for part in ("online", "packages", "cores"):
+        assert getattr(topology, part) == getattr(host, part), part
+    for one, other in zip(topology.nodes, host.nodes, strict=True):
+        assert (one.id, one.cpus, one.distances) == (other.id, other.cpus, other.distances)
 
 
 def test_pci_functions(host: Topology) -> None:

@@ -130,8 +130,8 @@ def _all_there(trees: Mapping[str, Mapping[str, str]], domains: list[tuple[str, 
         if host not in trees:
             bag.error(codes.HOST_MISSING, f"host `{host}` of the site has no artifacts")
     there = {domain.name for _, domain in domains}
-    for name in site.vms:
-        if name not in there:
+    for name, vm in site.vms.items():
+        if name not in there and not vm.optional:
             bag.error(
                 codes.GUEST_MISSING,
                 f"`{name}` is in no host's files: {counted(len(trees), 'host')}, and no `domains/{name}.xml`",

@@ -10,7 +10,8 @@ import typer
 
 from kvmc.cli import running, source
 from kvmc.cli.results import Format, check_command, show, status
-from kvmc.cli.streams import put, tell, wants_colour
+from kvmc.cli.streams import put, tell
+from kvmc.cli.topology import topology
 
 if TYPE_CHECKING:
     from kvmc.driver.outcome import Outcome
@@ -24,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-topology = typer.Typer(help="Read hosts' topologies.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology, name="topology")
 for command in (running.capture, running.verify, running.diff):
     app.command()(command)
@@ -226,26 +226,6 @@ def explain(
         tell(f"kvmc has no code `{visible(what[:40])}`; the nearest are\n{lines}")
         raise typer.Exit(1)
     put(page(known))
-
-
-@topology.command("show")
-def topologyshow(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A topology file of any known format, or a sysfs folder.")
-    ],
-    json: Annotated[bool, typer.Option("--json", help="As kvmc's own snapshot.")] = False,
-) -> None:
-    """Show what kvmc reads from a topology file."""
-    from kvmc.diagnostics import Sources
-    from kvmc.diagnostics.text import render
-    from kvmc.topology.read import read_topology
-    from kvmc.topology.show import draw, to_json
-
-    found, bag = read_topology(path, path.as_posix())
-    tell(render(bag, Sources({}), colour=wants_colour()))
-    if found is None or bag.has_errors:
-        raise typer.Exit(1)
-    put(to_json(found) if json else draw(found))
 
 
 def _build(

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from kvmc.diagnostics.model import Bag, Diagnostic, Label, Severity, Sources, Span
 
@@ -30,7 +31,8 @@ class Style(Enum):
 
 _OF_SEVERITY = {Severity.ERROR: Style.ERROR, Severity.WARNING: Style.WARNING, Severity.NOTE: Style.NOTE}
 
-_Piece = tuple[Style, str]
+if TYPE_CHECKING:
+    _Piece = tuple[Style, str]
 
 
 def render(bag: Bag, sources: Sources, *, colour: bool = False) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kvmc.diagnostics import Bag, Diagnostic, Label
 from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
+from kvmc.diagnostics.codes import topology as topology_codes
 from kvmc.driver.outcome import Outcome
 from kvmc.model.site import Site
 from kvmc.output import LOCKS
@@ -19,8 +20,9 @@ from kvmc.output.disk import read_found, reason
 if TYPE_CHECKING:
     from kvmc.resolver.locks import HostLock
     from kvmc.topology.model import Topology
+    from kvmc.topology.read import Source
 
-TopologyReader = Callable[[Path, str], "tuple[Topology | None, Bag]"]
+SourceReader = Callable[[Path, str], "tuple[Source | None, Bag]"]
 
 SITE_NAME = "site.kvmt"
 
@@ -43,41 +45,65 @@ def read_inputs(path: Path) -> Outcome:
         }
         outcome.topologies, bag = read_topologies(path.parent, wanted)
         outcome.tell(bag)
+        _compare_pools(outcome, outcome.site)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 
 
 def read_topologies(
-    folder: Path, wanted: Mapping[str, tuple[str, Label | None]], read: TopologyReader | None = None
+    folder: Path, wanted: Mapping[str, tuple[tuple[str, ...], Label | None]], read: SourceReader | None = None
 ) -> tuple[dict[str, Topology], Bag]:
-    """The topology of each host. wanted: host -> its file's path below the folder, and a label at the line that says so.
+    """The topology of each host. wanted: host -> its inputs' paths below the folder, and a label at the line that says so.
 
-    Each file is read once, for all hosts that name it; what is wrong with it is told at the first of them.
+    The same inputs are read once, for all hosts that name them; what is wrong with them is told at the first of these.
     """
-    if read is None:
-        from kvmc.topology.read import read_topology
+    from kvmc.topology.combine import read_topologies as combined
 
-        read = read_topology
     topologies: dict[str, Topology] = {}
     bag = Bag()
-    by_path: dict[str, list[str]] = {}
-    for host, (path, _) in wanted.items():
-        by_path.setdefault(str(PurePosixPath(path)), []).append(host)
-    for shown, hosts in by_path.items():
+    by_paths: dict[tuple[str, ...], list[str]] = {}
+    for host, (given, _) in wanted.items():
+        by_paths.setdefault(tuple(str(PurePosixPath(path)) for path in given), []).append(host)
+    for paths, hosts in by_paths.items():
         label = wanted[hosts[0]][1]
-        if _leaves(folder, shown):
+        outside = [path for path in paths if _leaves(folder, path)]
+        for shown in outside:
             bag.error(
                 codes.PATH_OUTSIDE,
                 f"topology `{shown}` is outside the folder of the site",
                 label,
                 help=["copy the file into the site's folder: a build depends on nothing outside it"],
             )
+        if outside:
             continue
-        topology, told = read(folder / shown, shown)
+        topology, told = combined([(folder / path, path) for path in paths], read)
         bag.extend(_at(label, told))
         if topology is not None:
             topologies.update(dict.fromkeys(hosts, topology))
     return {host: topologies[host] for host in wanted if host in topologies}, bag
+
+
+def _compare_pools(outcome: Outcome, site: Site) -> None:
+    """Each host of a pool against the pool's first. One that shares the first's inputs is the same by itself."""
+    from kvmc.topology.alike import unlike
+
+    first: dict[str, str] = {}
+    for host in site.hosts.values():
+        if host.pool is None or host.name not in outcome.topologies:
+            continue
+        other = first.setdefault(host.pool, host.name)
+        mine, theirs = outcome.topologies.get(other), outcome.topologies[host.name]
+        lines = unlike(mine, theirs) if mine is not None and mine is not theirs else ()
+        if lines:
+            seen = outcome.origins.label(("host", other, "topology"), f"`{other}`, the first host of the pool")
+            outcome.bag.error(
+                topology_codes.POOL_UNLIKE,
+                f"hosts `{other}` and `{host.name}` of pool `{host.pool}` differ in their shape",
+                outcome.origins.label(("host", host.name, "topology")),
+                secondary=[seen] if seen is not None else [],
+                notes=lines,
+                help=["give hosts of another shape a pool of their own, or mend the firmware's settings"],
+            )
 
 
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:

@@ -17,7 +17,7 @@ from kvmc.model.nodes import Node
 from kvmc.syntax.parser import parse
 from kvmc.syntax.tree import Block, File
 from kvmc.topology.model import Topology
-from kvmc.topology.read import read_topology
+from kvmc.topology.read import Source, read_source
 
 _MAX_PARENTS = 16
 """Folders above a file in which its site is looked for."""
@@ -74,7 +74,7 @@ class Sites:
     texts: dict[str, str] = field(default_factory=dict)
     _views: dict[str, View] = field(default_factory=dict)
     _trees: dict[str, tuple[str, File | None, Bag]] = field(default_factory=dict)
-    _topologies: dict[tuple[str, str], tuple[tuple[int, int], Topology | None, Bag]] = field(default_factory=dict)
+    _topologies: dict[tuple[str, str], tuple[tuple[int, int], Source | None, Bag]] = field(default_factory=dict)
 
     def change(self, path: str, text: str | None) -> None:
         """Take an open file's text; None where it was closed, or changed on disk."""
@@ -142,7 +142,7 @@ class Sites:
         bag.extend(known[2])
         return known[1], bag
 
-    def _topology(self, path: Path, shown: str) -> tuple[Topology | None, Bag]:
+    def _topology(self, path: Path, shown: str) -> tuple[Source | None, Bag]:
         try:
             info = path.stat()
             stamp = (info.st_mtime_ns, info.st_size)
@@ -150,7 +150,7 @@ class Sites:
             stamp = (0, 0)
         known = self._topologies.get((str(path), shown))
         if known is None or known[0] != stamp:
-            known = self._topologies[str(path), shown] = (stamp, *read_topology(path, shown))
+            known = self._topologies[str(path), shown] = (stamp, *read_source(path, shown))
         return known[1], known[2]
 
 
@@ -164,12 +164,13 @@ def _alone(reader: SourceReader) -> Bag:
     return bag
 
 
-def _wanted(analysis: Analysis) -> dict[str, tuple[str, Label | None]]:
-    """Each host's topology file, as lowering finds it, also where the site has errors."""
-    wanted: dict[str, tuple[str, Label | None]] = {}
+def _wanted(analysis: Analysis) -> dict[str, tuple[tuple[str, ...], Label | None]]:
+    """Each host's topology files, as lowering finds them, also where the site has errors."""
+    wanted: dict[str, tuple[tuple[str, ...], Label | None]] = {}
     for name, host in analysis.merged["host"].items():
         given = host.values.get("topology")
-        if given is not None and isinstance(given.value, str):
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(given.span.file), given.value))
-            wanted[name] = (path, Label(given.span))
+        if given is not None and isinstance(given.value, tuple):
+            folder = posixpath.dirname(given.span.file)
+            paths = tuple(posixpath.normpath(posixpath.join(folder, path)) for path in given.value)
+            wanted[name] = (paths, Label(given.span))
     return wanted

@@ -117,6 +117,18 @@ class ListOf(Kind):
         return tuple(found)
 
 
+class OneOrMore(Kind):
+    """One of a kind, or a list of them without repetition; a tuple either way."""
+
+    def __init__(self, item: Scalar) -> None:
+        self.item = item
+        self.list = ListOf(item, 1)
+        self.words = f"{item.words}, or a list of such"
+
+    def read(self, value: Value) -> object:
+        return self.list.read(value) if isinstance(value, ListValue) else (self.item.read(value),)
+
+
 class Choice(Scalar):
     """One of a closed set of words."""
 

@@ -55,8 +55,8 @@ def _host(node: Node) -> dict[str, Any]:
             fields |= _fields(child)
         else:
             fields |= {row.model_field: defaults(kind)[row.name] for row in settings(kind).values()}
-    stated_in = node.values["topology"].span.file
-    fields["topology"] = posixpath.normpath(posixpath.join(posixpath.dirname(stated_in), fields["topology"]))
+    folder = posixpath.dirname(node.values["topology"].span.file)
+    fields["topology"] = tuple(posixpath.normpath(posixpath.join(folder, path)) for path in fields["topology"])
     fields["pool"] = node.parent.text if node.parent else None
     fields["devices"] = _named(node.labelled("devices"))
     for pool in fields["devices"].values():

@@ -118,8 +118,8 @@ class Host(_Model):
     name: str
     pool: str | None
     platform: str
-    topology: str
-    """Path of the topology file, relative to the folder of the site file."""
+    topology: tuple[str, ...]
+    """Paths of the topology's inputs, relative to the folder of the site file: one, or several that are combined."""
     rack: str | None
     isolation: Isolation
     profile: Profile
@@ -210,6 +210,10 @@ class Vm(_Model):
     emulator: Emulator
     scheduler: Scheduler
     priority: int
+    optional: bool = False
+    """It may stay without a place: a warning, where the others leave none."""
+    weight: int = 1
+    """Among optional guests, those of more weight go first."""
     machine: str
     firmware: str
     """`bios` or `uefi`."""

@@ -9,7 +9,7 @@ from itertools import combinations, islice
 from kvmc.model.site import L3
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Cell, Demand
-from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take, usable_threads
+from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take
 
 _COMBINATIONS = 64
 """Sets of nodes, or of L3s in a node, looked at for one guest; the tightest nodes come first."""
@@ -30,22 +30,29 @@ class Fit:
 
 
 def best_choice(
-    demand: Demand, state: State, host: str, *, strict: bool, only: tuple[int, ...] | None = None
+    demand: Demand,
+    state: State,
+    host: str,
+    *,
+    strict: bool,
+    only: tuple[int, ...] | None = None,
+    claims: bool = True,
 ) -> tuple[Score, Choice] | None:
-    """The best choice on the host, or on the given nodes of it; with `strict` none that splits a cell over avoidable L3s."""
-    claims = demand.hosts.get(host)
-    if claims is None or any(claim in state.claims for claim in claims):
+    """The best choice on the host, or on the given nodes of it; with `strict` none that splits a cell over avoidable L3s.
+
+    Without `claims` it is not asked which guests are kept apart.
+    """
+    if host not in demand.hosts or (claims and any(claim in state.claims for claim in demand.hosts[host])):
         return None
     here = state.hosts[host]
+    if len(demand.cells) == 1:
+        return _best_node(demand, here, host, strict, only)
     best: tuple[Score, Choice] | None = None
     for nodes in (only,) if only is not None else _node_sets(demand, here, strict):
         devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
         if devices is None:
             continue
-        fits = [
-            fit_cell(demand, cell, here.nodes[node], here.machine.smt)
-            for cell, node in zip(demand.cells, nodes, strict=True)
-        ]
+        fits = [fit_cell(demand, cell, here.nodes[node]) for cell, node in zip(demand.cells, nodes, strict=True)]
         if any(fit is None or (strict and fit.extra) for fit in fits):
             continue
         found = [fit for fit in fits if fit is not None]
@@ -55,12 +62,50 @@ def best_choice(
             _spread(here, nodes),
             sum(fit.left for fit in found),
             sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
-            sum(node.cores for node in here.nodes),
+            here.cores,
         )
         if best is None or score < best[0]:
             cells = tuple(CellChoice(node, fit.takes, fit.own) for node, fit in zip(nodes, found, strict=True))
             best = (score, Choice(host, cells, devices))
     return best
+
+
+def _best_node(
+    demand: Demand, here: HostState, host: str, strict: bool, only: tuple[int, ...] | None
+) -> tuple[Score, Choice] | None:
+    """The same for a guest of one cell: devices are looked for once it is known where it fits."""
+    cell = demand.cells[0]
+    best: tuple[Score, int, Fit] | None = None
+    others: list[tuple[Score, int, Fit]] = []
+    for position in only if only is not None else range(len(here.nodes)):
+        node = here.nodes[position]
+        if demand.devices and not (node.devices or here.loose):
+            continue
+        fit = fit_cell(demand, cell, node)
+        if fit is None or (strict and fit.extra):
+            continue
+        score: Score = (
+            fit.extra,
+            node.devices if not demand.devices else 0,
+            0,
+            fit.left,
+            node.cores if demand.dedicated else -node.shared,
+            here.cores,
+        )
+        if demand.devices:
+            others.append((score, position, fit))
+        elif best is None or score < best[0]:
+            best = (score, position, fit)
+    devices: tuple[tuple[tuple[str, str], PciAddress], ...] | None = ()
+    for one in sorted(others, key=lambda one: one[:2]):
+        devices = pick_devices(demand, here, (here.machine.nodes[one[1]].node,))
+        if devices is not None:
+            best = one
+            break
+    if best is None or devices is None:
+        return None
+    score, position, fit = best
+    return score, Choice(host, (CellChoice(position, fit.takes, fit.own),), devices)
 
 
 def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
@@ -71,7 +116,7 @@ def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[
     smallest = demand.cells[-1]
     able: list[tuple[int, int]] = []
     for position, node in enumerate(here.nodes):
-        fit = fit_cell(demand, smallest, node, here.machine.smt)
+        fit = fit_cell(demand, smallest, node)
         if fit is not None and not (strict and fit.extra):
             able.append((fit.left, position))
     able.sort()
@@ -84,7 +129,7 @@ def _spread(here: HostState, nodes: Sequence[int]) -> int:
     return sum(here.machine.distances.get(a, {}).get(b, 0) for a, b in combinations(ids, 2))
 
 
-def fit_cell(demand: Demand, cell: Cell, node: NodeState, smt: int) -> Fit | None:
+def fit_cell(demand: Demand, cell: Cell, node: NodeState) -> Fit | None:
     """Place a cell in a node as it is now, or None."""
     if cell.normal_kib > node.normal:
         return None
@@ -94,28 +139,27 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState, smt: int) -> Fit | Non
         if cell.vcpus > node.shared:
             return None
         return _with_own(demand, node, (), 0)
-    per = [usable_threads(demand, slot, smt) for slot in node.slots]
+    per = node.per[demand.threads]
     if demand.l3 is L3.ANY:
         return _with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
     tightest: tuple[bool, int, int] | None = None
+    vcpus, anywhere = cell.vcpus, demand.l3 is not L3.REQUIRE
     for index, free in enumerate(node.free):
-        if (
-            per[index]
-            and free * per[index] >= cell.vcpus
-            and (node.slots[index].l3_known or demand.l3 is not L3.REQUIRE)
-        ):
-            left = free - -(-cell.vcpus // per[index])
-            key = (demand.own and not left, left, index)
-            if tightest is None or key < tightest:
-                tightest = key
+        threads = per[index]
+        if threads and free * threads >= vcpus and (anywhere or node.slots[index].l3_known):
+            left = free - -(-vcpus // threads)
+            if tightest is None or left <= tightest[1] or tightest[0]:
+                key = (demand.own and not left, left, index)
+                if tightest is None or key < tightest:
+                    tightest = key
     if tightest is not None:
         index = tightest[2]
-        take = Take(index, cell.vcpus, -(-cell.vcpus // per[index]))
-        return _with_own(demand, node, (take,), 0)
+        take = Take(index, vcpus, -(-vcpus // per[index]))
+        return _with_own(demand, node, (take,), 0) if demand.own else Fit((take,), None, 0, tightest[1])
     if demand.l3 is L3.REQUIRE:
         return None
     full = [len(slot.cores) * threads for slot, threads in zip(node.slots, per, strict=True)]
-    fewest = _fewest(cell.vcpus, full)
+    fewest = fewest_slots(cell.vcpus, full)
     takes = _several(cell.vcpus, node.free, per)
     return _with_own(demand, node, takes, len(takes) - fewest) if takes and fewest else None
 
@@ -138,7 +182,7 @@ def _with_own(demand: Demand, node: NodeState, takes: Sequence[Take] | None, ext
     return Fit(tuple(takes), slot, extra, sum(left[index] for index in beside | {slot}))
 
 
-def _fewest(vcpus: int, capacities: Sequence[int]) -> int:
+def fewest_slots(vcpus: int, capacities: Sequence[int]) -> int:
     """The fewest slots that hold the vCPUs; 0 where all of them don't."""
     held = 0
     for number, capacity in enumerate(sorted(capacities, reverse=True), 1):
@@ -151,7 +195,7 @@ def _fewest(vcpus: int, capacities: Sequence[int]) -> int:
 def _several(vcpus: int, free: Sequence[int], per: Sequence[int]) -> list[Take] | None:
     """As few slots as do, of those the ones with the smallest rest; whole slots in order, the rest in the last."""
     capacities = [cores * threads for cores, threads in zip(free, per, strict=True)]
-    number = _fewest(vcpus, capacities)
+    number = fewest_slots(vcpus, capacities)
     if not number:
         return None
     by_size = sorted(
@@ -203,6 +247,8 @@ def pick_devices(
             rank = (function.address not in wanted, len(function.group), position)
             if best is None or rank < best:
                 best = rank
+                if len(function.group) == 1 and not wanted:
+                    break
         if best is None:
             return None
         function = here.machine.functions[pool][best[2]]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
@@ -34,6 +34,57 @@ class Refusal:
     help: str | None = None
 
 
+class Hosts(Mapping[str, tuple[Claim, ...]]):
+    """Hosts that a guest may go to, each with the claims that it holds there.
+
+    able: these hosts, each with its rack; one value for all guests that are alike. apart: (place, `host` or `rack`).
+    """
+
+    __slots__ = ("able", "apart")
+
+    def __init__(self, able: Mapping[str, str | None], apart: tuple[tuple[str, str], ...]) -> None:
+        self.able = able
+        self.apart = apart
+
+    def __getitem__(self, host: str) -> tuple[Claim, ...]:
+        rack = self.able[host]
+        if not self.apart:
+            return ()
+        return tuple(
+            (place, host if across == "host" else f"rack {rack}" if rack else f"host {host}")
+            for place, across in self.apart
+        )
+
+    def __contains__(self, host: object) -> bool:
+        return host in self.able
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.able)
+
+    def __len__(self) -> int:
+        return len(self.able)
+
+
+class _Refusals(Mapping[str, Refusal]):
+    """Refusals of one guest, told of another that is alike in all that they depend on."""
+
+    __slots__ = ("told", "vm")
+
+    def __init__(self, told: Mapping[str, Refusal], vm: str) -> None:
+        self.told = told
+        self.vm = vm
+
+    def __getitem__(self, host: str) -> Refusal:
+        one = self.told[host]
+        return replace(one, path=("vm", self.vm, *one.path[2:]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.told)
+
+    def __len__(self) -> int:
+        return len(self.told)
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """One guest. devices: what each `nic` and `hostdev` takes, by (kind, label): the name of a device pool.
@@ -49,8 +100,10 @@ class Demand:
     pages_kib: int | None
     cells: tuple[Cell, ...]
     devices: tuple[tuple[tuple[str, str], str], ...]
-    hosts: Mapping[str, tuple[Claim, ...]]
+    hosts: Hosts
     refused: Mapping[str, Refusal]
+    weight: int | None = None
+    """Of an optional guest; None: it must have a place."""
 
 
 def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
@@ -64,6 +117,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
     """All guests, in source order. smt: the most threads a core of each host's dedicated cores has (0 without any)."""
     apart = _apart(site, origins, bag)
     demands: dict[str, Demand] = {}
+    known: dict[tuple[object, ...], tuple[dict[str, str | None], dict[str, Refusal]]] = {}
     for vm in site.vms.values():
         # the schema pass refuses what cannot be divided
         unit = vm.pages_kib or 1
@@ -75,20 +129,18 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             Cell(number, kib, extra + (kib if vm.pages_kib is None else 0))
             for number, kib, extra in zip(vcpus, memory, normal, strict=True)
         )
-        hosts: dict[str, tuple[Claim, ...]] = {}
-        refused: dict[str, Refusal] = {}
-        for host in site.hosts.values():
-            refusal = _refuse(site, vm, host, vcpus, smt[host.name])
-            if refusal is None:
-                hosts[host.name] = tuple(
-                    (
-                        place,
-                        host.name if across == "host" else f"rack {host.rack}" if host.rack else f"host {host.name}",
-                    )
-                    for place, across in apart.get(vm.name, ())
-                )
-            else:
-                refused[host.name] = refusal
+        alike = (
+            *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vcpus),
+            *((nic.name, nic.device) for nic in vm.nics.values()),
+            *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
+        )
+        if alike not in known:
+            told = {host.name: _refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
+            known[alike] = (
+                {name: site.hosts[name].rack for name, refusal in told.items() if refusal is None},
+                {name: refusal for name, refusal in told.items() if refusal is not None},
+            )
+        able, refused = known[alike]
         devices = tuple(
             ((kind, label), pool)
             for kind, label, pool in (
@@ -106,8 +158,9 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             pages_kib=vm.pages_kib,
             cells=cells,
             devices=devices,
-            hosts=hosts,
-            refused=refused,
+            hosts=Hosts(able, apart.get(vm.name, ())),
+            refused=_Refusals(refused, vm.name),
+            weight=vm.weight if vm.optional else None,
         )
     return demands
 

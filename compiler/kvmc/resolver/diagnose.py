@@ -11,6 +11,7 @@ from kvmc.diagnostics.model import Code
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins
 from kvmc.model.site import Site
+from kvmc.model.values import size_text
 from kvmc.resolver.advice import MOST, propose
 from kvmc.resolver.conflict import Conflict, Line, find_conflict
 from kvmc.resolver.demand import fewest_cores
@@ -46,14 +47,19 @@ def diagnose(
     left: Sequence[str],
     state: State,
     origins: Origins,
+    verdict: str = "",
+    help: Sequence[str] = (),
 ) -> Bag:
-    """Tell of the guests that are `left` beside those that `state` holds."""
+    """Tell of the guests that are `left` beside those that `state` holds.
+
+    verdict: what the exact search says of all guests together, or that it did not run; help: what would make it say more.
+    """
     bag = Bag()
     for cause in find_causes(site, topologies, kept, left, state, origins):
         whole = Variant(site, frozenset(kept.guests)).only(
             vm for vm in site.vms if vm not in left or vm == cause.head or vm in cause.also
         )
-        _tell(cause, whole, topologies, kept, origins, bag)
+        _tell(cause, whole, topologies, kept, origins, bag, verdict, help)
     return bag
 
 
@@ -100,6 +106,8 @@ def _tell(
     kept: Kept,
     origins: Origins,
     bag: Bag,
+    verdict: str,
+    more: Sequence[str],
 ) -> None:
     conflict = cause.conflict
     notes = list(_facts(kept)) if cause.code is codes.NOT_PLACED else []
@@ -107,7 +115,10 @@ def _tell(
     help: list[str] = []
     if conflict is not None:
         lines = _labels(conflict, origins)
+        fact = _fact(cause, conflict, kept)
         notes += _notes(cause, conflict, kept)
+        notes += [fact or verdict] if fact or verdict else []
+        notes = notes[:_SHOWN]
         trials = Trials(topologies, kept.guests, before_of(kept))
         if cause.code is codes.NOT_PLACED and kept.guests:
             moves = cheapest_moves(whole, kept, trials)
@@ -117,6 +128,8 @@ def _tell(
         help += [change.text for change in propose(conflict, whole, cause.head, trials)]
         if not help:
             notes.append("no single change of those tried makes it fit")
+        if cause.code is codes.NOT_PLACED and not fact:
+            help = [*help[: MOST - 1], *more] if more else help
     report(kept.demands[cause.head], cause.also, cause.code, cause.reasons, lines, notes, help[:MOST], origins, bag)
 
 
@@ -131,15 +144,18 @@ def _notes(cause: Cause, conflict: Conflict, kept: Kept) -> list[str]:
         if line.path[0] == "lock":
             host = kept.guests[line.names[0]].host
             notes.append(f"`locks/{host}.json` keeps `{line.names[0]}` where it is")
-    if cause.code is codes.NOT_PLACED:
-        missing = [vm for vm in conflict.guests if vm not in conflict.variant.locked]
-        state = State(kept.machines)
-        for vm in sorted(conflict.variant.locked & set(conflict.guests)):
-            state.place(kept.demands[vm], kept.choices[vm])
-        left = [kept.demands[vm] for vm in missing]
-        fact = shortage(left, state, State(kept.machines))
-        notes.append(fact or "not proven: many placements were tried, not all there are")
-    return notes[:_SHOWN]
+    return notes
+
+
+def _fact(cause: Cause, conflict: Conflict, kept: Kept) -> str | None:
+    """A plain fact of capacity that the conflict is proven by, if there is one."""
+    if cause.code is not codes.NOT_PLACED:
+        return None
+    missing = [vm for vm in conflict.guests if vm not in conflict.variant.locked]
+    state = State(kept.machines)
+    for vm in sorted(conflict.variant.locked & set(conflict.guests)):
+        state.place(kept.demands[vm], kept.choices[vm])
+    return shortage([kept.demands[vm] for vm in missing], state, State(kept.machines))
 
 
 def _labels(conflict: Conflict, origins: Origins) -> list[Label]:
@@ -161,12 +177,22 @@ def _names(names: Iterable[str]) -> str:
 
 def _facts(kept: Kept) -> tuple[str, ...]:
     """What to know beside each guest's own reasons: whether all guests together are too much, and how many do not move."""
+    stay = (f"the locked places of {counted(len(kept.guests), 'guest')} stay",) if kept.guests else ()
+    return (*impossible(kept), *stay)
+
+
+def impossible(kept: Kept) -> tuple[str, ...]:
+    """What all guests that must have a place need together and all hosts have not: each of these is a proof."""
     facts: list[str] = []
+    demands = [demand for demand in kept.demands.values() if demand.weight is None]
     have = sum(len(slot.cores) for one in kept.machines.values() for cpus in one.nodes for slot in cpus.slots)
     smt = max((machine.smt for machine in kept.machines.values()), default=0)
-    need = sum(fewest_cores(demand, cell, smt) for demand in kept.demands.values() for cell in demand.cells)
+    need = sum(fewest_cores(demand, cell, smt) for demand in demands for cell in demand.cells)
     if need > have:
         facts.append(f"all guests of the site need at least {need} dedicated cores, all hosts have {have}")
-    if kept.guests:
-        facts.append(f"the locked places of {counted(len(kept.guests), 'guest')} stay")
+    for size in sorted({demand.pages_kib for demand in demands if demand.pages_kib is not None}):
+        pages = sum(cell.memory_kib // size for demand in demands if demand.pages_kib == size for cell in demand.cells)
+        offered = sum(memory.pages.get(size, 0) for one in kept.machines.values() for memory in one.memory)
+        if pages > offered:
+            facts.append(f"all guests of the site need {pages} pages of {size_text(size)}, all hosts offer {offered}")
     return tuple(facts)

@@ -187,7 +187,7 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
         return Shortage(
             "shared", f"needs {counted(cell.vcpus, 'vCPU')} on shared CPUs", node.shared, "vcpus", path, help
         )
-    if fit_cell(demand, cell, node, here.machine.smt) is None:
+    if fit_cell(demand, cell, node) is None:
         return _cpu_shortage(demand, node, here)
     return None
 
@@ -195,7 +195,7 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
 def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
     cell = demand.cells[0]
     host = here.machine.host.name
-    per = [usable_threads(demand, slot, here.machine.smt) for slot in node.slots]
+    per = [usable_threads(demand.threads, slot.threads, here.machine.smt) for slot in node.slots]
     most = max(per, default=1) or 1
     cores = -(-cell.vcpus // most) if demand.dedicated else 0
     whole = f"{counted(cores + demand.own, 'free core')} for {counted(cell.vcpus, 'vCPU')}"

@@ -53,8 +53,12 @@ def keep(
     missing: dict[str, str] = {}
     before: dict[str, GuestPlacement] = {}
     owners = _Owners()
+    locked: dict[str, list[GuestPlacement]] = {}
+    for lock in locks.values():
+        for vm, one in lock.guests.items():
+            locked.setdefault(vm, []).append(one.placement)
     for demand in demands.values():
-        entries = [lock.guests[demand.vm].placement for lock in locks.values() if demand.vm in lock.guests]
+        entries = locked.get(demand.vm, [])
         found = [still_holds(demand, entry, machines.get(entry.host), state.claims) for entry in entries]
         valid = [one for one in found if not isinstance(one, Broken)]
         if len(valid) > 1:

@@ -72,7 +72,10 @@ def _extra(demand: Demand, choice: Choice, index: int, host: HostState) -> int:
     if len(takes) < 2:
         return 0
     slots = host.nodes[choice.cells[index].node].slots
-    most = sorted((len(slot.cores) * usable_threads(demand, slot, host.machine.smt) for slot in slots), reverse=True)
+    most = sorted(
+        (len(slot.cores) * usable_threads(demand.threads, slot.threads, host.machine.smt) for slot in slots),
+        reverse=True,
+    )
     held = 0
     for number, capacity in enumerate(most, 1):
         held += capacity

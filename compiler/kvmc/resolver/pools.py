@@ -62,23 +62,20 @@ def check_topology(host: Host, topology: Topology, origins: Origins, bag: Bag) -
     """Say what placement needs and the topology does not tell."""
     lacks: list[tuple[str, str]] = []
     if not any(node.cpus & topology.usable for node in topology.nodes):
-        lacks.append(("no NUMA node with CPUs", "take one that tells nodes: a sysfs tree or `virsh capabilities`"))
+        lacks.append(("no NUMA node with CPUs", "`lscpu -J`, `numactl -H` or `kvmc topology scan` tell nodes"))
     elif any(node.memory_kib is None for node in topology.nodes if node.cpus & topology.usable):
-        lacks.append(("no memory per node", "take one that tells memory: `virsh capabilities` or a sysfs tree"))
+        lacks.append(
+            ("no memory per node", "`numactl -H`, `virsh capabilities`, `lstopo` or `kvmc topology scan` tell it")
+        )
     if topology.cores is None:
         lacks.append(
             (
                 "no cores, so sibling threads are unknown",
-                "take one that tells cores: a sysfs tree or `virsh capabilities`",
+                "`lscpu -J -e`, `virsh capabilities`, `lstopo` or `kvmc topology scan` tell them",
             )
         )
     if host.devices and topology.pci is None:
-        lacks.append(
-            (
-                "no PCI devices, and the host offers some",
-                "take one that tells devices: a sysfs tree, or `kvmc topology scan` on the host",
-            )
-        )
+        lacks.append(("no PCI devices, and the host offers some", "`kvmc topology scan` tells them"))
     overlapping = [core for core in topology.cores or () if sum(bool(node.cpus & core) for node in topology.nodes) > 1]
     if overlapping:
         lacks.append((f"no single node for the core of CPUs {overlapping[0]}", "take one on the host itself"))
@@ -87,7 +84,10 @@ def check_topology(host: Host, topology: Topology, origins: Origins, bag: Bag) -
             codes.TOPOLOGY_LACKS,
             f"the topology of `{host.name}` tells {', '.join(what for what, _ in lacks)}",
             origins.label(("host", host.name, "topology")),
-            help=tuple(source for _, source in lacks),
+            help=(
+                *(source for _, source in lacks),
+                "`topology = [A, B]` combines inputs of one host: what one lacks the other gives",
+            ),
         )
 
 

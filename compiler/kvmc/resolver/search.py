@@ -7,18 +7,21 @@ L3s that could be avoided; what is left over then may.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 
 from kvmc.model.site import L3, Threads
-from kvmc.resolver.choices import Score, best_choice
+from kvmc.resolver.board import Board, Item
+from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, fewest_cores
+from kvmc.resolver.index import Index
+from kvmc.resolver.squeeze import squeeze
 from kvmc.resolver.state import Choice, HostState, State
 
-STEPS = 1000
+STEPS = 300
 """Places looked at while making room, at most, for each guest to be placed, in each of the two passes."""
-_MOST_STEPS = 40_000
+_MOST_STEPS = 20_000
 """And for all of them."""
 _NODES = 64
 """Nodes of a fleet looked at for making room once, at most."""
@@ -57,11 +60,32 @@ def search(
 ) -> list[str]:
     """Place `wanted` into `state`; those that found no place come back in the given order.
 
-    Guests that `state` holds besides stay where they are. limit: of the steps in all, where less than usual.
+    Guests that `state` holds besides stay where they are. Optional guests are tried once all others have a place.
+    limit: of the steps in all, where less than usual; then nothing is repacked.
     """
     work = _Search(demands, state, before)
     position = {vm: index for index, vm in enumerate(wanted)}
     order = sorted(wanted, key=lambda vm: hardness(demands[vm], position[vm]))
+    needed = [vm for vm in order if demands[vm].weight is None]
+    optional = [vm for vm in order if demands[vm].weight is not None]
+    left = _place_all(work, needed, limit)
+    if not left and optional:
+        left = _place_some(work, needed, sorted(optional, key=lambda vm: -(demands[vm].weight or 0)))
+    return sorted(left, key=lambda vm: position[vm])
+
+
+def _place_some(work: _Search, needed: Sequence[str], optional: Sequence[str]) -> list[str]:
+    """As many vCPUs of the optional guests as fit, those of more weight first; the others come back."""
+    work.strict = {*needed, *optional}
+    left = work.fill(optional)
+    if left:
+        left = work.squeeze([*needed, *optional])
+    work.strict = set()
+    return work.fill(left)
+
+
+def _place_all(work: _Search, order: Sequence[str], limit: int) -> list[str]:
+    """A place for every guest; those without one come back."""
     work.strict = set(order)
     left = work.fill(order)
     if not left:
@@ -71,9 +95,11 @@ def search(
     hopeless = [vm for vm in left if work.find(vm, strict=False) is None]
     able = [vm for vm in order if vm not in hopeless]
     work.strict = {vm for vm in able if vm not in left or work.find(vm, strict=True)}
-    steps = 0 if _too_much(able, demands, state) else min(STEPS * len(able), _MOST_STEPS, limit)
+    steps = 0 if _too_much(able, work.demands, work.state) else min(STEPS * len(able), limit)
     work.restore(order, placed)
     left = work.fill([vm for vm in left if vm not in hopeless])
+    if left and steps and limit == _MOST_STEPS and work.strict.issuperset(left):
+        left = work.squeeze(able)
     if left:
         left = work.repair(left, steps)
     if left:
@@ -81,7 +107,7 @@ def search(
         left = work.fill(left)
     if left:
         left = work.fill(work.repair(left, steps))
-    return sorted((*hopeless, *left), key=lambda vm: position[vm])
+    return [*hopeless, *left]
 
 
 def _too_much(wanted: Sequence[str], demands: Mapping[str, Demand], state: State) -> bool:
@@ -101,39 +127,53 @@ def _too_much(wanted: Sequence[str], demands: Mapping[str, Demand], state: State
     )
 
 
+def _weights(demands: Sequence[Demand]) -> dict[str, int]:
+    """What it costs to leave each guest out: its vCPUs; any guest of a higher rank costs more than all of the ranks below."""
+    ranks = sorted({demand.weight for demand in demands if demand.weight is not None})
+    base = 1 + sum(cell.vcpus for demand in demands for cell in demand.cells)
+    return {
+        demand.vm: sum(cell.vcpus for cell in demand.cells)
+        * base ** (len(ranks) if demand.weight is None else ranks.index(demand.weight))
+        for demand in demands
+    }
+
+
 @dataclass(slots=True)
 class _Search:
     demands: Mapping[str, Demand]
     state: State
     before: Mapping[str, Before]
-    strict: Collection[str] = ()
+    strict: Set[str] = frozenset()
     penalty: dict[str, int] = field(default_factory=dict)
     residents: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     seed: int = 1
+    index: Index | None = None
 
     def find(self, vm: str, *, strict: bool) -> Choice | None:
         """The best choice over all hosts: where it was, then by score, then the first host."""
         demand = self.demands[vm]
         was = self.before.get(vm)
-        best: tuple[tuple[bool, Score], Choice] | None = None
-        for host in demand.hosts:
-            found = best_choice(demand, self.state, host, strict=strict)
-            if found is None:
-                continue
-            if was is not None and was.host == host and was.nodes is not None:
-                found = best_choice(demand, self.state, host, strict=strict, only=was.nodes) or found
-            key = (was is not None and was.host != host, found[0])
-            if best is None or key < best[0]:
-                best = (key, found[1])
-        return best[1] if best else None
+        if was is not None:
+            found = best_choice(demand, self.state, was.host, strict=strict)
+            if found is not None and was.nodes is not None:
+                found = best_choice(demand, self.state, was.host, strict=strict, only=was.nodes) or found
+            if found is not None:
+                return found[1]
+        if self.index is None:
+            self.index = Index(self.state)
+        return self.index.best(demand, strict=strict)
 
     def put(self, vm: str, choice: Choice) -> None:
         self.state.place(self.demands[vm], choice)
+        if self.index is not None:
+            self.index.changed(choice.host)
         for cell in choice.cells:
             self.residents.setdefault((choice.host, cell.node), []).append(vm)
 
     def take(self, vm: str) -> Choice:
         choice = self.state.remove(self.demands[vm])
+        if self.index is not None:
+            self.index.changed(choice.host)
         for cell in choice.cells:
             self.residents[choice.host, cell.node].remove(vm)
         return choice
@@ -148,6 +188,36 @@ class _Search:
             else:
                 self.put(vm, choice)
         return left
+
+    def squeeze(self, order: Sequence[str]) -> list[str]:
+        """Pack a few L3s at a time anew; those without a place then come back."""
+        board = Board(self.state)
+        weights = _weights([self.demands[vm] for vm in order])
+        items: list[Item] = []
+        for vm in order:
+            item = board.item(len(items), self.demands[vm], weights[vm])
+            if item is not None:
+                items.append(item)
+        chosen = self.state.chosen
+        start = {item.id: board.spot(chosen[item.demand.vm]) for item in items if item.demand.vm in chosen}
+        where = squeeze(board, items, start)
+        if sum(items[id].weight for id in where) <= sum(items[id].weight for id in start):
+            return [vm for vm in order if vm not in chosen]
+        moved = [item for item in items if where.get(item.id) != start.get(item.id)]
+        before = {item.demand.vm: self.take(item.demand.vm) for item in moved if item.demand.vm in chosen}
+        done: list[str] = []
+        for item in moved:
+            if item.id in where:
+                choice = board.choice(item, where[item.id])
+                if choice is None:  # the board counts functions; which ones they are came out wrong
+                    for vm in done:
+                        self.take(vm)
+                    for vm, old in before.items():
+                        self.put(vm, old)
+                    break
+                self.put(item.demand.vm, choice)
+                done.append(item.demand.vm)
+        return [vm for vm in order if vm not in chosen]
 
     def repair(self, left: Sequence[str], steps: int) -> list[str]:
         """Make room for those left, until all are placed or the steps are spent; then the best state so far holds."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as lock_codes
@@ -10,15 +12,12 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, Site, Vm
-from kvmc.resolver.diagnose import diagnose
 from kvmc.resolver.keep import Kept, keep
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.memory import iothreads
 from kvmc.resolver.pins import owned, settle
 from kvmc.resolver.placement import GuestPlacement, Placement
-from kvmc.resolver.search import search
 from kvmc.resolver.state import State
-from kvmc.resolver.variant import before_of
 from kvmc.topology.model import Topology
 
 
@@ -30,12 +29,26 @@ def resolve(
     *,
     search: bool,
 ) -> tuple[Placement | None, Bag]:
-    """Place every guest. Without `search` only what the locks hold counts, and a guest without a valid entry is an error."""
+    """Place every guest that is not optional, and as many of the others as fit. Without `search`
+    only what the locks hold counts, and a guest without a valid entry is an error."""
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here is cyclic, and with a fleet's many values collecting takes a quarter of the time
+    try:
+        return _resolve(site, topologies, locks, origins, search=search)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _resolve(
+    site: Site, topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins, *, search: bool
+) -> tuple[Placement | None, Bag]:
     kept, bag = keep(site, topologies, locks, origins)
     if kept is None:
         return None, bag
-    if kept.missing and not search:
-        for vm, why in kept.missing.items():
+    needed = {vm: why for vm, why in kept.missing.items() if kept.demands[vm].weight is None}
+    if needed and not search:
+        for vm, why in needed.items():
             bag.error(
                 lock_codes.LOCK_MISSING,
                 f"`{vm}` has no valid placement in the locks: {why}",
@@ -43,6 +56,12 @@ def resolve(
                 help=("`kvmc build` without `--locked` places it and writes the lock",),
             )
         return None, bag
+    if not search:
+        for vm in kept.missing:
+            _tell_unplaced(vm, origins, bag)
+        kept = replace(
+            kept, missing={}, demands={vm: one for vm, one in kept.demands.items() if vm not in kept.missing}
+        )
     placement, found = solve(site, topologies, kept, origins)
     bag.extend(found)
     if placement is not None:
@@ -58,20 +77,32 @@ def tell_broken(kept: Kept, origins: Origins, bag: Bag) -> None:
 
 
 def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: Origins) -> tuple[Placement | None, Bag]:
-    """Place the guests that are missing among those that are kept; None where one found no place."""
+    """Place the guests that are missing among those that are kept; None where one that must have a place found none.
+
+    Only guests without a place need the search, so only they pay for importing it.
+    """
     bag = Bag()
     state = State(kept.machines)
     for vm, choice in kept.choices.items():
         state.place(kept.demands[vm], choice)
-    left = search(kept.demands, list(kept.missing), state, before_of(kept))
-    if left:
-        return None, diagnose(site, topologies, kept, left, state, origins)
+    unplaced: list[str] = []
+    if kept.missing:
+        from kvmc.resolver.missing import place_missing
+
+        unplaced, found = place_missing(site, topologies, kept, state, origins)
+        bag.extend(found)
+        if bag.has_errors:
+            return None, bag
+        for vm in unplaced:
+            _tell_unplaced(vm, origins, bag)
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
         demand = kept.demands[vm]
         busy[guest.host] |= owned(guest, dedicated=demand.dedicated, own=demand.own)
     guests: dict[str, GuestPlacement] = {}
     for vm, demand in kept.demands.items():
+        if vm in unplaced:
+            continue
         if vm in kept.guests:
             guests[vm] = kept.guests[vm]
         else:
@@ -90,6 +121,15 @@ def housekeeping_threads(vm: Vm) -> int:
     if vm.emulator is Emulator.OWN:
         return 0
     return 1 + iothreads(vm) + sum(nic.queues or 1 for nic in vm.nics.values() if nic.network is not None)
+
+
+def _tell_unplaced(vm: str, origins: Origins, bag: Bag) -> None:
+    """An optional guest has no place."""
+    bag.error(
+        codes.OPTIONAL_UNPLACED,
+        f"`{vm}` is optional and has no place: nothing is written for it",
+        origins.label(("vm", vm)),
+    )
 
 
 def _check_budget(site: Site, placement: Placement, origins: Origins, bag: Bag) -> None:

@@ -63,9 +63,9 @@ class Choice:
 class NodeState:
     """Free on one node: cores by slot, pages by size, normal KiB, vCPUs on the shared CPUs; and whether devices are near."""
 
-    __slots__ = ("cores", "devices", "free", "normal", "pages", "shared", "slots")
+    __slots__ = ("cores", "devices", "free", "normal", "pages", "per", "shared", "slots")
 
-    def __init__(self, cpus: NodeCpus, memory: NodeMemory, overcommit: int, devices: bool) -> None:
+    def __init__(self, cpus: NodeCpus, memory: NodeMemory, overcommit: int, devices: bool, smt: int) -> None:
         self.slots: tuple[Slot, ...] = cpus.slots
         self.free: list[int] = [len(slot.cores) for slot in cpus.slots]
         self.cores: int = sum(self.free)
@@ -73,21 +73,27 @@ class NodeState:
         self.normal: int = memory.normal_kib
         self.shared: int = len(cpus.shared) * overcommit
         self.devices: bool = devices
+        self.per: dict[Threads, list[int]] = {
+            policy: [usable_threads(policy, slot.threads, smt) for slot in cpus.slots] for policy in Threads
+        }
+        """vCPUs that a core of each slot holds for a guest of each policy."""
 
 
 class HostState:
-    """Free on one host."""
+    """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("machine", "nodes", "used")
+    __slots__ = ("cores", "loose", "machine", "nodes", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         near = {function.node for functions in machine.functions.values() for function in functions}
         self.nodes = [
-            NodeState(cpus, memory, machine.host.shared_overcommit, cpus.node in near)
+            NodeState(cpus, memory, machine.host.shared_overcommit, cpus.node in near, machine.smt)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         ]
+        self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
+        self.cores: int = sum(node.cores for node in self.nodes)
 
 
 class State:
@@ -121,9 +127,11 @@ class State:
             for take in where.takes:
                 node.free[take.slot] += sign * take.cores
                 node.cores += sign * take.cores
+                host.cores += sign * take.cores
             if where.own is not None:
                 node.free[where.own] += sign
                 node.cores += sign
+                host.cores += sign
         for _, address in choice.devices:
             if sign < 0:
                 host.used[address] = demand.vm
@@ -136,10 +144,10 @@ class State:
                 del self.claims[claim]
 
 
-def usable_threads(demand: Demand, slot: Slot, smt: int) -> int:
-    """vCPUs that one core of the slot holds for this guest; 0 where it can't use the core."""
-    if demand.threads is Threads.ISOLATE:
+def usable_threads(policy: Threads, threads: int, smt: int) -> int:
+    """vCPUs that one core of so many threads holds for a guest of this policy; 0 where it can't use the core."""
+    if policy is Threads.ISOLATE:
         return 1
-    if demand.threads is Threads.REQUIRE:
-        return slot.threads if slot.threads == smt else 0
-    return slot.threads
+    if policy is Threads.REQUIRE:
+        return threads if threads == smt else 0
+    return threads

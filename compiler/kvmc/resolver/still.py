@@ -133,7 +133,7 @@ def _cores(
     if len({core for _, core, _ in runs}) != len(runs) or len(union(locked.pins)) != len(locked.pins):
         return Broken(f"{where}: the vCPUs of a core are not side by side")
     for number, (index, core, vcpus) in enumerate(runs):
-        per = usable_threads(demand, node.slots[index], smt)
+        per = usable_threads(demand.threads, node.slots[index].threads, smt)
         last = number == len(runs) - 1 and demand.threads is Threads.PREFER
         if vcpus > per or (vcpus < per and not last):
             return Broken(

@@ -118,7 +118,8 @@ class Trials:
             return None
         was = {vm: _was(self.before[vm], demands[vm]) for vm in missing if vm in self.before}
         left = search(demands, missing, state, was, limit=limit)
-        return None if left else Fitted(demands, machines, state)
+        lacking = any(demands[vm].weight is None for vm in left)
+        return None if lacking else Fitted(demands, machines, state)
 
     def demands(self, variant: Variant, machines: Mapping[str, Machine]) -> dict[str, Demand] | None:
         """What each guest of the variant needs; None where one of them can't be at all."""

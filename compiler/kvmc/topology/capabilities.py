@@ -12,23 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import MAX_CPU, CpuSet
+from kvmc.topology.capabilities_cache import cache_kinds, kib_of, read_resctrl
 from kvmc.topology.failure import ReadFailure, is_name, quoted
-from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
+from kvmc.topology.groups import MAX_DISTANCE, MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
 from kvmc.topology.model import Cpu, Node, Topology
 
 if TYPE_CHECKING:
     from lxml import etree
 
 T = TypeVar("T")
-
-# virScaleInteger in libvirt's src/util/virutil.c, in bytes
-_UNITS: dict[str, int] = {
-    "b": 1,
-    "B": 1,
-    "bytes": 1,
-    **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)},
-    **{unit: 1024**power for power, letter in enumerate("KMGT", 1) for unit in (letter, letter.lower(), f"{letter}iB")},
-}
 
 
 def read_capabilities(root: etree._Element, shown: str, bag: Bag) -> Topology:
@@ -70,6 +62,8 @@ def read_capabilities(root: etree._Element, shown: str, bag: Bag) -> Topology:
                 name for item in host.findall("cpu/feature") if is_name(name := str(item.get("name") or ""))
             ),
         ),
+        caches=cache_kinds(host, cpus.online) or None,
+        resctrl=read_resctrl(host) or None,
     )
 
 
@@ -118,13 +112,17 @@ def _put(name: str, known: dict[int, T], cpu: int, value: T) -> None:
 
 
 def _node(cell: etree._Element, id: int, cpus: _Cpus) -> Node:
-    own = CpuSet.of(cpus.add(element) for element in cell.findall("cpus/cpu"))
-    pages = {_kib(page, page.get("size") or "", f"page size of cell {id}") for page in cell.findall("pages")}
+    numbers = [cpus.add(element) for element in cell.findall("cpus/cpu")]
+    own = CpuSet.of(numbers)
+    if len(own) != len(numbers):
+        twice = next(cpu for cpu in own if numbers.count(cpu) > 1)
+        raise ReadFailure(codes.TOPOLOGY_VALUE, f"cell {id} names CPU {twice} {numbers.count(twice)} times")
+    pages = {kib_of(page, page.get("size") or "", f"page size of cell {id}") for page in cell.findall("pages")}
     memory = cell.find("memory")
     return Node(
         id,
         own,
-        None if memory is None else _kib(memory, memory.text or "", f"memory of cell {id}"),
+        None if memory is None else kib_of(memory, memory.text or "", f"memory of cell {id}"),
         {
             _integer(item, "id", MAX_NODE): _integer(item, "value", MAX_DISTANCE, 1)
             for item in cell.findall("distances/sibling")
@@ -143,16 +141,6 @@ def _l3(host: etree._Element, online: CpuSet) -> tuple[CpuSet, ...] | None:
     return distinct(
         parse_cpus(bank.get("cpus") or "", f"bank {quoted(bank.get('id') or '')}") & online for bank in banks
     )
-
-
-def _kib(element: etree._Element, text: str, where: str) -> int:
-    unit = element.get("unit") or "KiB"
-    if unit not in _UNITS or re.fullmatch(r"\s*[0-9]{1,18}\s*", text) is None:
-        raise ReadFailure(codes.TOPOLOGY_VALUE, f"{where}: {quoted(f'{text} {unit}')} is not a size")
-    kib = int(text) * _UNITS[unit] // 1024
-    if kib > MAX_KIB:
-        raise ReadFailure(codes.TOPOLOGY_VALUE, f"{where} is {kib} KiB, above {MAX_KIB}")
-    return kib
 
 
 def _integer(element: etree._Element, name: str, limit: int, low: int = 0) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import CpuSet, union
+from kvmc.topology.cpu_models import impossible
 from kvmc.topology.failure import quoted
 from kvmc.topology.model import Topology
 
 MOST_THREADS = 8
 """Threads of one core: POWER8 to POWER10 and SPARC have eight, nothing known has more."""
 
-Named = tuple[str, CpuSet]
+if TYPE_CHECKING:
+    Named = tuple[str, CpuSet]
 
 
 def check(topology: Topology, shown: str) -> Bag:
@@ -51,6 +54,13 @@ def check(topology: Topology, shown: str) -> Bag:
         if split is not None:
             name, owners = split
             bag.error(codes.GROUP_SPLIT, f"{host}: {name} is split over {_and(owners)}")
+    ruled_out = None if bag.has_errors else impossible(topology)
+    if ruled_out is not None:
+        bag.error(
+            codes.CPU_IMPOSSIBLE,
+            f"{host}: {ruled_out}",
+            notes=("a kernel started with `numa=fake=`, a guest's topology, or inputs of two hosts look like this",),
+        )
     if not bag.has_errors:
         for message in _oddities(topology, sound):
             bag.error(codes.TOPOLOGY_ODD, f"{host}: {message}")
@@ -107,6 +117,8 @@ def _oddities(topology: Topology, sound: dict[str, list[Named]]) -> Iterator[str
     split = _split(sound.get("core", ()), sound.get("L3", ()))
     if split is not None:
         yield f"{split[0]} is split over {_and(split[1])}"
+    if topology.nodes and all(node.memory_kib == 0 for node in topology.nodes):
+        yield f"none of {len(topology.nodes)} nodes has memory"
     for node in topology.nodes:
         own = node.distances.get(node.id)
         nearest = min(node.distances, key=lambda id: (node.distances[id], id), default=node.id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from kvmc.model.cpuset import MAX_CPU
 from kvmc.topology.dump import Dump
 from kvmc.topology.failure import is_name
 from kvmc.topology.model import Cpu
 
 _VENDOR = ("vendor_id", "CPU implementer", "mvendorid", "vendor")
 _MODEL = ("model name", "cpu", "uarch", "CPU part", "cpu model", "Model Name")
+_HEAD = 64 * 1024
 _FEATURES = ("flags", "Features", "features")
 
 
@@ -49,10 +51,20 @@ def read_arch(dump: Dump) -> str:
     return "unknown"
 
 
+def read_ids(dump: Dump) -> dict[int, tuple[str, str]]:
+    """Package and core number of each processor, for kernels that have no topology folders (x86 and ia64 before 2.6.16)."""
+    found: dict[int, tuple[str, str]] = {}
+    for block in re.split(r"\n\s*\n", dump.text("proc/cpuinfo") or ""):
+        keys = dict(re.findall(r"^(processor|physical id|core id)\s*:\s*([0-9]{1,9})\s*$", block, re.MULTILINE))
+        if len(keys) == 3 and int(keys["processor"]) <= MAX_CPU:
+            found[int(keys["processor"])] = (keys["physical id"], keys["core id"])
+    return found
+
+
 def _fields(dump: Dump) -> dict[str, str]:
     """The first value of each key: s390 and ppc64 have keys outside of any processor's block."""
     found: dict[str, str] = {}
-    for line in (dump.text("proc/cpuinfo") or "").splitlines()[:2000]:
+    for line in (dump.text("proc/cpuinfo") or "")[:_HEAD].splitlines():
         key, colon, value = line.partition(":")
         if colon and key.strip() not in found:
             found[key.strip()] = "".join(c for c in value.strip() if c.isprintable())

@@ -12,10 +12,9 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.topology.failure import ReadFailure, quoted
 
 MAX_VALUE = 64 * 1024
-"""Bytes of one sysfs value: the list of every other of 8192 CPUs, the longest that the kernel writes, is below 24 KiB.
-
-Files of /proc may be longer; their beginning tells enough.
-"""
+"""Bytes of one sysfs value: the list of every other of 8192 CPUs, the longest that the kernel writes, is below 24 KiB."""
+MAX_PROC = 4 * 1024**2
+"""Bytes kept of a file of /proc: the `cpuinfo` of a 2048-CPU host has about 3 MiB."""
 MAX_TOTAL = 256 * 1024**2
 """Bytes of all values kept of one dump."""
 
@@ -29,8 +28,9 @@ TOPOLOGY_FILES = (
     *("core_cpus_list", "core_cpus", "thread_siblings_list", "thread_siblings"),
     *("package_cpus_list", "package_cpus", "core_siblings_list", "core_siblings", "physical_package_id"),
     *("die_cpus_list", "die_cpus", "die_id", "cluster_cpus_list", "cluster_cpus", "cluster_id", "core_id"),
+    *("book_siblings_list", "book_siblings"),
 )
-CACHE_FILES = ("level", "type", "shared_cpu_list", "shared_cpu_map")
+CACHE_FILES = ("level", "type", "size", "shared_cpu_list", "shared_cpu_map")
 NODE_FILES = ("cpulist", "cpumap", "meminfo", "distance")
 PCI_FILES = (
     *("numa_node", "local_cpulist", "local_cpus", "class", "vendor", "device"),
@@ -38,6 +38,18 @@ PCI_FILES = (
 )
 PCI_LINKS = ("iommu_group", "physfn")
 CPU_FILES = ("online", "present")
+OWN_FILES = ("online", "cpu_capacity")
+"""In a CPU's own folder."""
+KIND_FILES = {
+    "performance": ("sys/devices/cpu_core/cpus",),
+    "efficiency": ("sys/devices/cpu_atom/cpus", "sys/devices/cpu_lowpower/cpus"),
+}
+"""The CPUs of each kind of a hybrid x86 CPU, as its performance counters list them."""
+DAX_BUS = "sys/bus/dax/devices"
+DAX_NAME = r"dax[0-9]{1,9}\.[0-9]{1,9}"
+RESCTRL = "sys/fs/resctrl/info"
+RESCTRL_FILES = ("num_closids", "cbm_mask", "min_cbm_bits", "bandwidth_gran", "min_bandwidth")
+RESCTRL_NAME = r"L[23](?:CODE|DATA)?|MB|SMBA"
 NODE_LIST_FILES = ("online",)
 CGROUP_FILES = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus", "cpus")
 """A CPU set's members, by the names of cgroup v2 and v1, best first."""
@@ -49,7 +61,7 @@ ROOT_FILES = (
 
 @dataclass(slots=True)
 class Dump:
-    """files: contents. links: targets of the symbolic links that matter. folders: of those that matter by their name alone.
+    """files: contents. links: targets, as texts, of the symbolic links that matter. folders: those that matter by their name alone.
 
     pci: the folder of each PCI function, by address.
     """
@@ -59,6 +71,11 @@ class Dump:
     folders: set[str] = field(default_factory=set)
     pci: dict[str, str] = field(default_factory=dict)
 
+    @staticmethod
+    def limit(path: str) -> int:
+        """Bytes of the file that are kept."""
+        return MAX_PROC if path.startswith("proc/") else MAX_VALUE
+
     def text(self, path: str) -> str | None:
         """A value without the blanks and NUL bytes around it; None where the file is missing or empty.
 
@@ -67,8 +84,8 @@ class Dump:
         data = self.files.get(path)
         if data is None:
             return None
-        if len(data) > MAX_VALUE and not path.startswith("proc/"):
-            raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"{quoted(path)} is longer than {MAX_VALUE // 1024} KiB")
+        if len(data) > self.limit(path):
+            raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"{quoted(path)} is longer than {self.limit(path) // 1024} KiB")
         text = data.rstrip(b"\0 \t\r\n").decode("utf-8", "replace").strip()
         if "\0" in text:
             raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} holds a NUL byte within its value")

@@ -11,15 +11,16 @@ from kvmc.topology.model import Topology
 def fingerprint(topology: Topology) -> str:
     """sha256, 64 hexadecimal digits.
 
-    In it: CPUs online and allowed, nodes (CPUs, memory, distances, page sizes), cores, packages, L3s, and the place of each PCI
-    function. Not in it: names and features of the CPU, offline CPUs, and virtual functions, which come and go with a setting.
+    In it: CPUs online and allowed, nodes (CPUs, distances, page sizes), cores, packages, L3s, and the place of each PCI function.
+    Not in it: names and features of the CPU, offline CPUs, virtual functions, which come and go with a setting, and memory sizes:
+    a kernel update moves them by some MiB, and the memory equation of a build finds what no longer fits.
     """
     groups = {"packages": topology.packages, "cores": topology.cores, "l3": topology.l3}
     told = {
         "online": str(topology.online),
         "allowed": None if topology.allowed is None else str(topology.allowed),
         "nodes": [
-            [node.id, str(node.cpus), node.memory_kib, sorted(node.distances.items()), list(node.page_sizes_kib)]
+            [node.id, str(node.cpus), sorted(node.distances.items()), list(node.page_sizes_kib)]
             for node in topology.nodes
         ],
         **{name: None if sets is None else [str(cpus) for cpus in sets] for name, sets in groups.items()},

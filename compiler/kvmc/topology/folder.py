@@ -17,6 +17,7 @@ from kvmc.topology.cgroup import candidates
 from kvmc.topology.dump import Dump
 from kvmc.topology.failure import ReadFailure
 
+_PIECE = 64 * 1024
 MAX_WALK = 200_000
 """Folders looked at in search of PCI functions where `bus/pci/devices` is missing."""
 
@@ -50,16 +51,22 @@ class _Folder:
         self.cpus()
         self.nodes()
         self.pci()
+        self.dax()
+        self.resctrl()
         self.cgroups()
         return self.dump
 
     def cpus(self) -> None:
         for name in names.CPU_FILES:
             self.take(f"{names.CPU}/{name}")
+        for files in names.KIND_FILES.values():
+            for name in files:
+                self.take(name)
         for cpu in self.entries(names.CPU, r"cpu[0-9]+"):
             base = f"{names.CPU}/{cpu}"
             self.dump.folders.add(base)
-            self.take(f"{base}/online")
+            for name in names.OWN_FILES:
+                self.take(f"{base}/{name}")
             for name in self.entries(f"{base}/topology", "|".join(names.TOPOLOGY_FILES)):
                 self.take(f"{base}/topology/{name}")
             for index in self.entries(f"{base}/cache", r"index[0-9]+"):
@@ -84,16 +91,14 @@ class _Folder:
         found = {address: f"{names.PCI_BUS}/{address}" for address in self.entries(names.PCI_BUS, names.ADDRESS)}
         # a dump may have lost the links of `bus/pci/devices`, or hold links whose target was not gathered
         if not found or not all(self.inside(self.real(path)) for path in found.values()):
-            found |= self.search_pci()
+            found.update(self.search_pci())
         for address, path in found.items():
             self.dump.pci[address] = path
             for name in names.PCI_FILES:
                 self.take(f"{path}/{name}")
+            self.link(path)
             for name in names.PCI_LINKS:
-                try:
-                    self.dump.links[f"{path}/{name}"] = str(Path(self.real(f"{path}/{name}")).readlink())
-                except OSError:
-                    continue
+                self.link(f"{path}/{name}")
 
     def search_pci(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -108,6 +113,22 @@ class _Folder:
                 if re.fullmatch(names.ADDRESS, name):
                     found[name] = f"sys/devices{folder[len(start) :]}/{name}"
         return found
+
+    def dax(self) -> None:
+        for name in self.entries(names.DAX_BUS, names.DAX_NAME):
+            self.link(f"{names.DAX_BUS}/{name}")
+            self.take(f"{names.DAX_BUS}/{name}/target_node")
+
+    def resctrl(self) -> None:
+        for resource in self.entries(names.RESCTRL, names.RESCTRL_NAME):
+            for name in names.RESCTRL_FILES:
+                self.take(f"{names.RESCTRL}/{resource}/{name}")
+
+    def link(self, key: str) -> None:
+        try:
+            self.dump.links[key] = os.readlink(self.real(key))  # noqa: PTH115 - a text, not a path to follow
+        except OSError:
+            return
 
     def cgroups(self) -> None:
         for path in candidates(self.dump):
@@ -154,7 +175,7 @@ class _Folder:
             return
         try:
             if stat.S_ISREG(os.fstat(handle).st_mode):
-                self.dump.files[key] = data = _read(handle, names.MAX_VALUE + 1)
+                self.dump.files[key] = data = read_all(handle, Dump.limit(key) + 1)
                 self.total += len(data)
         except OSError:
             return
@@ -164,11 +185,11 @@ class _Folder:
             raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"more than {names.MAX_TOTAL // 1024**2} MiB of sysfs values")
 
 
-def _read(handle: int, limit: int) -> bytes:
-    """At most `limit` bytes: /proc gives long files in pieces."""
+def read_all(handle: int, limit: int) -> bytes:
+    """At most `limit` bytes: /proc gives long files in pieces, and refuses to be asked for megabytes at once."""
     parts: list[bytes] = []
     while limit > 0:
-        part = os.read(handle, limit)
+        part = os.read(handle, min(limit, _PIECE))
         if not part:
             break
         parts.append(part)

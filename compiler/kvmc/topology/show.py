@@ -6,13 +6,23 @@ from collections.abc import Iterator
 
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import size_text
-from kvmc.topology.model import Node, PciDevice, Topology
-from kvmc.topology.snapshot import dumps
+from kvmc.topology.model import Facts, Memory, Node, PciDevice, Resctrl, Topology
+from kvmc.topology.snapshot_write import dumps
 
 _WIDTH = 100
 _NVME = 0x010802
 _KINDS = {0x02: "network", 0x03: "display", 0x12: "accelerator"}
 """PCI base classes of devices that guests are given; a switch or a bridge is none of them."""
+
+
+_MEMORY = {
+    Memory.DRAM: "DRAM",
+    Memory.HBM: "HBM",
+    Memory.NVM: "persistent memory",
+    Memory.CXL: "CXL memory",
+    Memory.GPU: "a GPU",
+    Memory.SPECIAL: "specific-purpose memory",
+}
 
 
 def to_json(topology: Topology) -> str:
@@ -31,7 +41,19 @@ def _draw(topology: Topology) -> Iterator[str]:
     if topology.offline:
         yield f"offline  {topology.offline}"
     if topology.allowed is not None:
-        yield f"allowed  {topology.allowed}"
+        yield f"allowed  {topology.allowed} (disallowed {topology.disallowed})"
+    for kind, cpus in sorted((topology.core_kinds or {}).items()):
+        yield f"{kind} cores: CPUs {cpus}"
+    if topology.caches:
+        yield "caches   " + ", ".join(
+            f"L{cache.level} {cache.type} {size_text(cache.size_kib)}"
+            + ("" if cache.cpus == topology.online else f" ({_short(cache.cpus)})")
+            for cache in topology.caches
+        )
+    if topology.resctrl:
+        yield "resctrl  " + ", ".join(map(_limit, topology.resctrl))
+    if topology.facts is not None:
+        yield from _platform(topology.facts)
     for index, package in enumerate(topology.packages or ()):
         yield f"package {index}: CPUs {_short(package)}, {_nodes(topology, package)}".rstrip(", ")
     for node in topology.nodes:
@@ -49,10 +71,32 @@ def _draw(topology: Topology) -> Iterator[str]:
         yield ""
         yield "devices of no node"
         yield from (f"  {_device(device)}" for device in unplaced)
-    odd = list(_odd(topology))
+    odd = [f"! {text}" for text in _odd(topology)] + [f"? {text}" for text in _missing(topology)]
     if odd:
         yield ""
-        yield from (f"! {text}" for text in odd)
+        yield from odd
+
+
+def _limit(limit: Resctrl) -> str:
+    parts = [f"{limit.resource} {_count(limit.closids, 'group')}"]
+    if limit.ways is not None:
+        parts.append(f"of {_count(limit.ways, 'way')}")
+    if limit.step_percent is not None:
+        parts.append(f"in steps of {limit.step_percent} %")
+    return " ".join(parts)
+
+
+def _platform(facts: Facts) -> Iterator[str]:
+    versions = (("kernel", facts.kernel), ("libvirt", facts.libvirt), ("QEMU", facts.qemu), ("tuned", facts.tuned))
+    told = [f"{name} {version}" for name, version in versions if version is not None]
+    counts = (
+        (len(facts.kernel_config), "kernel option"),
+        (len(facts.sysctls), "sysctl"),
+        (len(facts.modules), "module"),
+    )
+    told += [_count(number, what) for number, what in counts if number]
+    if told:
+        yield "platform " + ", ".join(told)
 
 
 def _head(topology: Topology) -> str:
@@ -70,6 +114,8 @@ def _head(topology: Topology) -> str:
 
 def _node(node: Node, topology: Topology) -> Iterator[str]:
     parts = ["memory not told" if node.memory_kib is None else f"memory {_memory(node.memory_kib)}"]
+    if node.memory is not None:
+        parts[0] += f" of {_MEMORY[node.memory]}"
     if node.page_sizes_kib:
         parts.append("pages " + " ".join(size_text(size) for size in node.page_sizes_kib))
     if len(node.distances) > 1:
@@ -160,6 +206,8 @@ def _odd(topology: Topology) -> Iterator[str]:
     empty = [str(node.id) for node in topology.nodes if node.memory_kib == 0]
     if empty:
         yield f"{_count(len(empty), 'node')} without memory: {', '.join(empty)}"
+    if topology.core_kinds is not None:
+        yield "cores of two kinds: guests on both see uneven speed"
     for cache in topology.l3 or ():
         if sum(bool(node.cpus & cache) for node in topology.nodes) > 1:
             yield f"the L3 of CPUs {_short(cache)} spans {_nodes(topology, cache)}"
@@ -173,6 +221,20 @@ def _odd(topology: Topology) -> Iterator[str]:
     pairs = {(a.id, b): value for a in topology.nodes for b, value in a.distances.items()}
     if any(pairs.get((b, a), value) != value for (a, b), value in pairs.items()):
         yield "distances between nodes are not symmetric"
+
+
+def _missing(topology: Topology) -> Iterator[str]:
+    """What placement needs and this does not tell, and what would tell it."""
+    if not topology.nodes:
+        yield "nodes not told: `lscpu -J`, `numactl -H` or a scan tell them"
+    elif any(node.memory_kib is None for node in topology.nodes):
+        yield "memory of nodes not told: `numactl -H`, `virsh capabilities` or a scan tell it"
+    if topology.cores is None:
+        yield "cores not told: `lscpu -J -e`, `virsh capabilities` or a scan tell them"
+    if topology.l3 is None:
+        yield "L3 caches not told: `lscpu -J -e`, newer `virsh capabilities` or a scan tell them"
+    if topology.pci is None:
+        yield "PCI devices not told: a scan tells them"
 
 
 def _nodes(topology: Topology, cpus: CpuSet) -> str:

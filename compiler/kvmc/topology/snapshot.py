@@ -1,21 +1,16 @@
 """kvmc's own form of a topology: JSON that is committed, compared line by line and, where need be, written by hand.
 
-`FORMAT` is its version. CPU sets are in the kernel's list form; what the topology does not tell is left out. One line a node, a
-package, a L3 and a PCI function; the lists of cores and features are wrapped.
+`FORMAT` is its version. snapshot_write has the writer, snapshot_read the reader.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-
 from kvmc.diagnostics import Bag
 from kvmc.topology.check import check
 from kvmc.topology.failure import ReadFailure
-from kvmc.topology.model import Node, PciDevice, Topology
-from kvmc.topology.snapshot_read import FORMAT, parse
-
-_WIDTH = 116
+from kvmc.topology.model import Topology
+from kvmc.topology.snapshot_read import parse
+from kvmc.topology.snapshot_write import FORMAT, dumps
 
 
 def loads(text: str, shown: str) -> tuple[Topology | None, Bag]:
@@ -29,102 +24,6 @@ def loads(text: str, shown: str) -> tuple[Topology | None, Bag]:
     if not bag.has_errors:
         bag.extend(check(topology, shown))
     return (None if bag.has_errors else topology), bag
-
-
-def dumps(topology: Topology) -> str:
-    """The canonical text; `loads` gives the same topology back."""
-    return "{\n" + ",\n".join(_members(topology)) + "\n}\n"
-
-
-def _members(topology: Topology) -> Iterator[str]:
-    yield f'  "kvmc_topology": {FORMAT}'
-    yield f'  "arch": {_json(topology.arch)}'
-    cpu = topology.cpu
-    names = [
-        f'    "{key}": {_json(value)}'
-        for key, value in (("vendor", cpu.vendor), ("model", cpu.model))
-        if value is not None
-    ]
-    if cpu.features:
-        names.append(f'    "features": {_wrapped(sorted(cpu.features), "    ")}')
-    if names:
-        yield '  "cpu": {\n' + ",\n".join(names) + "\n  }"
-    for key, cpus in (("online", topology.online), ("offline", topology.offline), ("allowed", topology.allowed)):
-        if cpus is not None:
-            yield f'  "{key}": {_json(str(cpus))}'
-    yield f'  "nodes": {_lines((_node(node, topology) for node in topology.nodes), "[", "]")}'
-    for key, groups in (
-        ("packages", topology.packages),
-        ("dies", topology.dies),
-        ("clusters", topology.clusters),
-        ("l3", topology.l3),
-        ("cores", topology.cores),
-    ):
-        if groups is not None:
-            yield f'  "{key}": {_wrapped([str(group) for group in groups], "  ")}'
-    if topology.pci is not None:
-        devices = (f"{_json(str(address))}: {_device(device)}" for address, device in sorted(topology.pci.items()))
-        yield f'  "pci": {_lines(devices, "{", "}")}'
-
-
-def _node(node: Node, topology: Topology) -> str:
-    told: dict[str, object] = {"id": node.id, "cpus": str(node.cpus)}
-    if node.memory_kib is not None:
-        told["memory_kib"] = node.memory_kib
-    if node.page_sizes_kib:
-        told["page_sizes_kib"] = list(node.page_sizes_kib)
-    if node.distances:
-        row = sorted(node.distances.items())
-        complete = [id for id, _ in row] == [other.id for other in topology.nodes]
-        told["distances"] = [value for _, value in row] if complete else {str(id): value for id, value in row}
-    return _json(told)
-
-
-def _device(device: PciDevice) -> str:
-    told: dict[str, object] = {"numa_node": -1 if device.node is None else device.node}
-    if device.local_cpus is not None:
-        told["local_cpus"] = str(device.local_cpus)
-    for key, number, digits in (
-        ("class", device.class_id, 6),
-        ("vendor", device.vendor_id, 4),
-        ("device", device.device_id, 4),
-    ):
-        if number is not None:
-            told[key] = f"0x{number:0{digits}x}"
-    if device.iommu_group is not None:
-        told["iommu_group"] = device.iommu_group
-    if device.sriov is not None:
-        sriov = device.sriov
-        told["sriov"] = {"total_vfs": sriov.total_vfs, "offset": sriov.offset, "stride": sriov.stride}
-    if device.parent_pf is not None:
-        told["physfn"] = str(device.parent_pf)
-    return _json(told)
-
-
-def _lines(items: Iterable[str], start: str, end: str) -> str:
-    lines = [f"    {item}" for item in items]
-    return f"{start}\n" + ",\n".join(lines) + f"\n  {end}" if lines else f"{start}{end}"
-
-
-def _wrapped(items: list[str], indent: str) -> str:
-    """A list of strings, as many on a line as fit."""
-    if not items:
-        return "[]"
-    lines: list[str] = []
-    line = ""
-    for index, item in enumerate(items):
-        word = _json(item) + ("," if index < len(items) - 1 else "")
-        if line and len(line) + 1 + len(word) > _WIDTH - len(indent) - 2:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    lines.append(line)
-    return "[\n" + "\n".join(f"{indent}  {line}" for line in lines) + f"\n{indent}]"
-
-
-def _json(value: str | Mapping[str, object]) -> str:
-    return json.dumps(value, ensure_ascii=True)
 
 
 __all__ = ["FORMAT", "dumps", "loads"]

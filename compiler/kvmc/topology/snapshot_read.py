@@ -5,29 +5,27 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.diagnostics.model import Code
 from kvmc.diagnostics.text import counted
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import PciAddress
 from kvmc.topology.failure import MAX_NAME, ReadFailure, is_name, quoted
-from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, distinct
-from kvmc.topology.model import Cpu, Node, PciDevice, Sriov, Topology
-
-FORMAT = 1
-MAX_TEXT = 32 * 1024**2
-MAX_MARKS = 1_000_000
-"""Of opening brackets and braces, and of commas: what a hostile text would spend memory with."""
+from kvmc.topology.groups import CACHE_TYPES, MAX_DISTANCE, MAX_KIB, MAX_NODE, distinct
+from kvmc.topology.json_text import read_object
+from kvmc.topology.model import CacheKind, CoreKind, Cpu, Facts, Memory, Node, PciDevice, Resctrl, Sriov, Topology
+from kvmc.topology.snapshot_write import FACT_VERSIONS, FORMAT, RESCTRL_KEYS
 
 _TOP = (
     *("kvmc_topology", "arch", "cpu", "online", "offline", "allowed", "nodes"),
-    *("packages", "dies", "clusters", "l3", "cores", "pci"),
+    *("packages", "dies", "clusters", "modules", "l3", "cores", "core_kinds", "caches", "resctrl", "pci", "platform"),
 )
-_DEVICE = ("numa_node", "local_cpus", "class", "vendor", "device", "iommu_group", "sriov", "physfn")
+_NODE = ("id", "cpus", "memory_kib", "memory", "page_sizes_kib", "distances")
+_DEVICE = ("numa_node", "local_cpus", "class", "vendor", "device", "iommu_group", "sriov", "physfn", "root")
 
 
 def parse(text: str, shown: str, bag: Bag) -> Topology:
@@ -35,54 +33,20 @@ def parse(text: str, shown: str, bag: Bag) -> Topology:
 
     Raises ReadFailure where it is no snapshot at all.
     """
-    top = _json(text)
+    top = read_object(text)
+    return parse_object(top, shown, bag)
+
+
+def parse_object(top: dict[str, Any], shown: str, bag: Bag) -> Topology:
+    """The same, of the JSON's object."""
     version = top.get("kvmc_topology")
     if "kvmc_topology" not in top:
-        raise ReadFailure(codes.TOPOLOGY_KIND, _kind(top))
+        raise ReadFailure(codes.TOPOLOGY_KIND, "a JSON file without `kvmc_topology`, so no snapshot of kvmc")
     if version != FORMAT or isinstance(version, bool):
         raise ReadFailure(
             codes.TOPOLOGY_KIND, f"`kvmc_topology` is {quoted(json.dumps(version))}; this kvmc reads version {FORMAT}"
         )
     return _Reader(shown, bag).topology(top)
-
-
-def _json(text: str) -> dict[str, Any]:
-    if len(text) > MAX_TEXT or text.count("[") + text.count("{") > MAX_MARKS or text.count(",") > 2 * MAX_MARKS:
-        raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"a JSON text of {len(text)} characters is no host's description")
-    try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        message = f"the JSON is truncated or damaged at line {error.lineno}, column {error.colno}: {reason}"
-        raise ReadFailure(codes.TOPOLOGY_DAMAGED, message) from error
-    except RecursionError as error:
-        raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, "the JSON is nested too deep") from error
-    except ValueError as error:  # a number of more digits than Python converts
-        raise ReadFailure(codes.TOPOLOGY_VALUE, "the JSON has a number with thousands of digits") from error
-    if not isinstance(value, dict):
-        raise ReadFailure(codes.TOPOLOGY_KIND, "the JSON is not an object")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ReadFailure(codes.TOPOLOGY_VALUE, f"key {quoted(twice)} stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ReadFailure(codes.TOPOLOGY_VALUE, f"`{name}` is not a number")
-
-
-def _kind(top: Mapping[str, Any]) -> str:
-    if "lscpu" in top:
-        return "the output of `lscpu -J`, which kvmc does not read yet"
-    if "cpus" in top:
-        return "the output of `lscpu -J -e`, which kvmc does not read yet"
-    return "a JSON file without `kvmc_topology`, so no snapshot of kvmc"
 
 
 class _Reader:
@@ -135,6 +99,12 @@ class _Reader:
             return value
         return low
 
+    def word(self, value: Any, where: str, known: Sequence[str]) -> str:
+        if isinstance(value, str) and value in known:
+            return value
+        self.wrong(where, f"is none of {', '.join(f'`{one}`' for one in known)}")
+        return known[0]
+
     def hexadecimal(self, value: Any, where: str, digits: int) -> int:
         if isinstance(value, str) and re.fullmatch(rf"0x[0-9a-fA-F]{{1,{digits}}}", value):
             return int(value, 16)
@@ -162,6 +132,12 @@ class _Reader:
         except ValueError:
             self.wrong(where, f"is not a PCI address such as `0000:3b:00.0`: {quoted(str(value))}")
             return None
+
+    def root(self, value: Any, where: str) -> str | None:
+        if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{4,8}:[0-9a-f]{2}", value):
+            return value
+        self.wrong(where, "is not the domain and bus of a root complex such as `0000:3a`")
+        return None
 
     # parts
 
@@ -193,6 +169,11 @@ class _Reader:
             allowed=allowed,
             pci=self.pci(top["pci"]) if "pci" in top else None,
             cpu=self.cpu(top.get("cpu", {})),
+            modules=self.groups(top, "modules", online),
+            core_kinds=self.core_kinds(top["core_kinds"], online) if "core_kinds" in top else None,
+            caches=self.caches(top["caches"], online) if "caches" in top else None,
+            resctrl=self.resctrl(top["resctrl"]) if "resctrl" in top else None,
+            facts=self.facts(top["platform"]) if "platform" in top else None,
         )
 
     def within(self, cpus: CpuSet, online: CpuSet, where: str) -> None:
@@ -228,7 +209,7 @@ class _Reader:
         return tuple(sorted(found, key=lambda node: node.id))
 
     def node(self, item: Any, where: str, ids: list[int], id: int, online: CpuSet) -> Node:
-        told = self.keys(item, where, ("id", "cpus", "memory_kib", "page_sizes_kib", "distances"))
+        told = self.keys(item, where, _NODE)
         if "cpus" not in told:
             self.wrong(f"{where}.cpus", 'is missing; a node of memory alone has `""`')
         cpus = self.cpus(told.get("cpus", ""), f"{where}.cpus")
@@ -244,6 +225,7 @@ class _Reader:
             self.integer(memory, f"{where}.memory_kib", 0, MAX_KIB) if "memory_kib" in told else None,
             self.distances(told["distances"], f"{where}.distances", ids) if "distances" in told else {},
             tuple(sorted(set(sizes))),
+            Memory(self.word(told["memory"], f"{where}.memory", list(Memory))) if "memory" in told else None,
         )
 
     def distances(self, value: Any, where: str, ids: list[int]) -> dict[int, int]:
@@ -277,6 +259,75 @@ class _Reader:
             ),
         )
 
+    def core_kinds(self, value: Any, online: CpuSet) -> dict[CoreKind, CpuSet]:
+        found: dict[CoreKind, CpuSet] = {}
+        for kind, item in self.keys(value, "core_kinds", tuple(CoreKind)).items():
+            cpus = self.cpus(item, f"core_kinds.{kind}")
+            self.within(cpus, online, f"core_kinds.{kind}")
+            both = cpus & union(found.values())
+            if both:
+                self.wrong(f"core_kinds.{kind}", f"holds `{both}`, which another kind holds too")
+            if kind in tuple(CoreKind):
+                found[CoreKind(kind)] = cpus
+        return dict(sorted(found.items()))
+
+    def caches(self, value: Any, online: CpuSet) -> tuple[CacheKind, ...]:
+        found: list[CacheKind] = []
+        for index, item in enumerate(self.items(value, "caches")):
+            where = f"caches[{index}]"
+            told = self.keys(item, where, ("level", "type", "size_kib", "cpus"))
+            cpus = self.cpus(told.get("cpus"), f"{where}.cpus")
+            self.within(cpus, online, f"{where}.cpus")
+            found.append(
+                CacheKind(
+                    self.integer(told.get("level"), f"{where}.level", 1, 4),
+                    self.word(told.get("type"), f"{where}.type", CACHE_TYPES),
+                    self.integer(told.get("size_kib"), f"{where}.size_kib", 0, MAX_KIB),
+                    cpus,
+                )
+            )
+        return tuple(sorted(found, key=lambda one: (one.level, one.type, one.size_kib)))
+
+    def resctrl(self, value: Any) -> tuple[Resctrl, ...]:
+        found: list[Resctrl] = []
+        for index, item in enumerate(self.items(value, "resctrl")):
+            where = f"resctrl[{index}]"
+            told = self.keys(item, where, ("resource", "closids", *RESCTRL_KEYS))
+            rest = {key: self.integer(told[key], f"{where}.{key}", 0, MAX_KIB) for key in RESCTRL_KEYS if key in told}
+            closids = self.integer(told.get("closids"), f"{where}.closids", 1, 0xFFFF)
+            found.append(Resctrl(self.text(told.get("resource"), f"{where}.resource"), closids, **rest))
+        return tuple(sorted(found, key=lambda one: one.resource))
+
+    def facts(self, value: Any) -> Facts:
+        lists = ("sysctls", "domcapabilities")
+        told = self.keys(value, "platform", (*FACT_VERSIONS, "kernel_config", "modules", *lists))
+
+        def table(key: str) -> dict[str, Any]:
+            found = told.get(key, {})
+            if isinstance(found, dict):
+                return found
+            self.wrong(f"platform.{key}", "is not an object")
+            return {}
+
+        def texts(items: Any, where: str) -> tuple[str, ...]:
+            return tuple(self.text(item, f"{where}[{index}]") for index, item in enumerate(self.items(items, where)))
+
+        config, modules = table("kernel_config"), table("modules")
+        kernel, libvirt, qemu, tuned = (
+            self.text(told[key], f"platform.{key}") if key in told else None for key in FACT_VERSIONS
+        )
+        sysctls, domcapabilities = (texts(told.get(key, []), f"platform.{key}") for key in lists)
+        return Facts(
+            kernel,
+            libvirt,
+            qemu,
+            tuned,
+            {name: self.text(item, f"platform.kernel_config.{name}") for name, item in config.items()},
+            sysctls,
+            {name: texts(item, f"platform.modules.{name}") for name, item in modules.items()},
+            domcapabilities,
+        )
+
     def pci(self, value: Any) -> dict[PciAddress, PciDevice]:
         if not isinstance(value, dict):
             self.wrong("pci", "is not an object")
@@ -308,6 +359,7 @@ class _Reader:
             self.integer(told["iommu_group"], f"{where}.iommu_group", 0, 10**9) if "iommu_group" in told else None,
             self.sriov(told["sriov"], f"{where}.sriov") if "sriov" in told else None,
             self.address(told["physfn"], f"{where}.physfn") if "physfn" in told else None,
+            self.root(told["root"], f"{where}.root") if "root" in told else None,
         )
 
     def sriov(self, value: Any, where: str) -> Sriov:

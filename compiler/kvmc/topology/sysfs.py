@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.diagnostics.text import counted
-from kvmc.model.cpuset import MAX_CPU, CpuSet
+from kvmc.model.cpuset import MAX_CPU, CpuSet, union
 from kvmc.topology import dump as names
 from kvmc.topology.cgroup import candidates
-from kvmc.topology.cpuinfo import read_arch, read_cpu
+from kvmc.topology.cpuinfo import read_arch, read_cpu, read_ids
 from kvmc.topology.dump import Dump
 from kvmc.topology.failure import ReadFailure, quoted
-from kvmc.topology.groups import MAX_DISTANCE, MAX_KIB, MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
-from kvmc.topology.model import Node, Topology
+from kvmc.topology.groups import (
+    CACHE_TYPES,
+    MAX_DISTANCE,
+    MAX_KIB,
+    MAX_NODE,
+    NO_ID,
+    by_capacity,
+    disjoint,
+    distinct,
+    of_keys,
+    parse_cpus,
+    parse_mask,
+)
+from kvmc.topology.model import CacheKind, CoreKind, Memory, Node, Topology
+from kvmc.topology.resctrl import read_resctrl
 from kvmc.topology.sysfs_pci import read_pci
+
+_SIZE = re.compile(r"([0-9]{1,9})([KMG])")
+_KIB = {"K": 1, "M": 1024, "G": 1024**2}
 
 
 def read_sysfs(dump: Dump, shown: str, bag: Bag) -> Topology:
@@ -38,19 +54,24 @@ class _Reader:
         self.online = online = self.read_online()
         if not online:
             raise ReadFailure(codes.TOPOLOGY_INCOMPLETE, "the tree names no online CPU")
+        packages = self.packages()
+        l3, caches = self.read_caches()
         return Topology(
             arch=read_arch(dump),
             online=online,
             nodes=self.nodes(),
-            packages=self.packages(),
+            packages=packages,
             cores=self.cores(),
-            l3=self.l3(),
-            dies=self.dies(),
+            l3=l3,
+            dies=self.dies(packages),
             clusters=self.clusters(),
             offline=present - online,
             allowed=self.allowed(),
             pci=read_pci(dump, self.cpus_of),
             cpu=read_cpu(dump),
+            core_kinds=self.core_kinds(),
+            caches=caches or None,
+            resctrl=read_resctrl(dump),
         )
 
     # values
@@ -65,21 +86,11 @@ class _Reader:
         return self.lists[text]
 
     def mask(self, path: str) -> CpuSet | None:
-        """A CPU mask: hexadecimal groups of 32 bits, the highest first."""
         text = self.dump.text(path)
         if text is None:
             return None
         if text not in self.masks:
-            groups = text.removeprefix("0x").split(",")
-            if not all(re.fullmatch(r"[0-9a-fA-F]{1,8}", group) for group in groups) and not (
-                len(groups) == 1 and re.fullmatch(r"[0-9a-fA-F]+", groups[0])
-            ):
-                raise ReadFailure(codes.TOPOLOGY_VALUE, f"{quoted(path)} holds {quoted(text)}, which is not a CPU mask")
-            value = int("".join([groups[0], *(group.rjust(8, "0") for group in groups[1:])]), 16)
-            if value.bit_length() > MAX_CPU + 1:
-                message = f"{quoted(path)} names CPU {value.bit_length() - 1}, above {MAX_CPU}, the kernel's limit"
-                raise ReadFailure(codes.TOPOLOGY_VALUE, message)
-            self.masks[text] = CpuSet(value)
+            self.masks[text] = parse_mask(text, quoted(path))
         return self.masks[text]
 
     def cpus_of(self, folder: str, list_name: str, mask_name: str) -> CpuSet | None:
@@ -105,11 +116,8 @@ class _Reader:
         if told is not None:
             return told
         cpus = self.ids(names.CPU, "cpu", MAX_CPU)
-        has_topology = {
-            int(match[1])
-            for path in self.dump.files
-            if (match := re.match(rf"{names.CPU}/cpu([0-9]+)/(?:topology|cache)/", path))
-        }
+        known = re.compile(rf"{names.CPU}/cpu([0-9]+)/(?:topology|cache)/")
+        has_topology = {int(match[1]) for match in map(known.match, self.dump.files) if match is not None}
         online: list[int] = []
         for cpu in cpus:
             own = self.dump.integer(f"{names.CPU}/cpu{cpu}/online")
@@ -142,21 +150,44 @@ class _Reader:
             return cpus if cpus is not None else self.cpus_of(folder, "thread_siblings_list", "thread_siblings")
 
         # a core's number is its own only within its package and die
-        return self.groups(tell) or self.by_ids("physical_package_id", "die_id", "core_id")
+        return self.groups(tell) or self.by_ids("physical_package_id", "die_id", "core_id") or self.by_cpuinfo(2)
 
     def packages(self) -> tuple[CpuSet, ...] | None:
         def tell(folder: str, _: int) -> CpuSet | None:
             cpus = self.cpus_of(folder, "package_cpus_list", "package_cpus")
             return cpus if cpus is not None else self.cpus_of(folder, "core_siblings_list", "core_siblings")
 
-        return self.groups(tell) or self.by_ids("physical_package_id")
+        listed = self.groups(tell)
+        if listed is None or self.has_books():
+            return listed or self.by_ids("physical_package_id") or self.by_cpuinfo(1)
+        # some kernels list only a package's CPUs of one node (3.10 with cluster on die): then the numbers are right
+        numbered = self.by_ids("physical_package_id")
+        if numbered is None or not all(any(part.issubset(whole) for whole in numbered) for part in listed):
+            return listed
+        nodes = {self.node_cpus(id) for id in self.ids(names.NODE, "node", MAX_NODE)}
+        return numbered if not disjoint(listed) or nodes.issuperset(listed) else listed
 
-    def dies(self) -> tuple[CpuSet, ...] | None:
+    def has_books(self) -> bool:
+        """On s390 a package's number is its own only within its book."""
+        return any(path.rpartition("/")[2].startswith("book_siblings") for path in self.dump.files)
+
+    def by_cpuinfo(self, keys: int) -> tuple[CpuSet, ...] | None:
+        """Groups by the package's number, or by that and the core's, as /proc/cpuinfo has them."""
+        ids = read_ids(self.dump)
+        known = {cpu: ids[cpu][:keys] for cpu in self.online if cpu in ids}
+        return of_keys(known) if len(known) == len(self.online) else None
+
+    def dies(self, packages: tuple[CpuSet, ...] | None) -> tuple[CpuSet, ...] | None:
         def tell(folder: str, _: int) -> CpuSet | None:
             id = self.dump.integer(f"{folder}/die_id")
             return None if id in NO_ID else self.cpus_of(folder, "die_cpus_list", "die_cpus")
 
-        return self.groups(tell) or self.by_ids("physical_package_id", "die_id")
+        listed = self.groups(tell)
+        # older kernels have the number alone, which is a die's own only within its package
+        numbered = self.by_ids("die_id") if listed is None and packages is not None else None
+        if numbered is None:
+            return listed
+        return distinct(package & die for package in packages or () for die in numbered)
 
     def clusters(self) -> tuple[CpuSet, ...] | None:
         def tell(folder: str, _: int) -> CpuSet | None:
@@ -165,21 +196,41 @@ class _Reader:
 
         return self.groups(tell)
 
-    def l3(self) -> tuple[CpuSet, ...]:
-        """One set a L3; a CPU without one is in none. Index folders have no fixed order: the level is in a file."""
+    def read_caches(self) -> tuple[tuple[CpuSet, ...], tuple[CacheKind, ...]]:
+        """One set a L3 (a CPU without one is in none), and the kinds of all caches. Index folders have no fixed order: the level
+        is in a file."""
         levels = re.compile(rf"({names.CPU}/cpu([0-9]+)/cache/index[0-9]+)/level")
-        found: dict[int, CpuSet] = {}
+        shared: dict[int, CpuSet] = {}
+        kinds: dict[tuple[int, str, int], int] = {}
         for path in self.dump.files:
             match = levels.fullmatch(path)
-            if match is None or int(match[2]) not in self.online or self.dump.text(path) != "3":
+            if match is None or int(match[2]) not in self.online:
                 continue
             folder, cpu = match[1], int(match[2])
-            if self.dump.text(f"{folder}/type") == "Instruction":
-                continue
-            cpus = self.cpus_of(folder, "shared_cpu_list", "shared_cpu_map")
-            if cpus is not None:
-                found[cpu] = (cpus & self.online) | CpuSet(1 << cpu)
-        return distinct(found[cpu] for cpu in sorted(found))
+            level, kind = self.dump.text(path), (self.dump.text(f"{folder}/type") or "").lower()
+            size = _SIZE.fullmatch(self.dump.text(f"{folder}/size") or "")
+            if size is not None and level in ("1", "2", "3", "4") and kind in CACHE_TYPES:
+                key = (int(level), kind, int(size[1]) * _KIB[size[2]])
+                kinds[key] = kinds.get(key, 0) | 1 << cpu
+            if level == "3" and kind != "instruction":
+                cpus = self.cpus_of(folder, "shared_cpu_list", "shared_cpu_map")
+                if cpus is not None:
+                    shared[cpu] = (cpus & self.online) | CpuSet(1 << cpu)
+        return (
+            distinct(shared[cpu] for cpu in sorted(shared)),
+            tuple(CacheKind(*key, CpuSet(mask)) for key, mask in sorted(kinds.items())),
+        )
+
+    def core_kinds(self) -> Mapping[CoreKind, CpuSet] | None:
+        """A hybrid CPU's: x86 lists them by performance counter, arm64 gives each CPU a capacity."""
+        kinds = {
+            CoreKind(kind): union(self.cpu_list(file) or CpuSet() for file in files) & self.online
+            for kind, files in names.KIND_FILES.items()
+        }
+        if all(kinds.values()):
+            return kinds
+        told = {cpu: self.dump.integer(f"{names.CPU}/cpu{cpu}/cpu_capacity") for cpu in self.online}
+        return by_capacity({cpu: value for cpu, value in told.items() if value is not None})
 
     def allowed(self) -> CpuSet | None:
         for path in candidates(self.dump):
@@ -198,20 +249,41 @@ class _Reader:
             memory = self.memory("proc/meminfo", r"MemTotal")
             return (Node(0, self.online, memory, {}, self.page_sizes("sys/kernel/mm/hugepages")),)
         order = self.distance_order(ids)
+        dax = self.dax()
         nodes: list[Node] = []
         for id in ids:
             folder = f"{names.NODE}/node{id}"
-            cpus = self.cpus_of(folder, "cpulist", "cpumap") or CpuSet()
+            cpus = self.node_cpus(id)
             nodes.append(
                 Node(
                     id,
-                    cpus & self.online,
+                    cpus,
                     self.memory(f"{folder}/meminfo", rf"Node {id} MemTotal"),
                     self.distances(folder, ids, order),
                     self.page_sizes(f"{folder}/hugepages"),
+                    None if cpus else dax.get(id),
                 )
             )
         return tuple(nodes)
+
+    def node_cpus(self, id: int) -> CpuSet:
+        return (self.cpus_of(f"{names.NODE}/node{id}", "cpulist", "cpumap") or CpuSet()) & self.online
+
+    def dax(self) -> dict[int, Memory]:
+        """What the memory behind each DAX device's node is, by the bus that the device hangs on."""
+        found: dict[int, Memory] = {}
+        for path, target in self.dump.links.items():
+            node = self.dump.integer(f"{path}/target_node", -1, MAX_NODE) if path.startswith(names.DAX_BUS) else None
+            if node is None or node < 0:
+                continue
+            parts = target.split("/")
+            if any(part.startswith("ndbus") for part in parts):
+                found[node] = Memory.NVM
+            elif any(part.startswith(("ACPI0017", "decoder", "region")) for part in parts):
+                found[node] = Memory.CXL
+            elif any(part.startswith("hmem") for part in parts):
+                found[node] = Memory.SPECIAL
+        return found
 
     def memory(self, path: str, label: str) -> int | None:
         match = re.search(rf"^\s*{label}:\s*([0-9]{{1,15}}) kB", self.dump.text(path) or "", re.MULTILINE)

@@ -38,6 +38,7 @@ def read_pci(dump: Dump, cpus_of: Callable[[str, str, str], CpuSet | None]) -> d
             iommu_group=_group(dump.links.get(f"{folder}/iommu_group")),
             sriov=_sriov(dump, folder),
             parent_pf=_address(dump.links.get(f"{folder}/physfn")),
+            root=_root(folder) or _root(dump.links.get(folder, "")),
         )
     return found
 
@@ -48,6 +49,12 @@ def _sriov(dump: Dump, folder: str) -> Sriov | None:
     if not total or offset is None or stride is None:
         return None
     return Sriov(total, offset, stride)
+
+
+def _root(path: str) -> str | None:
+    """The host bridge's folder in the path of a function: `pci0000:3a`."""
+    match = re.search(r"(?:^|/)pci([0-9a-f]{4,8}:[0-9a-f]{2})/", path)
+    return match[1] if match else None
 
 
 def _group(link: str | None) -> int | None:

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from lxml import etree
 
 MAX_XML = 32 * 1024**2
-MAX_MARKS = 1_000_000
-"""Of `<` and of `=`: an 8192-CPU host's capabilities have about 20 000 and 60 000."""
+MAX_TAGS = 1_000_000
+MAX_VALUES = 3_000_000
+"""Of `<` and of `=`: hwloc's XML of a host with 8192 CPUs has about 80 000 and 700 000."""
 
 _HEAD = 64 * 1024
 _BEFORE_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _DOCTYPE = re.compile(rb"<!DOCTYPE\s*([A-Za-z]*)", re.IGNORECASE)
+_HWLOC = re.compile(rb'<!DOCTYPE topology SYSTEM "hwloc2?\.dtd">')
 
 
 def doctype(data: bytes) -> str | None:
@@ -28,9 +30,15 @@ def doctype(data: bytes) -> str | None:
     return None if match is None else match[1].decode("ascii")
 
 
+def without_hwloc_doctype(data: bytes) -> bytes:
+    """hwloc writes a document type into every file. It alone is blanked, lines and places stay; any other is left to be refused."""
+    match = _HWLOC.search(data[:_HEAD])
+    return data if match is None else data[: match.start()] + b" " * len(match[0]) + data[match.end() :]
+
+
 def parse_xml(data: bytes) -> etree._Element:
     """The root element. Raises ReadFailure."""
-    if len(data) > MAX_XML or data.count(b"<") > MAX_MARKS or data.count(b"=") > MAX_MARKS:
+    if len(data) > MAX_XML or data.count(b"<") > MAX_TAGS or data.count(b"=") > MAX_VALUES:
         raise ReadFailure(codes.TOPOLOGY_TOO_LARGE, f"an XML file of {len(data)} bytes is no host's description")
     if doctype(data) is not None:
         raise _no_doctype()
@@ -64,5 +72,7 @@ def _no_doctype() -> ReadFailure:
     return ReadFailure(
         codes.TOPOLOGY_UNSAFE,
         "an XML document type (`<!DOCTYPE`), which kvmc never reads: it can name other files",
-        help=("remove the document type, or make the file anew with `virsh capabilities`",),
+        help=(
+            "remove the document type, or make the file anew with its own tool (`virsh capabilities`, `lstopo --of xml`)",
+        ),
     )

@@ -15,3 +15,6 @@ CPU_IN_TWO_NODES = Code("KVMC0310", Severity.ERROR, "a CPU is in two NUMA nodes"
 GROUP_SPLIT = Code("KVMC0311", Severity.ERROR, "a core or die is split over larger parts of the host")
 TOPOLOGY_ODD = Code("KVMC0312", Severity.WARNING, "a topology is possible but unlike any known host")
 DISTANCES_UNUSABLE = Code("KVMC0313", Severity.WARNING, "the NUMA distances do not fit the nodes")
+SOURCES_CONTRADICT = Code("KVMC0314", Severity.ERROR, "two inputs of one host contradict each other")
+POOL_UNLIKE = Code("KVMC0315", Severity.WARNING, "hosts of one pool differ in their shape")
+CPU_IMPOSSIBLE = Code("KVMC0316", Severity.WARNING, "a CPU of that model cannot have what the topology tells")

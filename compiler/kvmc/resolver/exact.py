@@ -1,0 +1,231 @@
+"""Exact search with OR-Tools CP-SAT (the extra `kvmc[exact]`): finds a placement of all guests, or proves that there is none.
+
+One worker and a limit in CP-SAT's deterministic time, so the answer is the same each time. The model has what the search has: cells
+on nodes, vCPUs in slots as whole cores, pages, normal memory, shared CPUs, device functions with their IOMMU groups, guests kept
+apart. Guests that the state holds stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ortools.sat.python import cp_model
+
+from kvmc.model.site import L3, Threads
+from kvmc.model.values import PciAddress
+from kvmc.resolver.demand import Claim, Demand
+from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take, usable_threads
+
+LIMIT = 30.0
+"""Deterministic time, about seconds, until the question stays open."""
+_BETTER = 2.0
+"""And to spread the guests over fewer L3s, once there is a placement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """choices: of every guest, where a placement exists. proven: that it does or does not; else the limit was too short."""
+
+    choices: Mapping[str, Choice] | None
+    proven: bool
+
+
+def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Answer:
+    """Place all of these beside the guests that the state holds."""
+    model = Model(state)
+    for demand in demands:
+        model.model.add_exactly_one(model.add(demand))
+    model.close()
+    solver = a_solver(limit)
+    status = solver.solve(model.model)
+    if status == cp_model.INFEASIBLE:
+        return Answer(None, proven=True)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return Answer(None, proven=False)
+    found = model.choices(solver)
+    model.fewer_slots(solver)
+    solver.parameters.max_deterministic_time = _BETTER
+    if solver.solve(model.model) in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        found = model.choices(solver)
+    return Answer(found, proven=True)
+
+
+def a_solver(limit: float) -> cp_model.CpSolver:
+    """One worker, and the same answer each time."""
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 1
+    solver.parameters.max_deterministic_time = limit
+    return solver
+
+
+@dataclass(slots=True)
+class _Cell:
+    """One cell on one node. slots: vCPUs, cores and the emulator's own core of each slot."""
+
+    at: Any
+    slots: dict[int, tuple[Any, Any, Any]]
+
+
+class Model:
+    """Guests as CP-SAT sees them; on: whether a guest goes to a host, by (guest, host)."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.model = cp_model.CpModel()
+        self.demands: list[Demand] = []
+        self.on: dict[tuple[str, str], Any] = {}
+        self.cells: dict[tuple[str, str], list[dict[int, _Cell]]] = {}
+        self.functions: dict[tuple[str, str], list[tuple[tuple[str, str], PciAddress, Any]]] = {}
+        self.uses: dict[tuple[Any, ...], list[tuple[Any, int]]] = {}
+        self.room: dict[tuple[Any, ...], int] = {}
+        self.claims: dict[Claim, list[Any]] = {}
+        self.spread: list[Any] = []
+
+    def add(self, demand: Demand) -> list[Any]:
+        """A guest's variables on every host that may have it: whether it goes there, of each."""
+        self.demands.append(demand)
+        able = []
+        for name in demand.hosts:
+            claims = demand.hosts[name]
+            if any(claim in self.state.claims for claim in claims):
+                continue
+            on = self.model.new_bool_var("")
+            self.on[demand.vm, name] = on
+            able.append(on)
+            for claim in claims:
+                self.claims.setdefault(claim, []).append(on)
+            self._on_host(demand, name, on)
+        return able
+
+    def close(self) -> None:
+        """What all guests share; once, after the last of them."""
+        for key, uses in self.uses.items():
+            self.model.add(sum(amount * number for amount, number in uses) <= self.room[key])
+        for holders in self.claims.values():
+            self.model.add_at_most_one(holders)
+
+    def _use(self, key: tuple[Any, ...], room: int, amount: Any, number: int = 1) -> None:
+        self.room[key] = room
+        self.uses.setdefault(key, []).append((amount, number))
+
+    def _on_host(self, demand: Demand, name: str, on: Any) -> None:
+        here = self.state.hosts[name]
+        cells: list[dict[int, _Cell]] = []
+        for index, cell in enumerate(demand.cells):
+            places: dict[int, _Cell] = {}
+            for position, node in enumerate(here.nodes):
+                at = self.model.new_bool_var("")
+                places[position] = _Cell(at, {})
+                key = (name, position)
+                self._use((*key, "normal"), max(node.normal, 0), at, cell.normal_kib)
+                if demand.pages_kib is not None:
+                    size = demand.pages_kib
+                    self._use((*key, size), node.pages.get(size, 0), at, cell.memory_kib // size)
+                if not demand.dedicated:
+                    self._use((*key, "shared"), node.shared, at, cell.vcpus)
+                self._cores(demand, cell.vcpus, node, key, here.machine.smt, places[position])
+            self.model.add(sum(place.at for place in places.values()) == on)
+            if index:
+                before = cells[-1]
+                for position, place in places.items():
+                    self.model.add(sum(before[p].at for p in before if p < position) >= place.at)
+            cells.append(places)
+        self.cells[demand.vm, name] = cells
+        if demand.devices:
+            self._devices(demand, name, here, on)
+
+    def _cores(self, demand: Demand, vcpus: int, node: NodeState, key: tuple[str, int], smt: int, place: _Cell) -> None:
+        """vCPUs of a cell in each slot. A core is whole the guest's; at most one is used in part, with `prefer` alone."""
+        model, at = self.model, place.at
+        partial: list[Any] = []
+        used: list[Any] = []
+        for index, (slot, free) in enumerate(zip(node.slots, node.free, strict=True)):
+            held: Any = 0
+            cores: Any = 0
+            per = usable_threads(demand.threads, slot.threads, smt)
+            if demand.dedicated and per and free and (slot.l3_known or demand.l3 is not L3.REQUIRE):
+                held, cores = model.new_int_var(0, min(vcpus, free * per), ""), model.new_int_var(0, free, "")
+                empty = model.new_int_var(0, per - 1 if demand.threads is Threads.PREFER else 0, "")
+                model.add(held == cores * per - empty)
+                part, some = model.new_bool_var(""), model.new_bool_var("")
+                model.add(empty <= per * part)
+                model.add(cores <= free * some)
+                partial.append(part)
+                used.append(some)
+                self.spread.append(some)
+                self._use((*key, "slot", index), free, cores)
+            own: Any = 0
+            if demand.own and free:
+                own = model.new_bool_var("")
+                self._use((*key, "slot", index), free, own)
+            place.slots[index] = (held, cores, own)
+        if demand.dedicated:
+            model.add(sum(held for held, _, _ in place.slots.values()) == vcpus * at)
+            model.add(sum(partial) <= 1)
+            if demand.l3 is L3.REQUIRE:
+                model.add(sum(used) <= 1)
+        if demand.own:
+            model.add(sum(own for _, _, own in place.slots.values()) == at)
+
+    def _devices(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
+        taken: list[tuple[tuple[str, str], PciAddress, Any]] = []
+        position = {cpus.node: index for index, cpus in enumerate(here.machine.nodes)}
+        mine: dict[PciAddress, list[Any]] = {}
+        groups: dict[PciAddress, Sequence[PciAddress]] = {}
+        for key, pool in demand.devices:
+            some: list[Any] = []
+            for function in here.machine.functions.get(pool, ()):
+                if any(address in here.used for address in function.group):
+                    continue
+                if function.node is not None and function.node not in position:
+                    continue
+                take = self.model.new_bool_var("")
+                if function.node is not None:
+                    near = [cells[position[function.node]].at for cells in self.cells[demand.vm, name]]
+                    self.model.add(sum(near) >= take)
+                self._use((name, function.address), 1, take)
+                mine.setdefault(function.address, []).append(take)
+                groups[function.address] = function.group
+                taken.append((key, function.address, take))
+                some.append(take)
+            self.model.add(sum(some) == on)
+        for address, group in groups.items():
+            for other in group:
+                self.model.add(sum(mine.get(other, [])) >= sum(mine[address]))
+        self.functions[demand.vm, name] = taken
+
+    def _goes(self, vm: str, host: str, solver: cp_model.CpSolver) -> bool:
+        return (vm, host) in self.on and bool(solver.value(self.on[vm, host]))
+
+    def fewer_slots(self, solver: cp_model.CpSolver) -> None:
+        """Ask for the fewest slots under cells, starting from what was found."""
+        proto = self.model.proto
+        for index in range(len(proto.variables)):
+            variable = self.model.get_int_var_from_proto_index(index)
+            self.model.add_hint(variable, solver.value(variable))
+        self.model.minimize(sum(self.spread))
+
+    def choices(self, solver: cp_model.CpSolver) -> dict[str, Choice]:
+        found: dict[str, Choice] = {}
+        for demand in self.demands:
+            name = next((one for one in demand.hosts if self._goes(demand.vm, one, solver)), None)
+            if name is None:
+                continue
+            cells = []
+            for places in self.cells[demand.vm, name]:
+                position, place = next((p, one) for p, one in places.items() if solver.value(one.at))
+                takes = tuple(
+                    Take(slot, solver.value(held), solver.value(cores))
+                    for slot, (held, cores, _) in place.slots.items()
+                    if demand.dedicated and solver.value(held)
+                )
+                own = next((slot for slot, (_, _, own) in place.slots.items() if solver.value(own)), None)
+                cells.append(CellChoice(position, takes, own))
+            devices = tuple(
+                (key, address) for key, address, take in self.functions.get((demand.vm, name), ()) if solver.value(take)
+            )
+            found[demand.vm] = Choice(name, tuple(cells), devices)
+        return found
