@@ -140,7 +140,7 @@ def host_of(name: str, host: Mapping[str, Any]) -> Host:
         name=name,
         pool=None,
         platform="any",
-        topology=f"{name}.json",
+        topology=(f"{name}.json",),
         rack=None,
         isolation=Isolation.NONE,
         profile=Profile.THROUGHPUT,

@@ -54,7 +54,7 @@ def host(**changes: Any) -> Host:
         "name": "edge-17a",
         "pool": "edge",
         "platform": "rt12",
-        "topology": "hosts/edge-17a.json",
+        "topology": ("hosts/edge-17a.json",),
         "rack": None,
         "isolation": Isolation.BOOT,
         "profile": Profile.REALTIME,

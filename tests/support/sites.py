@@ -58,7 +58,7 @@ def a_host(name: str, *, pages: int = 96, page_kib: int = GIB, devices: Iterable
         "name": name,
         "pool": "compute",
         "platform": "deb12",
-        "topology": f"hosts/{name}.json",
+        "topology": (f"hosts/{name}.json",),
         "rack": None,
         "isolation": Isolation.NONE,
         "profile": Profile.THROUGHPUT,

@@ -162,7 +162,7 @@ def test_a_large_host_stays_reviewable() -> None:
     ("change", "expected"),
     [
         (lambda top: top.update(nodse=[]), [("KVMC0308", "`nodse` is no key of a snapshot")]),
-        (lambda top: top["nodes"][1].update(memory=3), [("KVMC0308", "`nodes[1].memory` is no key of a snapshot")]),
+        (lambda top: top["nodes"][1].update(memroy=3), [("KVMC0308", "`nodes[1].memroy` is no key of a snapshot")]),
         (lambda top: top.pop("online"), [("KVMC0306", "`online` is missing")]),
         (lambda top: top.pop("nodes"), [("KVMC0306", "`nodes` is missing")]),
         (lambda top: top.update(online=""), [("KVMC0306", "`online` names no CPU")]),

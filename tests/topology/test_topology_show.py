@@ -47,7 +47,7 @@ PICTURE = """\
 x86_64, Xeon, 1 package, 3 nodes, 1 L3, 5 cores, 9 CPUs
 online   0-6,8-9
 offline  7
-allowed  0-6
+allowed  0-6 (disallowed 8-9)
 package 0: CPUs 0-6,8-9, nodes 0, 2
 
 node 0: memory 16.0 GiB, pages 2MiB 1GiB, distances 0:10 2:20 3:17
@@ -90,7 +90,11 @@ def test_all_that_is_odd() -> None:
 def test_what_is_not_told() -> None:
     bare = Topology("unknown", cpus("0-3"), (Node(0, cpus("0-3")),), None, None, None)
     assert draw(bare) == (
-        "unknown, CPU not told, 1 node, 4 CPUs\nonline   0-3\n\nnode 0: memory not told\n  CPUs 0-3 (cores not told)\n"
+        "unknown, CPU not told, 1 node, 4 CPUs\nonline   0-3\n\nnode 0: memory not told\n  CPUs 0-3 (cores not told)\n\n"
+        "? memory of nodes not told: `numactl -H`, `virsh capabilities` or a scan tell it\n"
+        "? cores not told: `lscpu -J -e`, `virsh capabilities` or a scan tell them\n"
+        "? L3 caches not told: `lscpu -J -e`, newer `virsh capabilities` or a scan tell them\n"
+        "? PCI devices not told: a scan tells them\n"
     )
 
 

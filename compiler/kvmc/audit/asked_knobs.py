@@ -64,10 +64,8 @@ def name_of(carrier: CarrierName, key: str) -> str:
 
 
 def _due(context: Context, host: Host) -> Iterable[Due]:
-    isolated, reserved = (
-        host.isolation is Isolation.BOOT,
-        bool(context.pool) or any(dedicated_cores(context, host).values()),
-    )
+    reserved = bool(context.pool) or any(dedicated_cores(context, host).values())
+    isolated = host.isolation is Isolation.BOOT and reserved
     shared = context.topology.usable - context.pool - context.services
     if isolated:
         for key in ("isolcpus", "nohz_full", "rcu_nocbs", "irqaffinity"):

@@ -106,7 +106,7 @@ def read_sections(file: File, bag: Bag) -> list[Entry]:
             continue
         equals = line.find("=")
         if equals <= 0 or not section:
-            unreadable(bag, file.trimmed(offset, line).span, "`key=value` below a section", text)
+            unreadable(bag, file.trimmed(offset, line).span, "`key=value` below a section", text.partition("\n")[0])
             continue
         entries.append(_entry(file, section, offset, line, equals, head))
     return entries

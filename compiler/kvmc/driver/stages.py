@@ -172,8 +172,8 @@ def audit_files(outcome: Outcome) -> None:
         outcome.texts.update({f"{host}/{path}": text for path, text in texts.items()})
     locks = {host: dumps(lock) for host, lock in outcome.next_locks.items()}
     found = audit_site(trees, outcome.topologies, outcome.site, locks)
-    outcome.tell(found)
-    if found.has_errors:
+    if found.has_errors:  # what it only warns of, an earlier stage has told at the site's own lines
+        outcome.tell(found)
         outcome.bag.error(
             codes.AUDIT_REFUTES,
             "the audit refutes what kvmc was about to write; nothing was written",

@@ -117,7 +117,8 @@ def _tell(
         lines = _labels(conflict, origins)
         fact = _fact(cause, conflict, kept)
         notes += _notes(cause, conflict, kept)
-        notes += [fact or verdict] if fact or verdict else []
+        proof = fact or (verdict if cause.code is codes.NOT_PLACED else "")
+        notes += [proof] if proof else []
         notes = notes[:_SHOWN]
         trials = Trials(topologies, kept.guests, before_of(kept))
         if cause.code is codes.NOT_PLACED and kept.guests:
@@ -128,8 +129,8 @@ def _tell(
         help += [change.text for change in propose(conflict, whole, cause.head, trials)]
         if not help:
             notes.append("no single change of those tried makes it fit")
-        if cause.code is codes.NOT_PLACED and not fact:
-            help = [*help[: MOST - 1], *more] if more else help
+        if more and proof == verdict:
+            help = [*help[: MOST - 1], *more]
     report(kept.demands[cause.head], cause.also, cause.code, cause.reasons, lines, notes, help[:MOST], origins, bag)
 
 

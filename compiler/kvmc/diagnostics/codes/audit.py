@@ -18,7 +18,7 @@ CPU_ABSENT = Code("KVMC0714", Severity.ERROR, "a guest is put on a CPU that the 
 REPEATED = Code("KVMC0715", Severity.ERROR, "a thing is said twice")
 HELPER_UNPINNED = Code("KVMC0716", Severity.ERROR, "QEMU's own threads have no pin")
 
-HOUSEKEEPING_FULL = Code("KVMC0717", Severity.ERROR, "guests run more threads on housekeeping CPUs than their budget")
+HOUSEKEEPING_FULL = Code("KVMC0717", Severity.WARNING, "guests run more threads on housekeeping CPUs than their budget")
 
 FAR_FROM_MEMORY = Code("KVMC0720", Severity.ERROR, "vCPUs are not beside their memory")
 MEMORY_NOT_STRICT = Code("KVMC0721", Severity.ERROR, "a guest's memory may leave its node")
