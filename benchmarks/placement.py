@@ -275,7 +275,7 @@ def resolve_instance(
     if kept is None:
         return None, bag
     machines = with_pages(instance, kept.machines)
-    placement, found = solve(site, dataclasses.replace(kept, machines=machines), origins)
+    placement, found = solve(site, topologies, dataclasses.replace(kept, machines=machines), origins)
     bag.extend(found)
     return placement, bag
 
