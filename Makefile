@@ -24,7 +24,7 @@ lint: $(VENV)/developed
 	$(BIN)/lint-imports
 
 proof: $(VENV)/developed consumers
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m proof --proof-report docs/proof.md
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m proof --proof-report=docs/proof.md tests
 
 # The real consumers: as root on a Debian-like machine they are installed; what is still missing is told in one line, and is an error
 # where KVMC_REQUIRE_CONSUMERS=1 says so.

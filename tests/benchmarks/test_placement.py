@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-import placement  # type: ignore[import-not-found]  # a script, not on mypy's path
+import placement
 
 sys.path.pop(0)
 

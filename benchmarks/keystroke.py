@@ -1,6 +1,6 @@
 """What a keystroke costs in a 2,000-line site: from the change to its diagnostics, over standard input and output.
 
-    python benchmarks/lsp.py [--runs N]
+    python benchmarks/keystroke.py [--runs N]
 
 Compared with a cold parse and lower of the same file in a fresh process; medians of the same run. Exits 1 above 2.0.
 """
@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from language import kvmt  # type: ignore[import-not-found]  # a script beside this one
+from language import kvmt
 from lsprotocol import types
 from pygls import uris
 from pygls.lsp.client import LanguageClient
