@@ -35,12 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid}: `{name}` is no need; there are {', '.join(lab_needs.CHECKS)}")
         if names:
             item.add_marker("consumer")
-        if "libvirtd" in names:
-            # One libvirtd a run: all that ask it run in one worker.
-            item.add_marker(pytest.mark.xdist_group("libvirtd"))
-        elif "kernel" in names:
-            # One booted machine at a time: two on a small machine slow each other down until they look dead.
-            item.add_marker(pytest.mark.xdist_group("boot"))
+        if "libvirtd" in names or "kernel" in names:
+            # One libvirtd a run, and one booted machine at a time: two slow each other down until they look dead.
+            item.add_marker(pytest.mark.xdist_group("machines"))
 
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:
