@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 INTERNAL = 70
 """Exit status of an internal error (EX_SOFTWARE of sysexits.h)."""
@@ -25,10 +26,21 @@ def _run(arguments: list[str]) -> None:
     app(prog_name="kvmc")
 
 
+def _without_plugins() -> None:
+    """Keep pydantic from looking for plugins: a build depends on the site alone, never on what else is installed.
+
+    The setting alone would do, but pydantic reads it in a module that imports importlib.metadata first, a twentieth of a check's
+    time. So that module is stood in for; a pydantic that has it elsewhere goes by the setting.
+    """
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    loader = ModuleType("pydantic.plugin._loader")
+    loader.get_plugins = tuple  # type: ignore[attr-defined]
+    sys.modules.setdefault(loader.__name__, loader)
+
+
 def main() -> None:
     """The command `kvmc`. Exits 0 (clean), 1 (errors, or stale files), 2 (usage), 70 (a bug in kvmc)."""
-    # a build depends on the site alone, never on what else is installed; and looking for plugins takes its time
-    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    _without_plugins()
     gc.set_threshold(100_000)  # a run is short: most of what it makes lives to its end
     from kvmc.cli.streams import OutputError
 
