@@ -13,8 +13,10 @@ from kvmc.lsp.edits import formatting
 from kvmc.lsp.hover import hover
 from kvmc.lsp.positions import Lines
 from kvmc.lsp.sites import Sites
+from kvmc.model.blocks import BLOCKS
 from kvmc.model.kinds import Kind
-from kvmc.model.settings import BLOCKS, ROWS, Row
+from kvmc.model.settings import ROWS
+from kvmc.model.table import Row
 from kvmc.syntax.cursor import locate
 from kvmc.syntax.format import format_text
 from syntax.test_recovery import PIECES

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kvmc.model.blocks import BLOCKS
 from kvmc.model.editors import names, words, written
-from kvmc.model.settings import BLOCKS
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = """# about

@@ -8,8 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from kvmc.model import site
+from kvmc.model.blocks import BLOCKS
 from kvmc.model.reference import reference
-from kvmc.model.settings import BLOCKS, ROWS, Row, blocks, children, defaults, settings
+from kvmc.model.settings import ROWS, blocks, children, defaults, settings
+from kvmc.model.table import Row
 from kvmc.syntax.parser import parse
 from kvmc.syntax.tree import Setting
 from model.support import BASE, load

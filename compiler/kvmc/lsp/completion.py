@@ -11,7 +11,8 @@ from pathlib import Path
 from kvmc.lsp.devices import device_text
 from kvmc.lsp.sites import View
 from kvmc.model.kinds import Choice, Flag, Kind, ListOf, OrNone, PageCounts, PageSize, Size
-from kvmc.model.settings import BlockRow, Row, blocks, children, defaults, settings
+from kvmc.model.settings import blocks, children, defaults, settings
+from kvmc.model.table import BlockRow, Row
 from kvmc.model.texts import CpuModel, Pci, Ref, RelativePath
 from kvmc.model.values import size_text
 from kvmc.syntax.cursor import Cursor, locate

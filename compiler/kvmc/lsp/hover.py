@@ -10,7 +10,8 @@ from kvmc.lsp.devices import device_text
 from kvmc.lsp.sites import View
 from kvmc.lsp.symbols import at, enclosing
 from kvmc.model.nodes import UNKNOWN, Node
-from kvmc.model.settings import BlockRow, Row, blocks, settings
+from kvmc.model.settings import blocks, settings
+from kvmc.model.table import BlockRow, Row
 from kvmc.model.values import PciAddress
 from kvmc.syntax.tree import Block, Count, ListValue, Setting, Word
 

@@ -11,8 +11,9 @@ from kvmc.model import conflicts
 from kvmc.model.kinds import MIB
 from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
-from kvmc.model.settings import Row, settings
+from kvmc.model.settings import settings
 from kvmc.model.site import Profile
+from kvmc.model.table import Row
 from kvmc.model.values import PciAddress, size_text
 
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from kvmc.model.blocks import BLOCKS
 from kvmc.model.kinds import Choice, Flag, Kind, ListOf, OrNone
-from kvmc.model.settings import BLOCKS, ROWS
+from kvmc.model.settings import ROWS
 from kvmc.model.values import KIB_PER_UNIT
 
 _WORD = r'[^\s"{}\[\]=,:#*]'

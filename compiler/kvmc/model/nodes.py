@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kvmc.diagnostics import Label, Span
-from kvmc.model.settings import BlockRow, defaults
+from kvmc.model.settings import defaults
+from kvmc.model.table import BlockRow
 from kvmc.syntax.tree import Word
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from kvmc.model.settings import BLOCKS, ROWS, BlockRow, Row
+from kvmc.model.blocks import BLOCKS
+from kvmc.model.settings import ROWS
+from kvmc.model.table import BlockRow, Row
 
 _HEAD = """# Blocks and settings
 
-Written from the table in `compiler/kvmc/model/settings.py`; a test keeps it so.
+Written from the tables in `compiler/kvmc/model/rows_*.py`; a test keeps it so.
 
 The first line of each file is the language version, `kvmt 1`. `import "file.kvmt"`, outside of blocks, takes in another file: its
 path is relative to the importing file and stays below the folder of the site file.

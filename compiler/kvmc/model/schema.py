@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
+from kvmc.model.blocks import BLOCKS
 from kvmc.model.kinds import BadValue, elements
 from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown, write_one_of
 from kvmc.model.nodes import UNKNOWN, Given, Node, Tables
-from kvmc.model.settings import BLOCKS, ROWS, BlockRow, blocks, children, settings
+from kvmc.model.settings import ROWS, blocks, children, settings
+from kvmc.model.table import BlockRow
 from kvmc.syntax.tree import Block, ListValue, Setting, Word
 
 _CASELESS = ("host", "vm")

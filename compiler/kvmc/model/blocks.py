@@ -1,0 +1,39 @@
+"""The blocks of the language."""
+
+from __future__ import annotations
+
+from kvmc.model.table import BlockRow
+
+BLOCKS: tuple[BlockRow, ...] = (
+    BlockRow("site", "What all files together describe; exactly one.", single=True),
+    BlockRow("platform", "A host OS build: the versions that decide which knobs exist."),
+    BlockRow(
+        "pool",
+        "What hosts of one kind offer. A host has its pool's settings and overrides them one by one.",
+        parents="pool",
+    ),
+    BlockRow("host", "A host: what its pool offers, and its topology file.", parents="pool", like="pool"),
+    BlockRow("housekeeping", "CPUs for the host itself and for QEMU's own threads.", ("pool", "host"), (), single=True),
+    BlockRow("shared", "CPUs that guests with `pinning = shared` float over.", ("pool", "host"), (), single=True),
+    BlockRow("vswitch", "CPUs for a virtual switch's own threads.", ("pool", "host"), (), single=True),
+    BlockRow(
+        "reserve", "Memory kept for the host and for others than guests, per node.", ("pool", "host"), (), single=True
+    ),
+    BlockRow(
+        "devices",
+        "PCI devices that guests may own one each: VFs of `parent`, or those at `addresses`.",
+        ("pool", "host"),
+    ),
+    BlockRow("network", "A network that NICs attach to."),
+    BlockRow("storage", "Where disks live."),
+    BlockRow("class", "Settings that guests share.", parents="class"),
+    BlockRow("vm", "A guest.", parents="class", like="class"),
+    BlockRow("disk", "A disk. The same label in a class and below merges; a new label adds a disk.", ("class", "vm")),
+    BlockRow("nic", "A NIC: virtio on a network, or one function of a device pool.", ("class", "vm")),
+    BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
+    BlockRow(
+        "place",
+        "A relation between guests: `place apart NAME` keeps them on different hosts.",
+        labels=("apart", "NAME"),
+    ),
+)

@@ -1,0 +1,131 @@
+"""The settings of sites, platforms, pools, hosts, networks and storages."""
+
+from __future__ import annotations
+
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, PageCounts, Size, Versions
+from kvmc.model.site import Boot, Isolation, Profile
+from kvmc.model.table import Row
+from kvmc.model.texts import (
+    AbsolutePath,
+    DiskSource,
+    Interface,
+    Name,
+    Pci,
+    Ref,
+    RelativePath,
+    Text,
+)
+
+_CORES = Integer(0, 1024)
+
+HOST_ROWS: tuple[Row, ...] = (
+    Row(
+        "site",
+        "identity",
+        Text(),
+        "Seeds the UUIDs and MAC addresses of guests; never changes.",
+        '"fra.example.net"',
+        required=True,
+    ),
+    Row(
+        "site",
+        "targets",
+        ListOf(Name(), least=1),
+        "The formats to write.",
+        "[libvirt, cmdline, sysctl, tuned]",
+        "[libvirt, cmdline, sysctl, tuned, modprobe, systemd]",
+    ),
+    Row("platform", "kernel", Versions(), "The host's Linux kernel.", '"6.12"', required=True),
+    Row("platform", "libvirt", Versions(), "The host's libvirt.", '"11.3"', required=True),
+    Row("platform", "qemu", Versions(), "The host's QEMU.", '"10.0"', required=True),
+    Row("platform", "tuned", Versions(), "The host's tuned.", '"2.25"', required=True),
+    Row("platform", "boot", Choice(Boot), "How the kernel command line is kept.", "bls", "grub"),
+    Row("platform", "realtime", Flag(), "The kernel is built with PREEMPT_RT.", "true", "false"),
+    Row(
+        "platform",
+        "emulator",
+        AbsolutePath(),
+        "The path of QEMU on the host.",
+        '"/usr/libexec/qemu-kvm"',
+        '"/usr/bin/qemu-system-x86_64"',
+    ),
+    Row(
+        "pool",
+        "platform",
+        Ref("platform"),
+        "The OS build of the hosts; required on a host, here or there.",
+        "deb13",
+        required=True,
+    ),
+    Row(
+        "pool",
+        "isolation",
+        Choice(Isolation, ["any"]),
+        "`boot`: dedicated CPUs are isolated by the kernel's command line.",
+        "boot",
+        "none",
+    ),
+    Row("pool", "profile", Choice(Profile), "What the hosts are tuned for.", "realtime", "throughput"),
+    Row("pool", "pages", PageCounts(), "Huge pages for guests, in each node.", "96 * 1GiB", "none"),
+    Row(
+        "host",
+        "topology",
+        OneOrMore(RelativePath()),
+        "The host's topology file, relative to the file that says so; of several, one gives what another lacks.",
+        '"hosts/kvm-a.json"',
+        required=True,
+    ),
+    Row("host", "rack", Name(), "The rack that the host stands in.", "r1"),
+    Row("housekeeping", "cores", Integer(1, 1024), "Whole cores, in each node.", "2", "1", "housekeeping_cores"),
+    Row(
+        "housekeeping",
+        "threads",
+        Integer(1, 1024),
+        "Emulator, I/O and vhost threads that one of these CPUs takes.",
+        "8",
+        "16",
+        "housekeeping_threads",
+    ),
+    Row("shared", "cores", _CORES, "Whole cores, in each node.", "4", "0", "shared_cores"),
+    Row(
+        "shared",
+        "overcommit",
+        Integer(1, 256),
+        "Shared vCPUs that one of these CPUs takes.",
+        "2",
+        "4",
+        "shared_overcommit",
+    ),
+    Row("vswitch", "cores", _CORES, "Whole cores, in each node.", "2", "0", "vswitch_cores"),
+    Row(
+        "reserve",
+        "memory",
+        Size(),
+        "Normal pages kept for the host, in each node.",
+        "8GiB",
+        "4GiB",
+        "reserve_memory_kib",
+    ),
+    Row(
+        "reserve",
+        "pages",
+        PageCounts(),
+        "Huge pages kept for others than guests, in each node, beside those offered.",
+        "[4 * 1GiB]",
+        "none",
+        "reserve_pages",
+    ),
+    Row("devices", "parent", Pci(), "The physical function whose VFs these are.", '"0000:3b:00.0"'),
+    Row("devices", "vfs", Integer(1, 256), "How many VFs the parent is to have; required with `parent`.", "8"),
+    Row("devices", "addresses", ListOf(Pci(), least=1), "Devices given whole.", '["0000:3b:00.0", "0000:af:00.0"]'),
+    Row("network", "bridge", Interface(), "A bridge of the host.", "br-core", required=True),
+    Row(
+        "storage",
+        "type",
+        Choice(["block", "file"]),
+        "What the disks are to libvirt: block devices or files.",
+        "file",
+        "block",
+    ),
+    Row("storage", "source", DiskSource(), "The path of a disk on the host.", '"/dev/vg0/{vm}-{disk}"', required=True),
+)
