@@ -17,3 +17,4 @@ UNKNOWN_TARGET = Code("KVMC0023", Severity.ERROR, "the site names a target that 
 TARGET_NOT_CHOSEN = Code("KVMC0024", Severity.ERROR, "the command line names a target that the site does not use")
 AUDIT_REFUTES = Code("KVMC0025", Severity.ERROR, "the audit refutes what kvmc was about to write")
 NOTHING_TO_AUDIT = Code("KVMC0026", Severity.ERROR, "there is nothing to audit")
+PAGE_UNWRITABLE = Code("KVMC0040", Severity.ERROR, "the page of a plan cannot be written")
