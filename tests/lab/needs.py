@@ -97,6 +97,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),
     "procps": lambda: _programs("sysctl"),
+    "ansible": lambda: _module("ansible"),
     "chromium": lambda: _file("/usr/bin/chromium") or _module("playwright"),
     "systemd-analyze": lambda: _programs("systemd-analyze"),
 }
