@@ -146,17 +146,26 @@ def audit(
             "--topology", metavar="[HOST=]FILE", help="A host's topology; without HOST, of the one host of all PATHs."
         ),
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="VERSION",
+            help="With --topology FILE: the host's kernel, as 6.12; a scan's file tells it.",
+        ),
+    ] = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Read a generated tree back and check that it holds together; with a site, that it gives what the site asks for.
 
     Without --site, a site.kvmt beside the folder is taken, unless --topology is given. With --topology FILE, without a host's
     name, the paths are files and folders of one host, in any layout, that people wrote: domains, GRUB's, boot entries, sysctl.d,
-    tuned profiles, modprobe.d.
+    tuned profiles, modprobe.d. Then it also finds what does not exist, what the kernel no longer has, and what harms.
     """
     from kvmc.diagnostics.text import counted
     from kvmc.driver.audit import audit_paths, audit_tree
     from kvmc.driver.inputs import SITE_NAME, site_file
+    from kvmc.model.values import Version
 
     named: dict[str, Path] = {}
     alone: list[Path] = []
@@ -172,8 +181,11 @@ def audit(
         raise typer.BadParameter("a FILE without a host is the only one, and without --site", param_hint="'--topology'")
     if not alone and len(paths) > 1:
         raise typer.BadParameter("several need --topology FILE", param_hint="'PATH...'")
+    release = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.-].*)?", kernel) if kernel is not None else None
+    if kernel is not None and (release is None or not alone):
+        raise typer.BadParameter("give it as 6.12, with --topology FILE", param_hint="'--kernel'")
     if alone:
-        outcome = audit_paths(paths, alone[0])
+        outcome = audit_paths(paths, alone[0], Version(int(release[1]), int(release[2])) if release else None)
         show(outcome, format, Path())
     else:
         tree = paths[0]

@@ -45,7 +45,7 @@ class Folklore:
 def plain(text: str) -> str:
     """A name without what guides vary: letter case, leading dashes, the suffix of a module's file, and what joins its words."""
     bare = text.strip().casefold().lstrip("-").removesuffix(".ko")
-    return re.sub(r"[\s.:/-]+", "_", bare).strip("_") if not bare.startswith("__") else bare
+    return re.sub(r"[\s.:/_-]+", "_", bare).strip("_") if not bare.startswith("__") else bare
 
 
 _WHOLE_GPU = "write `hostdev NAME { device = POOL }`, with the GPU's address in a `devices` block of the host"
