@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -75,6 +76,10 @@ def _inside() -> str | None:
     return next((reason for path in PAYLOAD.trees if (reason := _file(path))), None)
 
 
+def _module(name: str) -> str | None:
+    return None if importlib.util.find_spec(name) else f"no Python package {name}"
+
+
 def _root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
@@ -92,6 +97,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),
     "procps": lambda: _programs("sysctl"),
+    "chromium": lambda: _file("/usr/bin/chromium") or _module("playwright"),
     "systemd-analyze": lambda: _programs("systemd-analyze"),
 }
 

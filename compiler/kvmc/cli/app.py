@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kvmc.cli import running, source
+from kvmc.cli import planning, running, source
 from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell
 from kvmc.cli.topology import topology
@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(topology, name="topology")
-for command in (running.capture, running.verify, running.diff):
+for command in (planning.plan, running.capture, running.verify, running.diff):
     app.command()(command)
 
 
@@ -83,6 +83,7 @@ def replan(
     check: Check = False,
     output: Output = None,
     force: Force = False,
+    html: planning.Html = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Look for a better placement (of all, a host's, a guest's), tell the moves and what each costs, and build.
@@ -96,7 +97,7 @@ def replan(
             "it decides by itself who moves; leave --host and --vm away", param_hint="'--conflicts'"
         )
     forget = Forget(tuple(host or ()), tuple(vm or ()), conflicts)
-    _build(site, format, check=check, output=output, force=force, forget=forget)
+    _build(site, format, check=check, output=output, force=force, forget=forget, html=html)
 
 
 @app.command()
@@ -106,32 +107,6 @@ def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
 
 
 @app.command()
-def plan(
-    site: Site,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    format: AnyFormat = Format.TEXT,
-) -> None:
-    """Show what is placed where, what changes against the locks, and what is stranded; writes nothing."""
-    from kvmc.cli.tables import placement_rows, plan_text
-    from kvmc.driver.changes import change_rows, stranded_rows
-    from kvmc.driver.inputs import site_file
-    from kvmc.driver.stages import plan_site
-
-    format = Format.JSON if json else format
-    outcome = plan_site(site_file(site))
-    result: dict[str, object] = {}
-    if outcome.ok and format is Format.JSON:
-        result = {
-            "guests": placement_rows(outcome),
-            "changes": change_rows(outcome),
-            "stranded": stranded_rows(outcome),
-        }
-    show(outcome, format, site_file(site).parent, result)
-    if outcome.ok and format is Format.TEXT:
-        put(plan_text(outcome))
-    raise typer.Exit(status(outcome))
-
-
 @app.command()
 def audit(
     paths: Annotated[
@@ -259,7 +234,9 @@ def _build(
     target: list[str] | None = None,
     locked: bool = False,
     forget: Forget | None = None,
+    html: Path | None = None,
 ) -> None:
+    from kvmc.cli.progress import Progress
     from kvmc.driver.build import Options, build_site
     from kvmc.driver.changes import change_rows
     from kvmc.driver.inputs import site_file
@@ -270,9 +247,10 @@ def _build(
     for name in target or ():
         if name not in names:
             raise typer.BadParameter(f"'{name}' is not one of {', '.join(names)}", param_hint="'--target'")
-    announce = partial(_announce, format) if forget is not None else None
-    options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget, announce)
-    outcome = build_site(site_file(site), BUILTIN, options)
+    announce = partial(_announce, format, html) if forget is not None else None
+    with Progress() as stage:
+        options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget, announce, stage)
+        outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
         show(outcome, format, site_file(site).parent)
@@ -288,9 +266,13 @@ def _build(
     raise typer.Exit(status(outcome))
 
 
-def _announce(format: Format, outcome: Outcome) -> None:
+def _announce(format: Format, html: Path | None, outcome: Outcome) -> None:
     """The moves and what each costs, before anything is written."""
     from kvmc.cli.tables import changes_text
 
-    if format is Format.TEXT:
+    if html is not None:
+        from kvmc.driver.page import write_page
+
+        write_page(html, outcome)
+    if format is Format.TEXT and outcome.ok:
         put(changes_text(outcome))
