@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,17 +121,26 @@ def audit(
             "--topology", metavar="[HOST=]FILE", help="A host's topology; without HOST, of the one host of all PATHs."
         ),
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="VERSION",
+            help="With --topology FILE: the host's kernel, as 6.12; a scan's file tells it.",
+        ),
+    ] = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Read a generated tree back and check that it holds together; with a site, that it gives what the site asks for.
 
     Without --site, a site.kvmt beside the folder is taken, unless --topology is given. With --topology FILE, without a host's
     name, the paths are files and folders of one host, in any layout, that people wrote: domains, GRUB's, boot entries, sysctl.d,
-    tuned profiles, modprobe.d.
+    tuned profiles, modprobe.d. Then it also finds what does not exist, what the kernel no longer has, and what harms.
     """
     from kvmc.diagnostics.text import counted
     from kvmc.driver.audit import audit_paths, audit_tree
     from kvmc.driver.inputs import SITE_NAME, site_file
+    from kvmc.model.values import Version
 
     named: dict[str, Path] = {}
     alone: list[Path] = []
@@ -146,8 +156,11 @@ def audit(
         raise typer.BadParameter("a FILE without a host is the only one, and without --site", param_hint="'--topology'")
     if not alone and len(paths) > 1:
         raise typer.BadParameter("several need --topology FILE", param_hint="'PATH...'")
+    release = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.-].*)?", kernel) if kernel is not None else None
+    if kernel is not None and (release is None or not alone):
+        raise typer.BadParameter("give it as 6.12, with --topology FILE", param_hint="'--kernel'")
     if alone:
-        outcome = audit_paths(paths, alone[0])
+        outcome = audit_paths(paths, alone[0], Version(int(release[1]), int(release[2])) if release else None)
         show(outcome, format, Path())
     else:
         tree = paths[0]
@@ -176,18 +189,23 @@ app.command()(source.show)
 app.command()(source.lsp)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="CODE|vm", help="A code such as KVMC0205 (its digits will do), or the word `vm`.")
+        str,
+        typer.Argument(
+            metavar="CODE|KNOB|vm",
+            help="A code such as KVMC0205 (its digits will do), the name of a knob as any file or article has it, or `vm`.",
+        ),
     ],
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest.")] = None,
     site: Annotated[Path, typer.Argument(metavar="[SITE]", help="With `vm`: the site file, or its folder.")] = Path(),
     format: AnyFormat = Format.TEXT,
 ) -> None:
-    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended), or with
-    `vm NAME [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
-    from kvmc.cli.explain_vm import explain_vm
+    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended); a kernel parameter, a
+    sysctl, a module option, an option of tuned or QEMU, real or not (what it does, since when, what it costs); or with `vm NAME
+    [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
+    from kvmc.cli.explain_vm import explain_knob, explain_vm
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
@@ -196,6 +214,8 @@ def explain(
             raise typer.BadParameter("give the guest: `kvmc explain vm NAME [SITE]`")
         raise typer.Exit(explain_vm(name, site, format))
     known = find(what)
+    if known is None and re.fullmatch(r"[A-Za-z]{0,4}[0-9]+", what) is None:
+        raise typer.Exit(explain_knob(" ".join([what, *([name] if name else [])])))
     if known is None:
         lines = "".join(f"  {one.id}  {one.title}\n" for one in near(what))
         tell(f"kvmc has no code `{visible(what[:40])}`; the nearest are\n{lines}")

@@ -62,3 +62,9 @@ SCRIPT_DIFFERS = Code("KVMC0765", Severity.ERROR, "a script does not do what its
 APPLY_WRONG = Code("KVMC0766", Severity.ERROR, "the list of steps does not apply the tree")
 FILE_UNLISTED = Code("KVMC0767", Severity.ERROR, "a file is in the tree and not of the site")
 BOOT_LINE_ELSE = Code("KVMC0768", Severity.NOTE, "a file is not taken for the boot line")
+
+FOLKLORE = Code("KVMC0770", Severity.ERROR, "a name that does not exist, or not so")
+KNOB_GONE = Code("KVMC0771", Severity.ERROR, "a knob that the host's kernel does not have")
+KNOB_AGED = Code("KVMC0772", Severity.WARNING, "a knob of older kernels, on a kernel that is not known")
+HARMFUL = Code("KVMC0773", Severity.WARNING, "a value that costs more than it gives")
+STOCK_SETS = Code("KVMC0774", Severity.WARNING, "a stock profile of tuned brings what another file has")
