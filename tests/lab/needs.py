@@ -79,6 +79,12 @@ def _root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
 
+MEASURING = (
+    *("fio", "stress-ng", "cyclictest", "pidstat", "mpstat", "numastat", "numactl", "perf", "turbostat"),
+    *("virsh", "lscpu", "ps"),
+)
+"""What the steps of a plan of measurement run."""
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "scratch": _scratch,
@@ -92,6 +98,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),
     "procps": lambda: _programs("sysctl"),
+    "measuring": lambda: _programs(*MEASURING),
     "systemd-analyze": lambda: _programs("systemd-analyze"),
 }
 
