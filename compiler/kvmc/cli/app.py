@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -201,18 +202,23 @@ app.command()(source.show)
 app.command()(source.lsp)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="CODE|vm", help="A code such as KVMC0205 (its digits will do), or the word `vm`.")
+        str,
+        typer.Argument(
+            metavar="CODE|KNOB|vm",
+            help="A code such as KVMC0205 (its digits will do), the name of a knob as any file or article has it, or `vm`.",
+        ),
     ],
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest.")] = None,
     site: Annotated[Path, typer.Argument(metavar="[SITE]", help="With `vm`: the site file, or its folder.")] = Path(),
     format: AnyFormat = Format.TEXT,
 ) -> None:
-    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended), or with
-    `vm NAME [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
-    from kvmc.cli.explain_vm import explain_vm
+    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended); a kernel parameter, a
+    sysctl, a module option, an option of tuned or QEMU, real or not (what it does, since when, what it costs); or with `vm NAME
+    [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
+    from kvmc.cli.explain_vm import explain_knob, explain_vm
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
@@ -221,6 +227,8 @@ def explain(
             raise typer.BadParameter("give the guest: `kvmc explain vm NAME [SITE]`")
         raise typer.Exit(explain_vm(name, site, format))
     known = find(what)
+    if known is None and re.fullmatch(r"[A-Za-z]{0,4}[0-9]+", what) is None:
+        raise typer.Exit(explain_knob(" ".join([what, *([name] if name else [])])))
     if known is None:
         lines = "".join(f"  {one.id}  {one.title}\n" for one in near(what))
         tell(f"kvmc has no code `{visible(what[:40])}`; the nearest are\n{lines}")
