@@ -28,6 +28,8 @@ _STEP = re.compile(
 )
 _OWN = re.compile(r"mpstat -P ([0-9,-]+) ")
 _SERVICES = re.compile(r"stress-ng --taskset ([0-9,-]+) ")
+_PLAIN = re.compile(r"/[A-Za-z0-9/._+-]+")
+"""Paths that a job file can hold."""
 _ORDER = (("vcpus-before", "vcpus-after"), ("exits-record", "exits"))
 _OPTIONAL = frozenset({"latency", "sleep-states", "noise", "disturb"})
 """Steps of a host that depend on more than its files tell: a realtime kernel, the architecture, its pools."""
@@ -42,15 +44,18 @@ def check(context: Context, files: Mapping[str, File]) -> None:
     _Plans(context, plans).check()
 
 
+_Wrong = Callable[[str, str], Iterator[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Script:
     """What a script is to be. folder: of its results. lines: what is run before the steps. steps: name to command;
-    optional: those of them that may be left out. wrong: what a step's words say that is not so of `whose`."""
+    optional: those of them that may be left out. wrong: what the words of a step of some name say that is not so of `whose`."""
 
     folder: str
     lines: str
     steps: Mapping[str, str]
-    wrong: Callable[[str], Iterator[str]]
+    wrong: _Wrong
     whose: str
     optional: Collection[str] = ()
 
@@ -84,8 +89,7 @@ class _Plans:
     def check(self) -> None:
         for domain in self.context.files.domains:
             self._guest(domain)
-        storage = self.files.pop(_STORAGE, None)
-        self._host(storage)
+        self._host()
         form = self.take(_FORM)
         if form is not None:
             self._form(form)
@@ -113,7 +117,7 @@ class _Plans:
                 self.wrong(places[first].span, f"the step `{first}` comes behind `{second}`, which is compared with it")
         for at, match in found:
             name, run = match["name"], left.pop(match["name"], None)
-            problem = next(script.wrong(match["shows"]), None)
+            problem = next(script.wrong(name, match["shows"]), None)
             if run is None:
                 self.wrong(at.span, f"the step `{name}` is one too many")
             elif run != match["run"]:
@@ -138,36 +142,35 @@ class _Plans:
             commits = [name for name, disk in vm.disks.items() if disk.iothread.value == "own" and disk.bus == "virtio"]
         self._jobs(domain, folder, disks, commits)
         results, whose = f"results/guests/{domain.name}", f"`{domain.name}`"
-        lists = steps.lists_of(domain)
         host = self.take(f"{folder}host.sh")
         if host is not None:
             find = f"pid=$(cat -- /run/libvirt/qemu/{domain.name}.pid) || exit 1\n"
-            each = [steps.host_nodes(domain, cell.value.id) for cell in cells_of(domain)]
-            words = partial(steps.wrong_words, cpus=lists, nodes={*each, union(each)}, domain=domain)
+            words = partial(steps.wrong_of_guest, domain=domain, inside=False)
             self._script(host, _Script(f"{results}/host", find, steps.on_host(domain), words, whose))
         inside = self.take(f"{folder}guest.sh")
         if inside is not None:
-            cells = {CpuSet.of([cell.value.id]) for cell in cells_of(domain)}
-            words = partial(steps.wrong_words, cpus=lists, nodes=cells, domain=domain)
+            words = partial(steps.wrong_of_guest, domain=domain, inside=True)
             wanted = steps.on_guest(domain, disks, commits)
             self._script(inside, _Script(f"{results}/guest", steps.HERE, wanted, words, whose))
 
-    def _host(self, storage: File | None) -> None:
+    def _host(self) -> None:
         sources = {disk.value.source for domain in self.context.files.domains for disk in domain.disks}
+        file = self.take(_HOST)
+        asked = (file is not None and "storage.fio" in file.text) or any(map(_PLAIN.fullmatch, sources))
+        storage = self.take(_STORAGE) if asked else None
         for job in self._harmless(storage) if storage is not None else ():
             path = measure_jobs.paths(job)
             if path not in sources and storage is not None:
                 place = job["filename"].span if "filename" in job else storage.head
                 self.wrong(place, f"`{storage.path}` reads `{(path or 'nothing')[:100]}`, which is no guest's disk")
-        file = self.take(_HOST)
         if file is None:
             return
         own, services = _listed(_OWN, file.text), _listed(_SERVICES, file.text)
-        wanted = steps.on_whole_host(self.context, own, services, storage=storage is not None)
+        wanted = steps.on_whole_host(self.context, own, services, storage=asked)
         nodes = {CpuSet.of([node.id]) for node in self.context.topology.nodes}
         pages = {(one.count, one.size_kib, one.node) for one in self.context.files.pages}
         lists = {own, services, self.context.files.isolated}
-        words = partial(steps.wrong_words, cpus=lists, nodes=nodes, pages=pages)
+        words: _Wrong = lambda _, text: steps.wrong_words(text, lists, nodes, pages)  # noqa: E731
         whose = f"host `{self.context.files.host}`"
         self._script(file, _Script("results/host", steps.HERE, wanted, words, whose, _OPTIONAL))
         pins = union(pin.value for _, _, pin in self.context.owned())

@@ -134,11 +134,7 @@ _AMOUNT = re.compile(r"([0-9]+) MB on node ([0-9]+)")
 
 
 def wrong_words(
-    text: str,
-    cpus: set[CpuSet],
-    nodes: set[CpuSet],
-    domain: Domain | None = None,
-    pages: set[tuple[int, int, int | None]] | None = None,
+    text: str, cpus: set[CpuSet], nodes: set[CpuSet], pages: set[tuple[int, int, int | None]] | None = None
 ) -> Iterator[str]:
     """What a step's words say that is not so. cpus, nodes: the lists that are; pages: their number, size in KiB, node."""
     for count, size, node in _PAGES.findall(text) if pages is not None else ():
@@ -151,27 +147,31 @@ def wrong_words(
             found = CpuSet()
         if found not in (cpus if kind == "CPU" else nodes):
             yield f"speaks of {kind}{'' if shown.isdecimal() else 's'} {shown}"
-    if domain is None:
-        return
-    for vcpu, cpu in _PIN.findall(text):
+
+
+def wrong_of_guest(name: str, text: str, domain: Domain, *, inside: bool) -> Iterator[str]:
+    """The same of a step of a guest's. inside: nodes are the guest's own, and CPUs are those of its helpers on the host."""
+    pins = _PIN.findall(text)
+    for vcpu, cpu in pins:
         pin = domain.pins.get(int(vcpu))
         if pin is None or pin.value != CpuSet.of([int(cpu)]):
             yield f"has vCPU {vcpu} on CPU {cpu}"
-    amounts = {
-        (cell.value.memory_kib >> 10, node) for cell in cells_of(domain) for node in host_nodes(domain, cell.value.id)
-    }
-    for amount, node in _AMOUNT.findall(text):
-        if (int(amount), int(node)) not in amounts:
-            yield f"has {amount} MB on node {node}"
+    if pins and len(pins) != domain.count:
+        yield f"tells of {len(pins)} pins"
+    amounts = [(int(amount), int(node)) for amount, node in _AMOUNT.findall(text)]
+    cells = cells_of(domain)
+    has = [(cell.value.memory_kib >> 10, node) for cell in cells for node in host_nodes(domain, cell.value.id)]
+    if amounts and sorted(amounts) != sorted(has):
+        yield "has " + ", ".join(f"{amount} MB on node {node}" for amount, node in amounts)
+    helpers = {domain.emulator.value} if domain.emulator else set()
+    own = {union(pin.value for pin in domain.pins.values())}
+    own |= helpers if name == "threads" else set()
+    of_host = [host_nodes(domain, cell.value.id) for cell in cells]
+    nodes = {CpuSet.of([cell.value.id]) for cell in cells} if inside else {*of_host, union(of_host)}
+    yield from wrong_words(_PIN.sub("", text), helpers if inside else own, nodes)
 
 
 def host_nodes(domain: Domain, cell: int) -> CpuSet:
     """The host nodes of a cell's memory."""
     at = nodes_for(domain, cell)
     return at.value if at else CpuSet()
-
-
-def lists_of(domain: Domain) -> set[CpuSet]:
-    """The lists of CPUs that a guest's words may name."""
-    pins = [pin.value for pin in domain.pins.values()]
-    return {*pins, union(pins), *([domain.emulator.value] if domain.emulator else [])}
