@@ -30,13 +30,15 @@ def steps(text: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(run) for _, name, _, *run in calls}
 
 
-def run_error(run: Sequence[str], folder: Path) -> str | None:
-    """What a tool says against a step's command."""
+def run_error(run: Sequence[str], folder: Path, *, dry: bool = True, output: Path | None = None) -> str | None:
+    """What a tool says against a step's command. dry: stress-ng takes its options and does nothing. output: for what it prints."""
     program, *words = _here(run, folder)
     words = [word for word in words if word]
-    if program == "stress-ng":
+    if program == "stress-ng" and dry:
         words = ["--dry-run", *words]
     done = _run(program, *words, folder=folder)
+    if output is not None:
+        output.write_text(done[2])
     if _OPTIONS.search(done[1]):
         return done[1]  # some end with 0 all the same
     return None if done[0] == 0 or program in _PARSED_ALONE else done[1] or f"{program} ended with {done[0]}"
@@ -47,7 +49,7 @@ def job_error(text: str, folder: Path) -> str | None:
     with tempfile.NamedTemporaryFile("w", suffix=".fio") as file:
         file.write(text)
         file.flush()
-        status, said = _run("fio", "--parse-only", file.name, folder=folder)
+        status, said, _ = _run("fio", "--parse-only", file.name, folder=folder)
     # fio goes on behind some options that it does not know: what it says counts, too.
     return said or (None if status == 0 else f"fio ended with {status}")
 
@@ -69,7 +71,7 @@ def _here(run: Sequence[str], folder: Path) -> list[str]:
     return words
 
 
-def _run(*argv: str, folder: Path) -> tuple[int, str]:
+def _run(*argv: str, folder: Path) -> tuple[int, str, str]:
     env = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C",
@@ -78,4 +80,4 @@ def _run(*argv: str, folder: Path) -> tuple[int, str]:
         "HOME": str(folder),
     }
     done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False, timeout=SECONDS, cwd=folder)
-    return done.returncode, (done.stderr + done.stdout).strip()
+    return done.returncode, (done.stderr + done.stdout).strip(), done.stdout
