@@ -84,6 +84,12 @@ def _root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
 
+MEASURING = (
+    *("fio", "stress-ng", "cyclictest", "pidstat", "mpstat", "numastat", "numactl", "perf", "turbostat"),
+    *("virsh", "lscpu", "ps"),
+)
+"""What the steps of a plan of measurement run."""
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "scratch": _scratch,
@@ -99,6 +105,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "procps": lambda: _programs("sysctl"),
     "ansible": lambda: _module("ansible"),
     "chromium": lambda: _file("/usr/bin/chromium") or _module("playwright"),
+    "measuring": lambda: _programs(*MEASURING),
     "systemd-analyze": lambda: _programs("systemd-analyze"),
 }
 

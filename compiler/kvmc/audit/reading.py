@@ -35,6 +35,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("plain", r"etc/tuned/(active_profile|profile_mode)|etc/modules-load\.d/[^/]+\.conf"),
     ("plain", r"etc/kernel/install\.d/[^/]+|etc/grub\.d/[^/]+"),
     ("json", r"apply\.json"),
+    ("measure", r"measure/.+"),
 )
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _ENVIRONMENT = re.compile(r"\"?(IRQBALANCE_BANNED_CPU(?:LIST|S))=([^\"\s]*)")

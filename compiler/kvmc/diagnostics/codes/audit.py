@@ -42,6 +42,9 @@ CPU_OUT_OF_RANGE = Code("KVMC0743", Severity.ERROR, "a list names a CPU that the
 BOOT_NODE_ABSENT = Code("KVMC0744", Severity.ERROR, "huge pages are asked of a node that the host does not have")
 BOOT_CPU_ISOLATED = Code("KVMC0745", Severity.ERROR, "the boot CPU is isolated")
 
+MEASURE_WRONG = Code("KVMC0746", Severity.ERROR, "a plan of measurement is not that of its host and guests")
+MEASURE_WRITES = Code("KVMC0747", Severity.ERROR, "a job of a plan of measurement writes to a disk")
+
 GUEST_MISSING = Code("KVMC0750", Severity.ERROR, "a guest of the site is on no host")
 GUEST_EXTRA = Code("KVMC0751", Severity.ERROR, "a guest is not of the site")
 GUEST_DIFFERS = Code("KVMC0752", Severity.ERROR, "a guest is not what the site asks for")
