@@ -62,3 +62,4 @@ SCRIPT_DIFFERS = Code("KVMC0765", Severity.ERROR, "a script does not do what its
 APPLY_WRONG = Code("KVMC0766", Severity.ERROR, "the list of steps does not apply the tree")
 FILE_UNLISTED = Code("KVMC0767", Severity.ERROR, "a file is in the tree and not of the site")
 BOOT_LINE_ELSE = Code("KVMC0768", Severity.NOTE, "a file is not taken for the boot line")
+NOT_TOGETHER = Code("KVMC0790", Severity.ERROR, "guests that are to be together are apart")
