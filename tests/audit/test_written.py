@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.golden import same, told
 from kvmc.audit.check import audit_handwritten
 from kvmc.audit.handwritten import Found, kind_of, read
 from kvmc.diagnostics import Code, Diagnostic, Severity
@@ -198,7 +199,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda one: f"{one.host} {one.new[:40]}")
-def test_what_is_planted_is_found(planted: Planted) -> None:
+def test_what_is_planted_is_found(planted: Planted, pytestconfig: pytest.Config) -> None:
     items, texts = found(planted.host, {planted.file: (planted.old, planted.new)})
     mine = [item for item in items if item.code is planted.code]
     assert mine, shown(items)
@@ -207,5 +208,7 @@ def test_what_is_planted_is_found(planted: Planted) -> None:
     text = texts[planted.file]
     start = text.index(planted.at or planted.new)
     line = text.count("\n", 0, start)
-    told = [range(text.count("\n", 0, span.start), text.count("\n", 0, span.end) + 1) for span in mine_there]
-    assert any(line in lines for lines in told), (line, told, shown(items))
+    there = [range(text.count("\n", 0, span.start), text.count("\n", 0, span.end) + 1) for span in mine_there]
+    assert any(line in lines for lines in there), (line, there, shown(items))
+    title, text = f"{planted.host} {planted.file}: {planted.old}", told(items, texts)
+    assert same("written", title, text, update=pytestconfig.getoption("--update")), text
