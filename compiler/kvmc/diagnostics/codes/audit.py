@@ -30,6 +30,8 @@ CELLS_WRONG = Code("KVMC0726", Severity.ERROR, "the guest's cells do not add up"
 GUEST_TOPOLOGY = Code("KVMC0727", Severity.ERROR, "the guest sees a topology that it does not have")
 GROUP_SPLIT = Code("KVMC0728", Severity.ERROR, "a guest is given a part of an IOMMU group")
 
+TOLD_ELSEWHERE = Code("KVMC0729", Severity.NOTE, "what a line sets is told elsewhere")
+
 PAGES_SHORT = Code("KVMC0730", Severity.ERROR, "guests take more huge pages than the host keeps")
 PAGE_SIZE_ABSENT = Code("KVMC0731", Severity.ERROR, "a size of huge pages that the host does not have")
 MEMORY_SHORT = Code("KVMC0732", Severity.ERROR, "a node has less memory than it must give")
