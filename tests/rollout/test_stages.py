@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from kvmc.model.cpuset import CpuSet
-from kvmc.model.site import Place
+from kvmc.model.site import Domain, Place
 from kvmc.resolver.placement import GuestPlacement, Placement
 from kvmc.rollout.stages import rollout_stages
 from support.sites import a_host, a_site
@@ -22,7 +22,7 @@ def _stages(number: int, groups: Mapping[str, Sequence[int]], canary: int) -> li
         names = tuple(f"{group}-{host}" for host in where)
         for name, host in zip(names, where, strict=True):
             guests[name] = GuestPlacement(name, f"h{host}", (), CpuSet(), CpuSet(), {})
-        places.append(Place(name=group, relation="apart", vms=names, across="host"))
+        places.append(Place(name=group, relation="apart", vms=names, across=Domain.HOST))
     site = a_site(hosts, []).model_copy(update={"places": {place.name: place for place in places}})
     return [list(stage) for stage in rollout_stages(site, Placement({}, guests), canary)]
 
