@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kvmc.diagnostics import Bag
 from kvmc.model.site import Domain, Emulator, Host, Vm
 from kvmc.resolver.placement import Placement
@@ -22,7 +24,7 @@ def solved(hosts: list[Host], vms: list[Vm], before: Placement | None = None) ->
     return resolve(site, machines, locks, origins_of(site), search=True)
 
 
-def pair(**more: object) -> list[Host]:
+def pair(**more: Any) -> list[Host]:
     return [a_host("kvm-a", pages=32), a_host("kvm-b", pages=32, **more)]
 
 
