@@ -34,12 +34,14 @@ MODELS: dict[str, type[BaseModel]] = {
     "nic": site.Nic,
     "hostdev": site.Hostdev,
     "place": site.Place,
+    "raw": site.Raw,
 }
 
 NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
-    site.Host: {"name", "pool", "devices"},
-    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs"},
+    site.Host: {"name", "pool", "devices", "raws"},
+    site.Platform: {"name", "known"},
+    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs", "raws"},
     site.Place: {"name", "relation"},
 }
 """Fields that come from headers and inner blocks; every model has a name."""

@@ -11,7 +11,7 @@ from kvmc.diagnostics.text import counted
 from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
-from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, NicPlan
+from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import Disk, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
@@ -99,6 +99,9 @@ class _Guest:
             rng_address=addresses["rng"],
             blocks=(f"vm {vm.name}", *(f"class {name}" for name in vm.lineage)),
             cpu_features=shape.features,
+            raws=tuple(
+                RawElement(raw.key, raw.at or "", raw.value or "", raw.reason or "") for raw in vm.raws.values()
+            ),
             viommu=highest_apic_id(shape.topology) >= _FIRST_WIDE_APIC_ID,
         )
 

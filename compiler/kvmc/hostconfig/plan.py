@@ -133,6 +133,16 @@ class HostdevPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RawElement:
+    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`."""
+
+    name: str
+    at: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GuestPlan:
     """A guest, complete. `pins` holds a mask for each vCPU in order. Addresses named `address` are the guest's own PCI addresses.
 
@@ -176,6 +186,7 @@ class GuestPlan:
     """CPU features that differ from the model's: name and libvirt's policy (`require` or `disable`)."""
     viommu: bool = False
     """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
+    raws: tuple[RawElement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,24 @@ from kvmc.model.site import Iothread
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
+    RawText,
     Ref,
+    Text,
 )
+
+RAW_PLACES = (
+    "domain",
+    "devices",
+    "features",
+    "features/kvm",
+    "features/hyperv",
+    "cpu",
+    "cputune",
+    "memoryBacking",
+    "clock",
+    "os",
+)
+"""Elements of a domain that may have more in them than kvmc puts there."""
 
 DEVICE_ROWS: tuple[Row, ...] = (
     Row("disk", "storage", Ref("storage"), "Where it lives.", "fast", required=True),
@@ -41,4 +57,13 @@ DEVICE_ROWS: tuple[Row, ...] = (
     Row("hostdev", "device", Ref("devices"), "The device pool that it owns a function of.", "gpu", required=True),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
     Row("place", "across", Choice(["host", "rack"]), "What they must differ in.", "rack", "host"),
+    Row("raw", "value", RawText(), "Its value; of a guest, one XML element.", '"1048576"'),
+    Row(
+        "raw",
+        "reason",
+        Text(),
+        "Why it is there; needed for what harms or is not known, and written beside it.",
+        '"measured on this kernel"',
+    ),
+    Row("raw", "at", Choice(RAW_PLACES), "Of a guest: the element that it stands in.", "devices"),
 )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, InstanceOf
 
 from kvmc.model.values import PageCount, PciAddress, VersionRange
+from kvmc.topology.model import Facts
 
 
 class Boot(StrEnum):
@@ -101,6 +102,10 @@ class Platform(_Model):
     """The kernel is built with PREEMPT_RT."""
     emulator: str
     """Path of the QEMU binary on the host."""
+    facts: str | None = None
+    """Path of a snapshot that a scan of such a host made, below the folder of the site file."""
+    known: InstanceOf[Facts] | None = None
+    """What that snapshot tells of the software; wins over the versions. Not of the source: the driver reads it."""
 
 
 class DevicePool(_Model):
@@ -110,6 +115,26 @@ class DevicePool(_Model):
     parent: PciAddress | None
     vfs: int
     addresses: tuple[PciAddress, ...]
+
+
+class Raw(_Model):
+    """A setting that kvmc has no word for. `name`: its carrier and its key, `sysctl vm.swappiness`; of a guest `xml` and a
+    label."""
+
+    name: str
+    value: str | None
+    """None: a word without a value."""
+    reason: str | None
+    at: str | None
+    """Of a guest: the element that it stands in, as a path below `<domain>`."""
+
+    @property
+    def carrier(self) -> str:
+        return self.name.partition(" ")[0]
+
+    @property
+    def key(self) -> str:
+        return self.name.partition(" ")[2]
 
 
 class Host(_Model):
@@ -137,6 +162,10 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    base_slice_ns: int | None = None
+    migration_cost_ns: int | None = None
+    """The scheduler's; None: the kernel's own."""
+    raws: Mapping[str, Raw] = {}
 
 
 class Network(_Model):
@@ -224,6 +253,7 @@ class Vm(_Model):
     disks: Mapping[str, Disk]
     nics: Mapping[str, Nic]
     hostdevs: Mapping[str, Hostdev]
+    raws: Mapping[str, Raw] = {}
 
 
 class Place(_Model):

@@ -25,3 +25,17 @@ TOPOLOGY_FLAT = Code("KVMC0564", Severity.NOTE, "a guest is not shown all that i
 DEVICE_KEEPS = Code("KVMC0566", Severity.ERROR, "a NIC that is a whole device of the host cannot take a MAC address")
 TOO_MANY_VCPUS = Code("KVMC0567", Severity.ERROR, "a guest has more vCPUs than its machine type takes")
 FOREIGN_ARCH = Code("KVMC0568", Severity.ERROR, "a host's architecture cannot run a guest's machine type")
+
+# 0570..0589: raw settings
+RAW_FOLKLORE = Code("KVMC0570", Severity.ERROR, "a raw setting that does not exist, or not so")
+RAW_FORM = Code("KVMC0571", Severity.ERROR, "a raw setting that cannot be written so")
+RAW_REFUSED = Code("KVMC0572", Severity.ERROR, "a raw setting that goes another way")
+RAW_OWNED = Code("KVMC0573", Severity.ERROR, "a knob has two owners")
+RAW_LACKS = Code("KVMC0574", Severity.ERROR, "a raw setting that the platform does not have")
+RAW_VALUE = Code("KVMC0575", Severity.ERROR, "a value that the knob does not take")
+RAW_HARMFUL = Code("KVMC0576", Severity.ERROR, "a raw setting that harms, without a reason")
+RAW_UNKNOWN = Code("KVMC0577", Severity.ERROR, "a raw setting that is not known, without a reason")
+RAW_XML = Code("KVMC0578", Severity.ERROR, "a raw element that is not one sound XML element")
+FACTS_CONTRADICT = Code("KVMC0580", Severity.ERROR, "a platform says what its facts refute")
+NO_FACTS = Code("KVMC0581", Severity.ERROR, "a facts file tells nothing of the host's software")
+NO_MECHANISM = Code("KVMC0582", Severity.ERROR, "no mechanism of the platform does what is asked")
