@@ -84,6 +84,12 @@ def _root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
 
+MEASURING = (
+    *("fio", "stress-ng", "cyclictest", "pidstat", "mpstat", "numastat", "numactl", "perf", "turbostat"),
+    *("virsh", "lscpu", "ps"),
+)
+"""What the steps of a plan of measurement run."""
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "scratch": _scratch,
@@ -97,7 +103,9 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),
     "procps": lambda: _programs("sysctl"),
+    "ansible": lambda: _module("ansible"),
     "chromium": lambda: _file("/usr/bin/chromium") or _module("playwright"),
+    "measuring": lambda: _programs(*MEASURING),
     "systemd-analyze": lambda: _programs("systemd-analyze"),
 }
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kvmc.cli import planning, running, source
+from kvmc.cli import bringing, planning, running, source
+from kvmc.cli.measure import measure
 from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell
 from kvmc.cli.topology import topology
@@ -27,7 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(topology, name="topology")
-for command in (planning.plan, running.capture, running.verify, running.diff):
+app.add_typer(measure, name="measure")
+for command in (planning.plan, bringing.rollout, running.capture, running.verify, running.diff):
     app.command()(command)
 
 

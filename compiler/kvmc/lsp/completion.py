@@ -107,7 +107,8 @@ def _header(view: View, cursor: Cursor, row: BlockRow) -> Iterator[Offer]:
         words = row.words.get(cursor.blocks[-1][0], ()) if cursor.blocks else ()
         yield from (Offer(f"{word} ", What.WORD, "", row.doc, word) for word in words)
     elif len(before) == 1 and len(row.labels) == 2:
-        yield Offer(f"{row.labels[0]} ", What.WORD, "", row.doc, row.labels[0])
+        for word in row.labels[0].split("|"):
+            yield Offer(f"{word} ", What.WORD, "", row.doc, word)
     elif len(before) == 1 and row.within and row.labels and cursor.blocks:
         # a label of an ancestor's block: to override it
         around = cursor.blocks[-1]

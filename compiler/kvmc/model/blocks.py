@@ -36,15 +36,16 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
     BlockRow(
         "place",
-        "A relation between guests: `place apart NAME` keeps them on different hosts.",
-        labels=("apart", "NAME"),
+        "A relation between guests: `place apart NAME` keeps them on different hosts (or what else `across` says), "
+        "`place together NAME` on one (or in what else `within` says). What counts is where their vCPUs run.",
+        labels=("apart|together", "NAME"),
     ),
     BlockRow(
         "raw",
         "A setting that kvmc has no word for: a kernel parameter, a sysctl, an option of a module or of tuned on a host; an XML "
         "element in a guest.",
         ("pool", "host", "class", "vm"),
-        ("CARRIER", "NAME"),
+        ("|".join((*RAW_OF_HOSTS, *RAW_OF_GUESTS)), "NAME"),
         words={"pool": RAW_OF_HOSTS, "host": RAW_OF_HOSTS, "class": RAW_OF_GUESTS, "vm": RAW_OF_GUESTS},
     ),
 )

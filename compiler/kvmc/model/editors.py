@@ -49,10 +49,7 @@ def textmate() -> str:
     end = rf"(?!{_WORD})"
     kinds = _alternatives(row.name for row in BLOCKS)
     labels = _alternatives(
-        label
-        for row in BLOCKS
-        for label in dict.fromkeys(word for words in row.words.values() for word in words) or row.labels
-        if label != "NAME"
+        label for row in BLOCKS for words in row.labels if words != "NAME" for label in words.split("|")
     )
     units = _alternatives(KIB_PER_UNIT)
     grammar = {

@@ -72,6 +72,7 @@ class _Schema:
             header=block.header,
             top=around.top if around else f"{row.name} {name}",
             parent=self.parent(block, row),
+            word=block.labels[0].text if len(row.labels) > 1 and block.labels else "",
         )
         meant_settings: dict[str, Setting] = {}
         for item in block.items:
@@ -106,7 +107,7 @@ class _Schema:
             return self.raw_label(block, row, row.words[around.row.name])
         usage = f"`{' '.join((row.name, *row.labels))}`"
         for index, fixed in enumerate(row.labels[:-1]):
-            if index < len(block.labels) and block.labels[index].text != fixed:
+            if index < len(block.labels) and block.labels[index].text not in fixed.split("|"):
                 found = block.labels[index]
                 text = f"`{row.name}` has no relation {shown(found.text)}"
                 self.bag.error(codes.BAD_LABELS, text, found.span, help=[f"write {usage}"])
