@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import kvmc_targets
 from cli.running import environment
+from kvmc.cli.app import app
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.diagnostics.codes import schema
@@ -258,6 +260,15 @@ def test_what_is_written_and_what_the_audit_makes_of_it(tmp_path: Path) -> None:
     grub = tree / "a/etc/default/grub.d/zz-kvmc.cfg"
     grub.write_text(grub.read_text().replace("crashkernel=512M", "crashkernel=256M"))
     assert audit_tree(tree, path, {}).bag.has_errors
+
+
+def test_what_is_shown_is_source_again(tmp_path: Path) -> None:
+    path = site(tmp_path, HOST, GUEST)
+    shown = CliRunner().invoke(app, ["show", "host", "a", str(path)])
+    assert shown.exit_code == 0
+    assert 'raw sysctl "vm.min_free_kbytes" {' in shown.stdout and 'raw cmdline "threadirqs" {' in shown.stdout
+    shown = CliRunner().invoke(app, ["show", "vm", "web", str(path)])
+    assert 'raw xml "agent" {' in shown.stdout
 
 
 def test_a_site_without_raw_settings_asks_nothing_of_the_registry(tmp_path: Path) -> None:
