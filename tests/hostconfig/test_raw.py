@@ -168,7 +168,8 @@ def test_a_pool_s_mistake_is_told_once_and_a_host_overrides_it(tmp_path: Path) -
         ("cputune", "<vcpupin vcpu='0' cpuset='3'/>", "why", codes.RAW_OWNED),
         ("devices", "<disk type='file'/>", "why", codes.RAW_OWNED),
         ("domain", "<vcpu>3</vcpu>", "why", codes.RAW_OWNED),
-        ("domain", "<launchSecurity type='sev'><policy>3</policy></launchSecurity>", "", None),
+        ("domain", "<launchSecurity type='sev'><policy>3</policy></launchSecurity>", "", codes.RAW_OWNED),
+        ("domain", "<defaultiothread thread_pool_min='2'/>", "", None),
         ("devices", "<vsock queue_depth='3'/>", "why", codes.RAW_FOLKLORE),
         ("devices", "<nonesuch/>", "", codes.RAW_UNKNOWN),
         ("devices", "<nonesuch/>", "why", None),
@@ -178,7 +179,12 @@ def test_a_pool_s_mistake_is_told_once_and_a_host_overrides_it(tmp_path: Path) -
             "",
             None,
         ),
-        ("cpu", "<maxphysaddr mode='passthrough' limit='40'/>", "", codes.RAW_LACKS),
+        (
+            "domain",
+            "<iothreadids><iothread id='1'><poll weight='3'/></iothread></iothreadids>",
+            "",
+            codes.RAW_LACKS,
+        ),
         (
             "domain",
             "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-enable-rvi'/></q:commandline>",

@@ -33,6 +33,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "disk": site.Disk,
     "nic": site.Nic,
     "hostdev": site.Hostdev,
+    "mdev": site.Mdev,
     "place": site.Place,
     "raw": site.Raw,
 }
@@ -41,7 +42,7 @@ NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
     site.Host: {"name", "pool", "devices", "raws"},
     site.Platform: {"name", "known"},
-    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs", "raws"},
+    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs", "mdevs", "raws"},
     site.Place: {"name", "relation"},
 }
 """Fields that come from headers and inner blocks; every model has a name."""

@@ -52,6 +52,7 @@ def read_inputs(path: Path) -> Outcome:
             outcome.site, bag = with_facts(path.parent, outcome.site, outcome.origins)
             outcome.tell(bag)
         _check_raws(outcome, outcome.site)
+        _check_cpus(outcome, outcome.site)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 
@@ -118,6 +119,16 @@ def _compare_pools(outcome: Outcome, site: Site) -> None:
                 notes=lines,
                 help=["give hosts of another shape a pool of their own, or mend the firmware's settings"],
             )
+
+
+def _check_cpus(outcome: Outcome, site: Site) -> None:
+    """Guests' CPUs against the hosts that they may go to; most sites ask for nothing that a host could lack."""
+    modes = ("host-passthrough", "host-model", "maximum")
+    asking = (vm.cpu not in modes or vm.require or vm.launch_security != "none" for vm in site.vms.values())
+    if any(asking):
+        from kvmc.hostconfig.fleet import check_cpus
+
+        outcome.tell(check_cpus(site, outcome.topologies, outcome.origins))
 
 
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:

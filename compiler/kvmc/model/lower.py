@@ -76,7 +76,7 @@ def _host(node: Node) -> dict[str, Any]:
 def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields = _fields(node)
     fields["lineage"] = lineage
-    for kind in ("disk", "nic", "hostdev", "raw"):
+    for kind in ("disk", "nic", "hostdev", "mdev", "raw"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
     return fields
 

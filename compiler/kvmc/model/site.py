@@ -183,6 +183,10 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    drained: bool = False
+    """It gets no new guests."""
+    host_failures: int = 0
+    """1: the guests of any one host of the pool must have a place without it."""
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
@@ -218,16 +222,26 @@ class Disk(_Model):
     queues: int | None
     iothread: Iothread
     boot: int | None
+    iothreads: int = 1
+    """I/O threads that its queues are spread over, with `iothread = own`."""
+    queue_size: int | None = None
+    cmd_per_lun: int | None = None
 
 
 class Nic(_Model):
-    """A NIC: a virtio NIC on a network, or one function of a device pool. Exactly one of the two is set."""
+    """A NIC: virtio on a network or on a vhost-user socket, or one function of a device pool. Exactly one of these is set."""
 
     name: str
     network: str | None
     device: str | None
     mac: str | None
     queues: int | None
+    socket: str | None = None
+    """The vhost-user socket, in place of a network or a device; with the placeholders {vm} and {nic}."""
+    mode: str = "server"
+    """Which end of the socket QEMU is: `server` or `client`."""
+    rx_queue_size: int | None = None
+    tx_queue_size: int | None = None
 
 
 class Hostdev(_Model):
@@ -235,6 +249,13 @@ class Hostdev(_Model):
 
     name: str
     device: str
+
+
+class Mdev(_Model):
+    """A mediated device of the guest's host."""
+
+    name: str
+    uuid: str
 
 
 class Vm(_Model):
@@ -268,12 +289,28 @@ class Vm(_Model):
     firmware: str
     """`bios` or `uefi`."""
     cpu: str
-    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), or the name of a CPU model."""
+    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), `baseline`, or the name of a CPU model."""
     locked: bool
     pmu: bool
     disks: Mapping[str, Disk]
     nics: Mapping[str, Nic]
     hostdevs: Mapping[str, Hostdev]
+    require: tuple[str, ...] = ()
+    """CPU features by libvirt's names, on top of its model."""
+    disable: tuple[str, ...] = ()
+    migratable: bool = True
+    """With `host-passthrough`: without what blocks live migration."""
+    reason: str | None = None
+    """Why it asks for what costs speed or safety."""
+    maxphysaddr: str = "none"
+    """libvirt's mode: `passthrough`, or `none` for QEMU's own choice."""
+    clock: str = "utc"
+    hyperv: bool = False
+    tpm: bool = False
+    secure_boot: bool = False
+    launch_security: str = "none"
+    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kvmc.diagnostics import Bag
@@ -161,7 +161,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
         )
         if alike not in known:
-            told = {host.name: _refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
+            told = {host.name: refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
             known[alike] = (
                 {name: site.hosts[name].rack for name, refusal in told.items() if refusal is None},
                 {name: refusal for name, refusal in told.items() if refusal is not None},
@@ -192,8 +192,33 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
     return demands
 
 
-def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
-    """The first intent of the guest that the host can never meet."""
+def only_hosts(demands: Mapping[str, Demand], vms: Iterable[str], away: Mapping[str, Refusal]) -> dict[str, Demand]:
+    """The guests' needs without some hosts, each with its reason. Guests that may go to the same hosts still share one value."""
+    shared: dict[int, dict[str, str | None]] = {}
+    found: dict[str, Demand] = {}
+    for vm in vms:
+        demand = demands[vm]
+        able = demand.hosts.able
+        if id(able) not in shared:
+            shared[id(able)] = {name: rack for name, rack in able.items() if name not in away}
+        more = {host: one for host, one in away.items() if host in able}
+        refused = {**demand.refused, **more} if more else demand.refused
+        found[vm] = replace(demand, hosts=Hosts(shared[id(able)], demand.hosts.apart), refused=refused)
+    return found
+
+
+def drained(site: Site) -> dict[str, Refusal]:
+    """Hosts that get no new guests, each with the reason."""
+    return {
+        host.name: Refusal("it is drained", ("host", host.name, "drained"))
+        for host in site.hosts.values()
+        if host.drained
+    }
+
+
+def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
+    """The first intent of the guest that the host can never meet. vcpus: of each cell; smt: the most threads of a dedicated core
+    (0: not asked, or without any)."""
 
     def no(text: str, setting: str, help: str | None = None) -> Refusal:
         return Refusal(text, ("vm", vm.name, setting), help)
