@@ -15,7 +15,7 @@ from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Host, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
 from kvmc.resolver.locks import Identity
 from kvmc.resolver.placement import GuestPlacement
 from kvmc.topology import Topology
@@ -211,6 +211,7 @@ class _Guest:
             iothreads=threads if len(threads) > 1 else (),
             queue_size=disk.queue_size,
             cmd_per_lun=disk.cmd_per_lun,
+            own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:

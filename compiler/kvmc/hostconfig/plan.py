@@ -114,6 +114,8 @@ class DiskPlan:
     queue_size: int | None = None
     cmd_per_lun: int | None = None
     """Of its controller."""
+    own_iothread: bool = False
+    """It asks for an I/O thread that no other disk has."""
 
 
 @dataclass(frozen=True, slots=True)
