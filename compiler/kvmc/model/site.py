@@ -158,6 +158,10 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    drained: bool = False
+    """It gets no new guests."""
+    host_failures: int = 0
+    """1: the guests of any one host of the pool must have a place without it."""
 
 
 class Network(_Model):
