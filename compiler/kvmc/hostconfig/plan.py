@@ -154,6 +154,16 @@ class HostdevPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RawElement:
+    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`."""
+
+    name: str
+    at: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GuestPlan:
     """A guest, complete. `pins` holds a mask for each vCPU in order. Addresses named `address` are the guest's own PCI addresses.
 
@@ -213,6 +223,7 @@ class GuestPlan:
     secure_boot: bool = False
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
+    raws: tuple[RawElement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
