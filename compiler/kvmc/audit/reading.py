@@ -12,6 +12,7 @@ from kvmc.audit.settings import Entry
 from kvmc.audit.source import At, File, integer
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.knowledge.stock_profiles import PROFILES
 from kvmc.model.cpuset import CpuSet
 from kvmc.topology import Topology
 
@@ -34,6 +35,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("plain", r"etc/tuned/(active_profile|profile_mode)|etc/modules-load\.d/[^/]+\.conf"),
     ("plain", r"etc/kernel/install\.d/[^/]+|etc/grub\.d/[^/]+"),
     ("json", r"apply\.json"),
+    ("measure", r"measure/.+"),
 )
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _ENVIRONMENT = re.compile(r"\"?(IRQBALANCE_BANNED_CPU(?:LIST|S))=([^\"\s]*)")
@@ -201,6 +203,8 @@ def _tuned(files: Iterable[File], value: HostFiles, bag: Bag) -> None:
     for file, entries in profiles:
         for entry in entries:
             absent = [name for name in re.split(r"[\s,;]+", entry.value.value) if name and name not in there]
+            # What a stock profile sets is judged by what is known of it, among files that people wrote (known.py).
+            absent = [name for name in absent if not (value.handwritten and name in PROFILES)]
             if entry.section == "main" and entry.key == "include" and absent:
                 what = f"what profile `{absent[0][:40]}` sets is in no file of the host"
                 bag.error(value.unknown, what, entry.value.span)
