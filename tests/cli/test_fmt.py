@@ -106,7 +106,7 @@ def test_a_shown_guest_names_the_line_of_each_value(
             assert texts[file][int(number) - 1].split() == words, line
             set_here += 1
     assert set_here > 20
-    assert "  memory    = 96GiB             # site.kvmt:62" in lines
+    assert "  memory    = 96GiB             # site.kvmt:63" in lines
     assert "  nodes     = 1                 # default" in lines
 
 
