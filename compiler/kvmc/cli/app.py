@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(topology, name="topology")
 app.add_typer(measure, name="measure")
-for command in (planning.plan, bringing.rollout, running.capture, running.verify, running.diff):
+for command in (bringing.init, planning.plan, bringing.rollout, running.capture, running.verify, running.diff):
     app.command()(command)
 
 

@@ -1,7 +1,9 @@
-"""`kvmc rollout`: from a build to the hosts."""
+"""The two ends of the road: `init` begins a config repository, `rollout` brings a build to the hosts."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -38,3 +40,33 @@ def rollout(
         put(table([["stage", "hosts"], *([str(number), ", ".join(stage)] for number, stage in enumerate(stages, 1))]))
         put(f"{folder.as_posix()}: {written} written\n")
     raise typer.Exit(status(outcome))
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where; made where it is not there.")] = Path(),
+    topology: Annotated[
+        Path | None,
+        typer.Option(
+            "--topology", metavar="FILE", help="What a host of yours is, in any known format; an example without."
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="The host's name.")] = None,
+) -> None:
+    """Start a config repository: a site that builds as it is, hooks for pre-commit, a workflow for CI, and a README."""
+    from kvmc.driver.start import EXAMPLE_HOST, start_site
+
+    name = _name(folder.resolve().name, "site")
+    host = _name(host or (topology.name.partition(".")[0] if topology is not None else EXAMPLE_HOST), "host")
+    outcome, files = start_site(folder, name, host, topology)
+    show(outcome, Format.TEXT, folder)
+    if outcome.ok:
+        put("".join(f"{(folder / one.path).as_posix()}\n" for one in files))
+        at = f"cd {shlex.quote(folder.as_posix())} && " if folder != Path() else ""
+        put(f"next: {at}kvmc build .\n")
+    raise typer.Exit(status(outcome))
+
+
+def _name(text: str, default: str) -> str:
+    """A name of the language from what a user called something else."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")[:60]
+    return name if name[:1].isalpha() else f"{default}-{name}".strip("-")
