@@ -46,6 +46,7 @@ def read_inputs(path: Path) -> Outcome:
         outcome.topologies, bag = read_topologies(path.parent, wanted)
         outcome.tell(bag)
         _compare_pools(outcome, outcome.site)
+        _check_cpus(outcome, outcome.site)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 
@@ -104,6 +105,16 @@ def _compare_pools(outcome: Outcome, site: Site) -> None:
                 notes=lines,
                 help=["give hosts of another shape a pool of their own, or mend the firmware's settings"],
             )
+
+
+def _check_cpus(outcome: Outcome, site: Site) -> None:
+    """Guests' CPUs against the hosts that they may go to; most sites ask for nothing that a host could lack."""
+    modes = ("host-passthrough", "host-model", "maximum")
+    asking = (vm.cpu not in modes or vm.require or vm.launch_security != "none" for vm in site.vms.values())
+    if any(asking):
+        from kvmc.hostconfig.fleet import check_cpus
+
+        outcome.tell(check_cpus(site, outcome.topologies, outcome.origins))
 
 
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:

@@ -30,6 +30,7 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("vm", "A guest.", parents="class", like="class"),
     BlockRow("disk", "A disk. The same label in a class and below merges; a new label adds a disk.", ("class", "vm")),
     BlockRow("nic", "A NIC: virtio on a network, or one function of a device pool.", ("class", "vm")),
+    BlockRow("mdev", "A mediated device: a slice of a GPU that the vendor's driver made on the host.", ("class", "vm")),
     BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
     BlockRow(
         "place",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.text import counted
-from kvmc.model import conflicts
+from kvmc.model import conflicts, guest_checks
 from kvmc.model.kinds import MIB
 from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
@@ -76,17 +76,19 @@ def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag) -> N
     )
 
 
-def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
-    """Exactly one of two settings."""
-    first, second = (node.values.get(name) for name in names)
+def _one_of(node: Node, names: tuple[str, ...], owner: Node, bag: Bag) -> None:
+    """Exactly one of some settings."""
+    given = [name for name in names if name in node.values]
     what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
-    if first is None and second is None and owner.complete and node.complete:
-        text = f"{what} has neither `{names[0]}` nor `{names[1]}`"
+    if not given and owner.complete and node.complete:
+        head = f"`{names[0]}`" if len(names) == 2 else f"{', '.join(f'`{name}`' for name in names[:-1])}"
+        text = f"{what} has neither {head} nor `{names[-1]}`"
         bag.error(codes.ONE_OF, text, Label(node.header), help=["set one of them"])
-    elif first is not None and second is not None:
+    elif len(given) > 1:
+        first, second = (node.values[name] for name in given[:2])
         later, other = (first, second) if first.block == owner.top != second.block else (second, first)
         secondary = [Label(other.span, f"set by {other.block}" if other.block != owner.top else "")]
-        text = f"{what} has both `{names[0]}` and `{names[1]}`"
+        text = f"{what} has both `{given[0]}` and `{given[1]}`"
         bag.error(codes.ONE_OF, text, Label(later.span), secondary=secondary, help=["keep one of them"])
 
 
@@ -126,6 +128,9 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
 def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
     conflicts.check_rules(conflicts.GUEST, vm, vm, bag)
     _division(vm, bag)
+    guest_checks.check_features(vm, bag)
+    guest_checks.check_machine(vm, bag)
+    guest_checks.check_architecture(vm, bag)
     host, pool = merged["host"].get(str(vm.get("host"))), vm.get("pool")
     if host is not None and pool in merged["pool"] and (host.parent is None or host.parent.text != pool):
         text = f"`host = {host.name}` contradicts `pool = {pool}`: the host is not of that pool"
@@ -133,8 +138,9 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
     boots: dict[object, Node] = {}
     for (kind, _label), node in vm.children.items():
         if kind == "nic":
-            _one_of(node, ("network", "device"), vm, bag)
+            _one_of(node, ("network", "device", "socket"), vm, bag)
             conflicts.check_rules(conflicts.NIC, node, vm, bag)
+            guest_checks.check_nic(node, vm, bag)
             continue
         _required(node, vm, bag)
         if kind == "disk":
@@ -187,6 +193,7 @@ class _Claims:
         self.uuids: dict[object, Node] = {}
         self.macs: dict[object, tuple[Node, Node]] = {}
         self.sources: dict[str, tuple[Node, Node]] = {}
+        self.mdevs: dict[object, tuple[Node, Node]] = {}
 
     def guest(self, vm: Node, merged: Tables) -> None:
         uuid = vm.get("uuid")
@@ -200,6 +207,8 @@ class _Claims:
                 self.nic(vm, node)
             elif kind == "disk":
                 self.disk(vm, node, merged)
+            elif kind == "mdev" and isinstance(node.get("uuid"), str):
+                self.mdev(vm, node)
 
     def nic(self, vm: Node, nic: Node) -> None:
         other_vm, other = self.macs.setdefault(nic.get("mac"), (vm, nic))
@@ -211,6 +220,16 @@ class _Claims:
         text = f"nic `{other.name}` of vm `{other_vm.name}` and nic `{nic.name}` of vm `{vm.name}` have one MAC address"
         help = ["leave `mac` out: it is derived, and differs for each"]
         self.bag.error(codes.SAME_IDENTITY, text, Label(second.span), secondary=[*secondary, *inherited], help=help)
+
+    def mdev(self, vm: Node, mdev: Node) -> None:
+        other_vm, other = self.mdevs.setdefault(mdev.get("uuid"), (vm, mdev))
+        if other is not mdev:
+            text = (
+                f"mdev `{other.name}` of vm `{other_vm.name}` and mdev `{mdev.name}` of vm `{vm.name}` are one device"
+            )
+            first, second = other.values["uuid"], mdev.values["uuid"]
+            secondary = [Label(first.span, "first here")] if first is not second else [Label(vm.header, "has it too")]
+            self.bag.error(codes.SAME_IDENTITY, text, Label(second.span), secondary=secondary)
 
     def disk(self, vm: Node, disk: Node, merged: Tables) -> None:
         storage = merged["storage"].get(str(disk.get("storage")))

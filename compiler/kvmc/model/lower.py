@@ -67,7 +67,7 @@ def _host(node: Node) -> dict[str, Any]:
 def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields = _fields(node)
     fields["lineage"] = lineage
-    for kind in ("disk", "nic", "hostdev"):
+    for kind in ("disk", "nic", "hostdev", "mdev"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
     return fields
 

@@ -189,16 +189,26 @@ class Disk(_Model):
     queues: int | None
     iothread: Iothread
     boot: int | None
+    iothreads: int = 1
+    """I/O threads that its queues are spread over, with `iothread = own`."""
+    queue_size: int | None = None
+    cmd_per_lun: int | None = None
 
 
 class Nic(_Model):
-    """A NIC: a virtio NIC on a network, or one function of a device pool. Exactly one of the two is set."""
+    """A NIC: virtio on a network or on a vhost-user socket, or one function of a device pool. Exactly one of these is set."""
 
     name: str
     network: str | None
     device: str | None
     mac: str | None
     queues: int | None
+    socket: str | None = None
+    """The vhost-user socket, in place of a network or a device; with the placeholders {vm} and {nic}."""
+    mode: str = "server"
+    """Which end of the socket QEMU is: `server` or `client`."""
+    rx_queue_size: int | None = None
+    tx_queue_size: int | None = None
 
 
 class Hostdev(_Model):
@@ -206,6 +216,13 @@ class Hostdev(_Model):
 
     name: str
     device: str
+
+
+class Mdev(_Model):
+    """A mediated device of the guest's host."""
+
+    name: str
+    uuid: str
 
 
 class Vm(_Model):
@@ -239,12 +256,28 @@ class Vm(_Model):
     firmware: str
     """`bios` or `uefi`."""
     cpu: str
-    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), or the name of a CPU model."""
+    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), `baseline`, or the name of a CPU model."""
     locked: bool
     pmu: bool
     disks: Mapping[str, Disk]
     nics: Mapping[str, Nic]
     hostdevs: Mapping[str, Hostdev]
+    require: tuple[str, ...] = ()
+    """CPU features by libvirt's names, on top of its model."""
+    disable: tuple[str, ...] = ()
+    migratable: bool = True
+    """With `host-passthrough`: without what blocks live migration."""
+    reason: str | None = None
+    """Why it asks for what costs speed or safety."""
+    maxphysaddr: str = "none"
+    """libvirt's mode: `passthrough`, or `none` for QEMU's own choice."""
+    clock: str = "utc"
+    hyperv: bool = False
+    tpm: bool = False
+    secure_boot: bool = False
+    launch_security: str = "none"
+    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    mdevs: Mapping[str, Mdev] = {}
 
 
 class Place(_Model):

@@ -32,3 +32,12 @@ TOPOLOGY_FLAT = Code("KVMC0564", Severity.NOTE, "a guest is not shown all that i
 DEVICE_KEEPS = Code("KVMC0566", Severity.ERROR, "a NIC that is a whole device of the host cannot take a MAC address")
 TOO_MANY_VCPUS = Code("KVMC0567", Severity.ERROR, "a guest has more vCPUs than its machine type takes")
 FOREIGN_ARCH = Code("KVMC0568", Severity.ERROR, "a host's architecture cannot run a guest's machine type")
+
+# 0520..0539: guests' CPUs over all hosts, I/O and protection
+FEATURE_LACKING = Code("KVMC0520", Severity.ERROR, "a host that a guest may go to lacks a CPU feature that it requires")
+FEATURES_UNKNOWN = Code("KVMC0521", Severity.ERROR, "a topology does not tell the CPU features that a guest requires")
+NO_BASELINE = Code("KVMC0522", Severity.ERROR, "hosts have no CPU in common that a guest could be given")
+MODEL_LACKING = Code("KVMC0523", Severity.ERROR, "a host that a guest may go to cannot give it its CPU model")
+FEATURE_TELLS = Code("KVMC0524", Severity.NOTE, "a required CPU feature has consequences beside speed")
+NO_PROTECTION = Code("KVMC0525", Severity.ERROR, "a host that a guest may go to cannot keep its memory from the host")
+IOTHREADS_ONE = Code("KVMC0526", Severity.NOTE, "a disk has one I/O thread where the platform cannot spread its queues")
