@@ -208,10 +208,10 @@ class _Guest:
             target=target,
             address=self.identity.addresses[f"disk {disk.name}"] if virtio else None,
             unit=None if virtio else target_index(target),
-            own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
             iothreads=threads if len(threads) > 1 else (),
             queue_size=disk.queue_size,
             cmd_per_lun=disk.cmd_per_lun,
+            own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:

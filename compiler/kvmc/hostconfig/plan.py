@@ -109,13 +109,13 @@ class DiskPlan:
     target: str
     address: PciAddress | None
     unit: int | None
-    own_iothread: bool = False
-    """It asks for an I/O thread that no other disk has."""
     iothreads: tuple[int, ...] = ()
     """The I/O threads that its queues are spread over; then `iothread` is None."""
     queue_size: int | None = None
     cmd_per_lun: int | None = None
     """Of its controller."""
+    own_iothread: bool = False
+    """It asks for an I/O thread that no other disk has."""
 
 
 @dataclass(frozen=True, slots=True)
