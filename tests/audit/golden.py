@@ -43,6 +43,7 @@ def same(name: str, title: str, text: str, *, update: bool) -> bool:
     """Whether a section of the golden `name` is as it was."""
     path = FOLDER / f"{name}.txt"
     sections = _sections(path)
+    text = text.rstrip("\n")
     if update:
         path.parent.mkdir(parents=True, exist_ok=True)
         sections[title] = text

@@ -67,9 +67,9 @@ def test_a_part_of_a_group_is_told_once() -> None:
 
 
 def test_two_groups_are_two_findings() -> None:
-    pci = dict(grouped(gpu=1, audio=1, card=2).pci or {})
-    pci[BRIDGE] = PciDevice(BRIDGE, node=None, class_id=None, iommu_group=2)
-    host = replace(grouped(gpu=1, audio=1, card=2), pci=pci)
+    host = grouped(gpu=1, audio=1, card=2)
+    unknown = PciDevice(BRIDGE, node=None, class_id=None, iommu_group=2)
+    host = replace(host, pci={**(host.pci or {}), BRIDGE: unknown})
     told = found(host, given(DU, CARD))
     assert [item.code for item in told if item.code is codes.GROUP_SPLIT] == [codes.GROUP_SPLIT] * 2
     assert "group 2 and not 0000:ae:00.0" in told[-1].message

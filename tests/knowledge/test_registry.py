@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from kvmc.knowledge.explain import answer
 from kvmc.knowledge.folklore import FOLKLORE, Folklore, plain
 from kvmc.knowledge.knobs import KNOBS
 from kvmc.knowledge.model import Kind, Knob, Status
+from kvmc.knowledge.pages import page
 from kvmc.knowledge.registry import REGISTRY, folklore, names, rows
 from kvmc.knowledge.stock_profiles import PROFILES, boot_words, chain
 from kvmc.model.values import Version
@@ -178,3 +180,9 @@ def test_a_knob_that_moved_says_where_to_and_in_which_release() -> None:
     assert "moved" in text and "up to 5.12" in text and "base_slice_ns" in text
     (old,) = rows("sysctl", "kernel.sched_migration_cost_ns")
     assert old.until == Version(5, 12)
+
+
+def test_the_page_is_up_to_date_and_has_every_name() -> None:
+    text = (Path(__file__).parents[2] / "docs/knobs.md").read_text(encoding="utf-8")
+    assert text == page(), "run `python -m kvmc.knowledge.pages > docs/knobs.md`"
+    assert all(f"| `{knob.key}` |" in text for knob in REGISTRY)

@@ -6,16 +6,20 @@ What only the resolver chose (pins without a lock, the functions of a device poo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from kvmc.audit import asked_more, document, visible
+from kvmc.audit import asked_more, document, visible, xml
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
 from kvmc.audit.domain import Domain
 from kvmc.audit.identities import Known
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import Disk, Host, Nic, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Host, Nic, Pinning, Platform, Raw, Scheduler, Site, Vm
 from kvmc.model.values import PciAddress
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
 
 _METADATA = "{urn:kvmc:domain:1}"
 _AHCI = PciAddress(0, 0, 0x1F, 2)
@@ -50,6 +54,8 @@ class _Statement:
             blocks.add(f"{_METADATA}block", block)
         if vm.reason is not None:
             blocks.add(f"{_METADATA}reason", vm.reason)
+        for raw in vm.raws.values():
+            blocks.keyed(f"{_METADATA}raw", ("name",), raw.reason or "", name=raw.key)
         root.add("memory", FREE, unit=OPEN)
         root.add("currentMemory", FREE, unit=OPEN)
         self._backing(root)
@@ -76,7 +82,18 @@ class _Statement:
             power.add("suspend-to-disk", enabled="no")
         self._devices(root.add("devices"))
         asked_more.protection(vm, root)
+        for raw in vm.raws.values():
+            self._raw(root, raw)
         return root
+
+    def _raw(self, root: Want, raw: Raw) -> None:
+        """An element that the site has in so many words, below its parent."""
+        parent = root
+        for tag in (raw.at or "").split("/") if raw.at != "domain" else ():
+            parent = next((child for child in parent.children if child.tag == tag), None) or parent.add(tag)
+        element = xml.fragment(raw.value or "")
+        if element is not None:
+            parent.children.append(_want(element))
 
     def _backing(self, root: Want) -> None:
         vm, dedicated = self.vm, self.vm.pinning is Pinning.DEDICATED
@@ -308,6 +325,15 @@ class _Statement:
         parts = map(str, function) if function else [FREE] * 4
         names = ("domain", "bus", "slot", "function")
         source.add("address", **({"type": "pci"} if typed else {}), **dict(zip(names, parts, strict=True)))
+
+
+def _want(element: _Element) -> Want:
+    """An element as it is to be, with all that tells it from its like."""
+    attributes = {str(name): str(value) for name, value in element.attrib.items()}
+    text = (element.text or "").strip()
+    want = Want(str(element.tag), attributes, text or None, tuple(attributes))
+    want.children = [_want(child) for child in element if isinstance(child.tag, str)]
+    return want
 
 
 def _number(text: str) -> int:

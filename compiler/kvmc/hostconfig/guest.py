@@ -12,7 +12,7 @@ from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, needs_shared_memory
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
-from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan
+from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import Disk, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
@@ -122,6 +122,9 @@ class _Guest:
             secure_boot=vm.secure_boot,
             launch_security=vm.launch_security,
             mdevs=tuple(MdevPlan(one.name, one.uuid, addresses[f"mdev {one.name}"]) for one in vm.mdevs.values()),
+            raws=tuple(
+                RawElement(raw.key, raw.at or "", raw.value or "", raw.reason or "") for raw in vm.raws.values()
+            ),
         )
 
     def _features(self, shape: CpuShape) -> tuple[tuple[str, str], ...]:
@@ -208,10 +211,10 @@ class _Guest:
             target=target,
             address=self.identity.addresses[f"disk {disk.name}"] if virtio else None,
             unit=None if virtio else target_index(target),
+            own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
             iothreads=threads if len(threads) > 1 else (),
             queue_size=disk.queue_size,
             cmd_per_lun=disk.cmd_per_lun,
-            own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:

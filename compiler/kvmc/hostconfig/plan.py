@@ -109,13 +109,13 @@ class DiskPlan:
     target: str
     address: PciAddress | None
     unit: int | None
+    own_iothread: bool = False
+    """It asks for an I/O thread that no other disk has."""
     iothreads: tuple[int, ...] = ()
     """The I/O threads that its queues are spread over; then `iothread` is None."""
     queue_size: int | None = None
     cmd_per_lun: int | None = None
     """Of its controller."""
-    own_iothread: bool = False
-    """It asks for an I/O thread that no other disk has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,16 @@ class HostdevPlan:
     name: str
     device: PciAddress
     address: PciAddress
+
+
+@dataclass(frozen=True, slots=True)
+class RawElement:
+    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`."""
+
+    name: str
+    at: str
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +223,7 @@ class GuestPlan:
     secure_boot: bool = False
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
+    raws: tuple[RawElement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

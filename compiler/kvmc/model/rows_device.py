@@ -7,9 +7,25 @@ from kvmc.model.site import Domain, Iothread, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
+    RawText,
     Ref,
     SocketPath,
+    Text,
 )
+
+RAW_PLACES = (
+    "domain",
+    "devices",
+    "features",
+    "features/kvm",
+    "features/hyperv",
+    "cpu",
+    "cputune",
+    "memoryBacking",
+    "clock",
+    "os",
+)
+"""Elements of a domain that may have more in them than kvmc puts there."""
 
 DEVICE_ROWS: tuple[Row, ...] = (
     Row("disk", "storage", Ref("storage"), "Where it lives.", "fast", required=True),
@@ -77,4 +93,13 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "prefer",
         "require",
     ),
+    Row("raw", "value", RawText(), "Its value; of a guest, one XML element.", '"1048576"'),
+    Row(
+        "raw",
+        "reason",
+        Text(),
+        "Why it is there; needed for what harms or is not known, and written beside it.",
+        '"measured on this kernel"',
+    ),
+    Row("raw", "at", Choice(RAW_PLACES), "Of a guest: the element that it stands in.", "devices"),
 )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, InstanceOf
 
 from kvmc.model.values import PageCount, PciAddress, VersionRange
+from kvmc.topology.model import Facts
 
 
 class Boot(StrEnum):
@@ -122,6 +123,10 @@ class Platform(_Model):
     """The kernel is built with PREEMPT_RT."""
     emulator: str
     """Path of the QEMU binary on the host."""
+    facts: str | None = None
+    """Path of a snapshot that a scan of such a host made, below the folder of the site file."""
+    known: InstanceOf[Facts] | None = None
+    """What that snapshot tells of the software; wins over the versions. Not of the source: the driver reads it."""
 
 
 class DevicePool(_Model):
@@ -131,6 +136,26 @@ class DevicePool(_Model):
     parent: PciAddress | None
     vfs: int
     addresses: tuple[PciAddress, ...]
+
+
+class Raw(_Model):
+    """A setting that kvmc has no word for. `name`: its carrier and its key, `sysctl vm.swappiness`; of a guest `xml` and a
+    label."""
+
+    name: str
+    value: str | None
+    """None: a word without a value."""
+    reason: str | None
+    at: str | None
+    """Of a guest: the element that it stands in, as a path below `<domain>`."""
+
+    @property
+    def carrier(self) -> str:
+        return self.name.partition(" ")[0]
+
+    @property
+    def key(self) -> str:
+        return self.name.partition(" ")[2]
 
 
 class Host(_Model):
@@ -158,6 +183,14 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    drained: bool = False
+    """It gets no new guests."""
+    host_failures: int = 0
+    """1: the guests of any one host of the pool must have a place without it."""
+    base_slice_ns: int | None = None
+    migration_cost_ns: int | None = None
+    """The scheduler's; None: the kernel's own."""
+    raws: Mapping[str, Raw] = {}
 
 
 class Network(_Model):
@@ -278,6 +311,7 @@ class Vm(_Model):
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}
+    raws: Mapping[str, Raw] = {}
 
 
 class Place(_Model):

@@ -36,12 +36,13 @@ class Text(Scalar):
     """A free text of printable characters."""
 
     words = "a text"
+    longest = MAX_TEXT
 
     def parse(self, word: Word) -> object:
         if not word.text.strip():
             raise BadValue(Problem(codes.BAD_TEXT, f"{self.words} is empty", word.span))
-        if len(word.text) > MAX_TEXT:
-            text = f"the text has {len(word.text)} characters, more than {MAX_TEXT}"
+        if len(word.text) > self.longest:
+            text = f"the text has {len(word.text)} characters, more than {self.longest}"
             raise BadValue(Problem(codes.BAD_TEXT, text, word.span))
         odd = next((char for char in word.text if not char.isprintable()), None)
         if odd is not None:
@@ -49,6 +50,13 @@ class Text(Scalar):
                 Problem(codes.BAD_TEXT, f"the text has U+{ord(odd):04X} in it, which is not printable", word.span)
             )
         return word.text
+
+
+class RawText(Text):
+    """The value of a raw setting, as it is to stand in the file."""
+
+    words = "a text"
+    longest = 4096
 
 
 class RelativePath(Text):

@@ -24,6 +24,7 @@ _HOST_FIELDS = {
     ("housekeeping", "cores"): "housekeeping_cores",
     ("reserve", "memory"): "reserve_memory_kib",
     ("reserve", "pages"): "reserve_pages",
+    ("drained",): "drained",
 }
 _LOOSER: dict[str, tuple[object, str]] = {
     "threads": (Threads.PREFER, "`threads = prefer`"),
@@ -100,7 +101,10 @@ def _candidates(
         for host in _reachable(whole, vm):
             yield from _more_pages(host, vm.pages_kib, fits, trials)
     for line in conflict.lines:
-        if line.path[0] == "host":
+        if line.path[0] == "host" and line.path[2:] == ("drained",):
+            edits = tuple((("host", name, "drained"), False) for name in line.names)
+            yield Change(f"no `drained` on {_some(line.names)}", edits)
+        elif line.path[0] == "host":
             yield from _less_kept(whole, line.path[2:], line.names, fits)
     if "vcpus" in mine:
         unit = vm.nodes * (max(_threads(trials, whole), 1) if vm.threads is Threads.REQUIRE else 1)
@@ -216,4 +220,7 @@ def _one_more(whole: Variant, like: Host, trials: Trials) -> Change:
         f"{like.name}-{number}" for number in range(2, 10**6) if f"{like.name}-{number}" not in whole.site.hosts
     )
     trials.topologies = {**trials.topologies, name: trials.topologies[like.name]}
-    return Change(f"one more host like `{like.name}`", ((("host", name), like.model_copy(update={"name": name})),))
+    return Change(
+        f"one more host like `{like.name}`",
+        ((("host", name), like.model_copy(update={"name": name, "drained": False})),),
+    )

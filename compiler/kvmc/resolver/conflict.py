@@ -26,6 +26,7 @@ _KEPT: tuple[tuple[Path, str, Any], ...] = (
     (("housekeeping", "cores"), "housekeeping_cores", 1),
     (("reserve", "memory"), "reserve_memory_kib", 0),
     (("reserve", "pages"), "reserve_pages", ()),
+    (("drained",), "drained", False),
 )
 """What a host keeps from guests: its path below the host, its field, and the least of it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kvmc.diagnostics import Bag
@@ -190,6 +190,30 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             relations=related.get(vm.name, ()),
         )
     return demands
+
+
+def only_hosts(demands: Mapping[str, Demand], vms: Iterable[str], away: Mapping[str, Refusal]) -> dict[str, Demand]:
+    """The guests' needs without some hosts, each with its reason. Guests that may go to the same hosts still share one value."""
+    shared: dict[int, dict[str, str | None]] = {}
+    found: dict[str, Demand] = {}
+    for vm in vms:
+        demand = demands[vm]
+        able = demand.hosts.able
+        if id(able) not in shared:
+            shared[id(able)] = {name: rack for name, rack in able.items() if name not in away}
+        more = {host: one for host, one in away.items() if host in able}
+        refused = {**demand.refused, **more} if more else demand.refused
+        found[vm] = replace(demand, hosts=Hosts(shared[id(able)], demand.hosts.apart), refused=refused)
+    return found
+
+
+def drained(site: Site) -> dict[str, Refusal]:
+    """Hosts that get no new guests, each with the reason."""
+    return {
+        host.name: Refusal("it is drained", ("host", host.name, "drained"))
+        for host in site.hosts.values()
+        if host.drained
+    }
 
 
 def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:

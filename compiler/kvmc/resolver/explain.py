@@ -78,7 +78,7 @@ def report(
         codes.NOT_PLACED: f"no placement found for {guests}",
     }[code]
     first = reasons[0] if reasons else Reason("", "the site has no host", None)
-    message = f"{what}: {_by_host(reasons) or first.text}"
+    message = f"{what}: {reasons_text(reasons) or first.text}"
     blames = {one.blame for one in reasons}
     asks = origins.label(first.blame, "asked for here") if first.blame and len(blames) == 1 else None
     gives = origins.label(first.gives, "offered here") if first.gives and len(reasons) == 1 else None
@@ -93,7 +93,7 @@ def report(
     bag.error(code, message, primary, secondary=secondary, notes=notes, help=help)
 
 
-def _by_host(reasons: Sequence[Reason]) -> str:
+def reasons_text(reasons: Sequence[Reason]) -> str:
     """The reasons with the hosts that have them, hosts of the same one together; at most `_SHOWN` hosts by name."""
     groups: dict[str, list[str]] = {}
     for one in reasons[:_SHOWN]:

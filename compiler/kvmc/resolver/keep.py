@@ -13,7 +13,7 @@ from kvmc.model.cpuset import CpuSet, named
 from kvmc.model.origins import Origins
 from kvmc.model.site import Domain, Site, Strength
 from kvmc.model.values import PciAddress, size_text
-from kvmc.resolver.demand import Demand, derive_demands
+from kvmc.resolver.demand import Demand, derive_demands, drained, only_hosts
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.pins import owned
@@ -87,6 +87,8 @@ def keep(
     _check_full(state, demands, origins, bag)
     if bag.has_errors:
         return None, bag
+    if away := drained(site):
+        demands |= only_hosts(demands, missing, away)
     return Kept(machines, demands, guests, dict(state.chosen), missing, before), bag
 
 

@@ -47,16 +47,17 @@ def state_of(
 
 
 def quality(state: State, demands: Mapping[str, Demand]) -> tuple[int, ...]:
-    """Less is better: L3s beyond the fewest, preferred relations that are not met, nodes with devices that are not needed,
-    distance, cores that are stranded; then small holes (the squares of what is free in each L3, and in each node, negative: one
-    large hole beats two)."""
+    """Less is better: guests on drained hosts, L3s beyond the fewest, preferred relations that are not met, nodes with devices that
+    are not needed, distance, cores that are stranded; then small holes (the squares of what is free
+    in each L3, and in each node, negative: one large hole beats two)."""
     parts = [measure(demands[vm], choice, state.hosts[choice.host]) for vm, choice in state.chosen.items()]
     extra, near, far = (sum(part[index] for part in parts) for index in range(3))
     wishes = sum(len(missed) for _, missed in unmet_wishes(state, demands))
     spare = sum(_spare(host, _smallest(demands, host)) for host in state.hosts.values())
     nodes = [node for host in state.hosts.values() for node in host.nodes]
     holes = sum(free * free for node in nodes for free in node.free)
-    return extra, wishes, near, far, spare, -holes, -sum(node.cores * node.cores for node in nodes)
+    away = sum(state.hosts[choice.host].machine.host.drained for choice in state.chosen.values())
+    return away, extra, wishes, near, far, spare, -holes, -sum(node.cores * node.cores for node in nodes)
 
 
 def unmet_wishes(state: State, demands: Mapping[str, Demand]) -> list[tuple[Relation, list[str]]]:

@@ -133,6 +133,9 @@ def _other_hosts(site: Site, demand: Demand, own: Choice, state: State) -> list[
     for host in site.hosts:
         if host == own.host:
             continue
+        if site.hosts[host].drained:
+            found.append(Elsewhere(host, "it is drained"))
+            continue
         if host in demand.refused:
             found.append(Elsewhere(host, demand.refused[host].text))
             continue
