@@ -107,7 +107,7 @@ def test_a_shown_guest_names_the_line_of_each_value(
             set_here += 1
     assert set_here > 20
     found = [line.split() for line in lines]
-    assert ["memory", "=", "96GiB", "#", "site.kvmt:62"] in found
+    assert ["memory", "=", "96GiB", "#", "site.kvmt:63"] in found
     assert ["nodes", "=", "1", "#", "default"] in found
 
 
