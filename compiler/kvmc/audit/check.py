@@ -30,6 +30,7 @@ from kvmc.diagnostics import Bag, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.site import Site
+from kvmc.model.values import Version
 from kvmc.topology import Topology
 
 
@@ -78,12 +79,19 @@ def _consistent(context: Context) -> None:
     pages.check(context)
 
 
-def audit_handwritten(host: str, found: Iterable[Found], topology: Topology) -> Bag:
-    """Whether the files of one host that people wrote agree with each other and with its topology. What they do not tell is not
-    judged. Spans have the files' own names."""
+def audit_handwritten(host: str, found: Iterable[Found], topology: Topology, kernel: Version | None = None) -> Bag:
+    """Whether the files of one host that people wrote agree with each other, with its topology and with what is known of the knobs
+    that they name. What they do not tell is not judged. Spans have the files' own names.
+
+    kernel: the host's release, where its topology does not tell it.
+    """
+    from kvmc.audit import known
+
     bag = Bag()
     files = handwritten.host_files(found, bag)
-    _consistent(Context(read_files(host, files, topology, bag, handwritten=True), None, bag))
+    context = Context(read_files(host, files, topology, bag, handwritten=True), None, bag)
+    _consistent(context)
+    known.check(context, {file.name: file for file in files}, kernel)
     return bag
 
 

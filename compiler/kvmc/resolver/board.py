@@ -65,8 +65,6 @@ class Board:
         self.hosts: list[HostState] = list(state.hosts.values())
         self.names = list(state.hosts)
         self.position = {name: index for index, name in enumerate(self.names)}
-        self.paged = True
-        """Whether pages count; else a node may be short of them."""
         self.free: list[int] = []
         self.size: list[int] = []
         self.kind: list[int] = []
@@ -208,7 +206,7 @@ class Board:
             for node, slots in groups:
                 if not self._open(item, node):
                     continue
-                devices = self._devices(item, (node,))
+                devices = self.devices(item, (node,))
                 if devices is None:
                     continue
                 for left, takes, own in self._fits(item, cells[0], node, slots):
@@ -222,7 +220,7 @@ class Board:
                 host = self.node_host[some[0][0]]
                 if any(self.node_host[node] != host for node, _ in some):
                     continue
-                devices = self._devices(item, tuple(node for node, _ in some))
+                devices = self.devices(item, tuple(node for node, _ in some))
                 if devices is None:
                     continue
                 ways = [
@@ -245,7 +243,8 @@ class Board:
         hosts = item.demand.hosts
         return not hosts.apart or not any(claim in self.claims for claim in hosts[self.names[self.node_host[node]]])
 
-    def _devices(self, item: Item, nodes: tuple[int, ...]) -> tuple[tuple[int, str, int], ...] | None:
+    def devices(self, item: Item, nodes: tuple[int, ...]) -> tuple[tuple[int, str, int], ...] | None:
+        """Free functions for the item on these nodes; None where there are too few."""
         taken: list[tuple[int, str, int]] = []
         for pool, need in item.pools:
             for node in nodes:
@@ -265,7 +264,7 @@ class Board:
         size = item.demand.pages_kib
         if normal > self.normal[node]:
             return []
-        if size is not None and (size not in self.pages[node] or (self.paged and self.pages[node][size] < pages)):
+        if size is not None and self.pages[node].get(size, -1) < pages:
             return []
         own = item.demand.own
         found: list[tuple[int, tuple[tuple[int, int], ...], int | None]] = []
