@@ -94,7 +94,11 @@ DISK = (
     ),
 )
 
-NIC = (Rule("queues", (), "device", (), "queues are those of a virtio NIC, a device brings its own", "drop `queues`"),)
+NIC = (
+    Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
+    Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
+    Rule("queues", (), "device", (), "queues are those of a virtio NIC, a device brings its own", "drop `queues`"),
+)
 
 
 def check_rules(rules: tuple[Rule, ...], node: Node, owner: Node, bag: Bag) -> None:

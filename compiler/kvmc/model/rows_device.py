@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Integer, ListOf
-from kvmc.model.site import Domain, Iothread, Strength
+from kvmc.model.site import Domain, Iothread, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
+    Name,
     Ref,
 )
 
@@ -38,7 +39,37 @@ DEVICE_ROWS: tuple[Row, ...] = (
     Row("nic", "device", Ref("devices"), "The device pool that it owns a function of; this or `network`.", "n3"),
     Row("nic", "mac", Mac(), "Its MAC address; else it is derived from the site's identity.", '"52:54:00:12:34:56"'),
     Row("nic", "queues", Integer(1, 256), "Queues of a virtio NIC.", "4"),
+    Row(
+        "nic",
+        "near",
+        Choice(Near),
+        "Whether the function is on a node of the guest's.",
+        "prefer",
+        "require",
+    ),
+    Row(
+        "nic",
+        "beside",
+        Name(),
+        "Another passed device of the guest, by its label: both are on one PCIe root complex.",
+        "gpu",
+    ),
     Row("hostdev", "device", Ref("devices"), "The device pool that it owns a function of.", "gpu", required=True),
+    Row(
+        "hostdev",
+        "near",
+        Choice(Near),
+        "Whether the function is on a node of the guest's.",
+        "prefer",
+        "require",
+    ),
+    Row(
+        "hostdev",
+        "beside",
+        Name(),
+        "Another passed device of the guest, by its label: both are on one PCIe root complex.",
+        "gpu",
+    ),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
     Row("place", "across", Choice(Domain), "Of `place apart`: what they differ in.", "rack", "host"),
     Row("place", "within", Choice(Domain), "Of `place together`: what they are in together.", "node", "host"),

@@ -105,6 +105,14 @@ class Strength(StrEnum):
     PREFER = "prefer"
 
 
+class Near(StrEnum):
+    """Whether a passed device is on a node of its guest."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    ANY = "any"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -203,6 +211,9 @@ class Nic(_Model):
     device: str | None
     mac: str | None
     queues: int | None
+    near: Near = Near.REQUIRE
+    beside: str | None = None
+    """Another passed device of the guest, on whose root complex it is."""
 
 
 class Hostdev(_Model):
@@ -210,6 +221,9 @@ class Hostdev(_Model):
 
     name: str
     device: str
+    near: Near = Near.REQUIRE
+    beside: str | None = None
+    """Another passed device of the guest, on whose root complex it is."""
 
 
 class Vm(_Model):
