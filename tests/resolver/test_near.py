@@ -66,10 +66,18 @@ def test_a_pair_on_each_of_two_nodes() -> None:
 
 
 def test_what_shares_none_is_told() -> None:
-    site, machines = a_case(*(a_vm(name, hostdevs=[gpu(beside="rdma"), rdma()]) for name in "abc"))
+    site, machines = a_case(*(a_vm(name, hostdevs=[gpu(near=Near.PREFER, beside="rdma"), rdma()]) for name in "abc"))
     placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
     assert placement is None
     assert "no free function of `gpu` is on one root complex with that of `rdma`" in bag.items[0].message
+    assert any(one.startswith("no `beside` for hostdev `gpu` of") for one in bag.items[0].help)
+
+
+def test_near_is_offered_as_what_may_give_way() -> None:
+    site, machines = a_case(a_vm("a", hostdevs=[gpu("g0"), gpu("g1"), gpu("g2")]))
+    placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is None
+    assert any(one.startswith("`near = prefer` for hostdev") for one in bag.items[0].help)
 
 
 def test_a_device_may_be_far() -> None:
