@@ -104,7 +104,8 @@ def _header(view: View, cursor: Cursor, row: BlockRow) -> Iterator[Offer]:
         if row.parents:
             yield from _names(view, row.parents)
     elif len(before) == 1 and len(row.labels) == 2:
-        yield Offer(f"{row.labels[0]} ", What.WORD, "", row.doc, row.labels[0])
+        for word in row.labels[0].split("|"):
+            yield Offer(f"{word} ", What.WORD, "", row.doc, word)
     elif len(before) == 1 and row.within and row.labels and cursor.blocks:
         # a label of an ancestor's block: to override it
         around = cursor.blocks[-1]

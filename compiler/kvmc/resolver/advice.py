@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvmc.model.origins import Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Scheduler, Threads, Vm
+from kvmc.model.site import L3, Emulator, Host, Isolation, Scheduler, Strength, Threads, Vm
 from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
 from kvmc.resolver.conflict import Conflict
 from kvmc.resolver.variant import Trials, Variant
@@ -55,7 +55,7 @@ def edited(variant: Variant, change: Change) -> Variant:
         if kind == "vm":
             vms[name] = vms[name].model_copy(update={_VM_FIELDS.get(rest[0], rest[0]): value})
         elif kind == "place":
-            places[name] = places[name].model_copy(update={"vms": value})
+            places[name] = places[name].model_copy(update={rest[0] if rest else "vms": value})
         elif rest:
             hosts[name] = hosts[name].model_copy(update={_HOST_FIELDS[tuple(rest)]: value})
         else:
@@ -88,9 +88,14 @@ def _candidates(
             names = mine[setting] if head in mine[setting] else mine[setting][:1]
             yield Change(f"{text} for {_some(names)}", tuple((("vm", name, setting), value) for name in names))
     for line in conflict.lines:
+        if line.path[0] == "place":
+            soft = ((("place", line.path[1], "strength"), Strength.PREFER),)
+            yield Change(f"`strength = prefer` in `{whole.site.places[line.path[1]].title}`", soft)
         if line.path[0] == "place" and head in whole.site.places[line.path[1]].vms:
             rest = tuple(name for name in whole.site.places[line.path[1]].vms if name != head)
-            yield Change(f"take `{head}` out of `place apart {line.path[1]}`", ((("place", line.path[1]), rest),))
+            yield Change(
+                f"take `{head}` out of `{whole.site.places[line.path[1]].title}`", ((("place", line.path[1]), rest),)
+            )
     if "memory" in mine and vm.pages_kib is not None:
         for host in _reachable(whole, vm):
             yield from _more_pages(host, vm.pages_kib, fits, trials)

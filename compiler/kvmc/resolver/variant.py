@@ -109,7 +109,7 @@ class Trials:
         missing: list[str] = []
         for vm, demand in demands.items():
             entry = self.guests.get(vm) if vm in variant.locked else None
-            found = still_holds(demand, entry, machines.get(entry.host), state.claims) if entry is not None else None
+            found = still_holds(demand, entry, machines.get(entry.host), state) if entry is not None else None
             if found is None or isinstance(found, Broken):
                 missing.append(vm)
             else:

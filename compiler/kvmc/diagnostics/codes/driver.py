@@ -19,3 +19,4 @@ AUDIT_REFUTES = Code("KVMC0025", Severity.ERROR, "the audit refutes what kvmc wa
 NOTHING_TO_AUDIT = Code("KVMC0026", Severity.ERROR, "there is nothing to audit")
 
 STANDARD_LIBRARY_SHADOWED = Code("KVMC0030", Severity.ERROR, "a file has the name of one of the standard library")
+PAGE_UNWRITABLE = Code("KVMC0040", Severity.ERROR, "the page of a plan cannot be written")
