@@ -105,7 +105,8 @@ def run_cpsat(instance: Instance, limit: float) -> list[dict[str, Any]] | None:
     fewest = len(model.spread) + 1
     model.model.maximize(sum(gain) * fewest - sum(model.spread))
     solver = exact.a_solver(limit)
-    solver.solve(model.model)
+    if solver.status_name(solver.solve(model.model)) not in ("OPTIMAL", "FEASIBLE"):
+        return []
     guests = {}
     busy = dict.fromkeys(machines, CpuSet())
     for vm, choice in model.choices(solver).items():
