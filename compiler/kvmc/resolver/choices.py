@@ -52,7 +52,7 @@ def best_choice(
         return _best_node(demand, here, host, strict, only)
     best: tuple[Score, Choice] | None = None
     known: dict[tuple[Cell, int], Fit | None] = {}
-    for nodes in (only,) if only is not None else _node_sets(demand, here, strict):
+    for nodes in (only,) if only is not None else _node_sets(demand, here, strict, known):
         devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
         if devices is None:
             continue
@@ -157,15 +157,17 @@ def _tightest(demand: Demand, vcpus: int, node: NodeState) -> int | None:
     return None if require and slot < 0 else slot
 
 
-def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
-    """Sets of node positions that may hold the cells, each ascending."""
+def _node_sets(
+    demand: Demand, here: HostState, strict: bool, known: dict[tuple[Cell, int], Fit | None]
+) -> Iterator[tuple[int, ...]]:
+    """Sets of node positions that may hold the cells, each ascending. known: how cells fit, as far as it was looked for."""
     if len(demand.cells) == 1:
         yield from ((position,) for position in range(len(here.nodes)))
         return
     smallest = demand.cells[-1]
     able: list[tuple[int, int]] = []
     for position, node in enumerate(here.nodes):
-        fit = fit_cell(demand, smallest, node)
+        fit = known[smallest, position] = fit_cell(demand, smallest, node)
         if fit is not None and not (strict and fit.extra):
             able.append((fit.left, position))
     able.sort()
@@ -191,20 +193,24 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState) -> Fit | None:
     per = node.per[demand.threads]
     if demand.l3 is L3.ANY:
         return _with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
-    tightest: tuple[bool, int, int] | None = None
-    vcpus, anywhere = cell.vcpus, demand.l3 is not L3.REQUIRE
-    for index, free in enumerate(node.free):
-        threads = per[index]
-        if threads and free * threads >= vcpus and (anywhere or node.slots[index].l3_known):
-            left = free - -(-vcpus // threads)
-            if tightest is None or left <= tightest[1] or tightest[0]:
-                key = (demand.own and not left, left, index)
+    if not demand.own:
+        index = _tightest(demand, cell.vcpus, node)
+        if index is None:
+            return None
+        if index >= 0:
+            cores = -(-cell.vcpus // per[index])
+            return Fit((Take(index, cell.vcpus, cores),), None, 0, node.free[index] - cores)
+    else:
+        tightest: tuple[bool, int, int] | None = None
+        for index, free in enumerate(node.free):
+            left = free - -(-cell.vcpus // per[index]) if per[index] else -1
+            if left >= 0 and (demand.l3 is not L3.REQUIRE or node.slots[index].l3_known):
+                key = (not left, left, index)
                 if tightest is None or key < tightest:
                     tightest = key
-    if tightest is not None:
-        index = tightest[2]
-        take = Take(index, vcpus, -(-vcpus // per[index]))
-        return _with_own(demand, node, (take,), 0) if demand.own else Fit((take,), None, 0, tightest[1])
+        if tightest is not None:
+            index = tightest[2]
+            return _with_own(demand, node, (Take(index, cell.vcpus, -(-cell.vcpus // per[index])),), 0)
     if demand.l3 is L3.REQUIRE:
         return None
     full = [len(slot.cores) * threads for slot, threads in zip(node.slots, per, strict=True)]
