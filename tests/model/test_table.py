@@ -33,13 +33,16 @@ MODELS: dict[str, type[BaseModel]] = {
     "disk": site.Disk,
     "nic": site.Nic,
     "hostdev": site.Hostdev,
+    "mdev": site.Mdev,
     "place": site.Place,
+    "raw": site.Raw,
 }
 
 NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
-    site.Host: {"name", "pool", "devices"},
-    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs"},
+    site.Host: {"name", "pool", "devices", "raws"},
+    site.Platform: {"name", "known"},
+    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs", "mdevs", "raws"},
     site.Place: {"name", "relation"},
 }
 """Fields that come from headers and inner blocks; every model has a name."""
@@ -81,7 +84,7 @@ def test_the_reference_page_is_up_to_date() -> None:
 
 def test_what_a_block_is_like_is_had_by_it() -> None:
     assert set(settings("vm")) == set(settings("class")) | {"uuid", "host"}
-    assert set(settings("host")) == set(settings("pool")) | {"topology", "rack"}
+    assert set(settings("host")) == set(settings("pool")) | {"topology", "rack", "drained"}
     for like, base in (("vm", "class"), ("host", "pool")):
         assert children(like) == children(base)
 

@@ -48,7 +48,9 @@ def textmate() -> str:
     """The TextMate grammar, as JSON."""
     end = rf"(?!{_WORD})"
     kinds = _alternatives(row.name for row in BLOCKS)
-    labels = _alternatives(label for row in BLOCKS for label in row.labels if label != "NAME")
+    labels = _alternatives(
+        label for row in BLOCKS for words in row.labels if words != "NAME" for label in words.split("|")
+    )
     units = _alternatives(KIB_PER_UNIT)
     grammar = {
         "name": "kvmt",
@@ -136,7 +138,8 @@ def vim() -> str:
     """The Vim syntax file."""
 
     def any_of(texts: Iterable[str]) -> str:
-        return r"\%(" + r"\|".join(sorted(texts, key=lambda text: (-len(text), text))) + r"\)"
+        escaped = (text.replace("/", r"\/") for text in sorted(texts, key=lambda text: (-len(text), text)))
+        return r"\%(" + r"\|".join(escaped) + r"\)"
 
     word = r'[^[:space:]"{}\[\]=,:#*]'
     kinds = any_of(row.name for row in BLOCKS)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, InstanceOf
 
 from kvmc.model.values import PageCount, PciAddress, VersionRange
+from kvmc.topology.model import Facts
 
 
 class Boot(StrEnum):
@@ -84,6 +85,27 @@ class Scheduler(StrEnum):
     FIFO = "fifo"
 
 
+class Domain(StrEnum):
+    """What guests are kept apart by or together in, each a part of the one before it."""
+
+    RACK = "rack"
+    HOST = "host"
+    PACKAGE = "package"
+    NODE = "node"
+    L3 = "l3"
+
+    @property
+    def text(self) -> str:
+        return "L3 cache" if self is Domain.L3 else self.value
+
+
+class Strength(StrEnum):
+    """Whether a wish must be met: Nova's (anti-)affinity and its soft- forms."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -101,6 +123,10 @@ class Platform(_Model):
     """The kernel is built with PREEMPT_RT."""
     emulator: str
     """Path of the QEMU binary on the host."""
+    facts: str | None = None
+    """Path of a snapshot that a scan of such a host made, below the folder of the site file."""
+    known: InstanceOf[Facts] | None = None
+    """What that snapshot tells of the software; wins over the versions. Not of the source: the driver reads it."""
 
 
 class DevicePool(_Model):
@@ -110,6 +136,26 @@ class DevicePool(_Model):
     parent: PciAddress | None
     vfs: int
     addresses: tuple[PciAddress, ...]
+
+
+class Raw(_Model):
+    """A setting that kvmc has no word for. `name`: its carrier and its key, `sysctl vm.swappiness`; of a guest `xml` and a
+    label."""
+
+    name: str
+    value: str | None
+    """None: a word without a value."""
+    reason: str | None
+    at: str | None
+    """Of a guest: the element that it stands in, as a path below `<domain>`."""
+
+    @property
+    def carrier(self) -> str:
+        return self.name.partition(" ")[0]
+
+    @property
+    def key(self) -> str:
+        return self.name.partition(" ")[2]
 
 
 class Host(_Model):
@@ -137,6 +183,14 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    drained: bool = False
+    """It gets no new guests."""
+    host_failures: int = 0
+    """1: the guests of any one host of the pool must have a place without it."""
+    base_slice_ns: int | None = None
+    migration_cost_ns: int | None = None
+    """The scheduler's; None: the kernel's own."""
+    raws: Mapping[str, Raw] = {}
 
 
 class Network(_Model):
@@ -168,16 +222,26 @@ class Disk(_Model):
     queues: int | None
     iothread: Iothread
     boot: int | None
+    iothreads: int = 1
+    """I/O threads that its queues are spread over, with `iothread = own`."""
+    queue_size: int | None = None
+    cmd_per_lun: int | None = None
 
 
 class Nic(_Model):
-    """A NIC: a virtio NIC on a network, or one function of a device pool. Exactly one of the two is set."""
+    """A NIC: virtio on a network or on a vhost-user socket, or one function of a device pool. Exactly one of these is set."""
 
     name: str
     network: str | None
     device: str | None
     mac: str | None
     queues: int | None
+    socket: str | None = None
+    """The vhost-user socket, in place of a network or a device; with the placeholders {vm} and {nic}."""
+    mode: str = "server"
+    """Which end of the socket QEMU is: `server` or `client`."""
+    rx_queue_size: int | None = None
+    tx_queue_size: int | None = None
 
 
 class Hostdev(_Model):
@@ -185,6 +249,13 @@ class Hostdev(_Model):
 
     name: str
     device: str
+
+
+class Mdev(_Model):
+    """A mediated device of the guest's host."""
+
+    name: str
+    uuid: str
 
 
 class Vm(_Model):
@@ -218,23 +289,51 @@ class Vm(_Model):
     firmware: str
     """`bios` or `uefi`."""
     cpu: str
-    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), or the name of a CPU model."""
+    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), `baseline`, or the name of a CPU model."""
     locked: bool
     pmu: bool
     disks: Mapping[str, Disk]
     nics: Mapping[str, Nic]
     hostdevs: Mapping[str, Hostdev]
+    require: tuple[str, ...] = ()
+    """CPU features by libvirt's names, on top of its model."""
+    disable: tuple[str, ...] = ()
+    migratable: bool = True
+    """With `host-passthrough`: without what blocks live migration."""
+    reason: str | None = None
+    """Why it asks for what costs speed or safety."""
+    maxphysaddr: str = "none"
+    """libvirt's mode: `passthrough`, or `none` for QEMU's own choice."""
+    clock: str = "utc"
+    hyperv: bool = False
+    tpm: bool = False
+    secure_boot: bool = False
+    launch_security: str = "none"
+    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    mdevs: Mapping[str, Mdev] = {}
+    raws: Mapping[str, Raw] = {}
 
 
 class Place(_Model):
-    """`place apart NAME`: no two of `vms` on one host, or in one rack."""
+    """`place apart NAME`: no two of `vms` in one domain (`across`); `place together NAME`: all in one (`within`)."""
 
     name: str
     relation: str
-    """`apart`."""
+    """`apart` or `together`."""
     vms: tuple[str, ...]
-    across: str
-    """`host` or `rack`."""
+    across: Domain = Domain.HOST
+    within: Domain = Domain.HOST
+    strength: Strength = Strength.REQUIRE
+
+    @property
+    def domain(self) -> Domain:
+        """What the guests are apart by, or together in."""
+        return self.across if self.relation == "apart" else self.within
+
+    @property
+    def title(self) -> str:
+        """As the source names it."""
+        return f"place {self.relation} {self.name}"
 
 
 class Site(_Model):

@@ -1,6 +1,7 @@
 """Free cores, pages and device functions of all hosts as plain numbers, and where guests may lie: what repacking works on.
 
-Only plain guests are on the board: dedicated CPUs, and devices that share no IOMMU group. All others stay where they are.
+Only plain guests are on the board: dedicated CPUs, devices that share no IOMMU group, no relations but being apart across hosts
+or racks. All others stay where they are.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Board:
 
     def item(self, id: int, demand: Demand, weight: int) -> Item | None:
         """The guest as the board has it; None for one that is not plain."""
-        if not demand.dedicated or not demand.hosts:
+        if not demand.dedicated or not demand.hosts or demand.relations:
             return None
         pools: dict[str, int] = {}
         for _, pool in demand.devices:

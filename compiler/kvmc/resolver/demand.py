@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
+from kvmc.model.site import (
+    L3,
+    Domain,
+    Emulator,
+    Host,
+    Isolation,
+    Pinning,
+    Place,
+    Scheduler,
+    Site,
+    Strength,
+    Threads,
+    Vm,
+)
 from kvmc.resolver.memory import overhead, split_even, split_memory
 
 Claim = tuple[str, str]
@@ -23,6 +36,17 @@ class Cell:
     vcpus: int
     memory_kib: int
     normal_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One of a guest's relations to others, besides being apart across hosts or racks where that must be."""
+
+    place: str
+    title: str
+    together: bool
+    domain: Domain
+    required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,7 @@ class Demand:
     refused: Mapping[str, Refusal]
     weight: int | None = None
     """Of an optional guest; None: it must have a place."""
+    relations: tuple[Relation, ...] = ()
 
 
 def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
@@ -116,6 +141,7 @@ def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
 def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Bag) -> dict[str, Demand]:
     """All guests, in source order. smt: the most threads a core of each host's dedicated cores has (0 without any)."""
     apart = _apart(site, origins, bag)
+    related = _related(site)
     demands: dict[str, Demand] = {}
     known: dict[tuple[object, ...], tuple[dict[str, str | None], dict[str, Refusal]]] = {}
     for vm in site.vms.values():
@@ -135,7 +161,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
         )
         if alike not in known:
-            told = {host.name: _refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
+            told = {host.name: refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
             known[alike] = (
                 {name: site.hosts[name].rack for name, refusal in told.items() if refusal is None},
                 {name: refusal for name, refusal in told.items() if refusal is not None},
@@ -153,7 +179,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             vm=vm.name,
             dedicated=vm.pinning is Pinning.DEDICATED,
             threads=vm.threads,
-            l3=vm.l3,
+            l3=L3.REQUIRE if any(_in_one_l3(one) for one in related.get(vm.name, ())) else vm.l3,
             own=vm.emulator is Emulator.OWN,
             pages_kib=vm.pages_kib,
             cells=cells,
@@ -161,12 +187,38 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             hosts=Hosts(able, apart.get(vm.name, ())),
             refused=_Refusals(refused, vm.name),
             weight=vm.weight if vm.optional else None,
+            relations=related.get(vm.name, ()),
         )
     return demands
 
 
-def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
-    """The first intent of the guest that the host can never meet."""
+def only_hosts(demands: Mapping[str, Demand], vms: Iterable[str], away: Mapping[str, Refusal]) -> dict[str, Demand]:
+    """The guests' needs without some hosts, each with its reason. Guests that may go to the same hosts still share one value."""
+    shared: dict[int, dict[str, str | None]] = {}
+    found: dict[str, Demand] = {}
+    for vm in vms:
+        demand = demands[vm]
+        able = demand.hosts.able
+        if id(able) not in shared:
+            shared[id(able)] = {name: rack for name, rack in able.items() if name not in away}
+        more = {host: one for host, one in away.items() if host in able}
+        refused = {**demand.refused, **more} if more else demand.refused
+        found[vm] = replace(demand, hosts=Hosts(shared[id(able)], demand.hosts.apart), refused=refused)
+    return found
+
+
+def drained(site: Site) -> dict[str, Refusal]:
+    """Hosts that get no new guests, each with the reason."""
+    return {
+        host.name: Refusal("it is drained", ("host", host.name, "drained"))
+        for host in site.hosts.values()
+        if host.drained
+    }
+
+
+def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
+    """The first intent of the guest that the host can never meet. vcpus: of each cell; smt: the most threads of a dedicated core
+    (0: not asked, or without any)."""
 
     def no(text: str, setting: str, help: str | None = None) -> Refusal:
         return Refusal(text, ("vm", vm.name, setting), help)
@@ -204,21 +256,48 @@ def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) ->
     return None
 
 
+def _in_one_l3(relation: Relation) -> bool:
+    """Who is to be together with others in one L3 is in one himself."""
+    return relation.together and relation.required and relation.domain is Domain.L3
+
+
+def _by_claims(place: Place) -> bool:
+    """Whether the hosts' claims say all of it."""
+    required = place.strength is Strength.REQUIRE
+    return required and place.relation == "apart" and place.domain in (Domain.HOST, Domain.RACK)
+
+
+def _related(site: Site) -> Mapping[str, tuple[Relation, ...]]:
+    found: dict[str, tuple[Relation, ...]] = {}
+    for place in site.places.values():
+        if _by_claims(place) or len(place.vms) < 2:
+            continue
+        required = place.strength is Strength.REQUIRE
+        one = Relation(place.name, place.title, place.relation == "together", place.domain, required)
+        for vm in place.vms:
+            found[vm] = (*found.get(vm, ()), one)
+    return found
+
+
 def _apart(site: Site, origins: Origins, bag: Bag) -> Mapping[str, tuple[tuple[str, str], ...]]:
     found: dict[str, tuple[tuple[str, str], ...]] = {}
     for place in site.places.values():
-        for vm in place.vms:
-            found[vm] = (*found.get(vm, ()), (place.name, place.across))
         hosts = tuple(site.hosts.values())
         lacking = [f"`{host.name}`" for host in hosts if host.rack is None]
-        if place.across == "rack" and lacking:
+        word = "across" if place.relation == "apart" else "within"
+        if place.domain is Domain.RACK and lacking:
             bag.error(
                 codes.RACK_UNKNOWN,
-                f"`place apart {place.name}` is across racks, {len(lacking)} of {len(hosts)} hosts have none: "
+                f"`{place.title}` is {word} racks, {len(lacking)} of {len(hosts)} hosts have none: "
                 f"{', '.join(lacking[:6])}{'' if len(lacking) <= 6 else f' and {len(lacking) - 6} more'}",
-                origins.label(("place", place.name, "across")),
-                help=("set `rack` on every host, or `across = host`",),
+                origins.label(("place", place.name, word)),
+                help=(f"set `rack` on every host, or `{word} = host`",),
             )
+        if not _by_claims(place):
+            continue
+        for vm in place.vms:
+            found[vm] = (*found.get(vm, ()), (place.name, place.across))
+        if place.domain is Domain.RACK and lacking:
             continue
         domains = {host.rack if place.across == "rack" else host.name for host in hosts}
         if len(place.vms) > len(domains):

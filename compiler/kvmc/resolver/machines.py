@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kvmc.diagnostics import Bag
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Site
 from kvmc.resolver.devices import derive_devices
@@ -50,6 +51,12 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             functions=devices,
             distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
             smt=max((slot.threads for cpus in pooled.nodes for slot in cpus.slots), default=0),
+            packages=tuple(_packages(topology, by_id[cpus.node].cpus & topology.usable) for cpus in pooled.nodes),
         ),
         bag,
     )
+
+
+def _packages(topology: Topology, cpus: CpuSet) -> tuple[int, ...]:
+    """The packages of a node's CPUs, by their place in the topology; none where it does not tell them."""
+    return tuple(index for index, package in enumerate(topology.packages or ()) if package & cpus)

@@ -25,6 +25,8 @@ class Slot:
     threads: int
     cores: tuple[CpuSet, ...]
     l3_known: bool
+    l3: int | None = None
+    """The first CPU of that L3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +149,7 @@ def _slots(cores: Sequence[tuple[CpuSet, CpuSet | None]]) -> tuple[Slot, ...]:
     groups: dict[tuple[CpuSet | None, int], list[CpuSet]] = {}
     for core, l3 in cores:
         groups.setdefault((l3, len(core)), []).append(core)
-    return tuple(Slot(threads, tuple(members), l3 is not None) for (l3, threads), members in groups.items())
+    return tuple(
+        Slot(threads, tuple(members), l3 is not None, l3.first if l3 is not None else None)
+        for (l3, threads), members in groups.items()
+    )
