@@ -51,8 +51,8 @@ def read_inputs(path: Path) -> Outcome:
 
             outcome.site, bag = with_facts(path.parent, outcome.site, outcome.origins)
             outcome.tell(bag)
-        _check_raws(outcome, outcome.site)
         _check_cpus(outcome, outcome.site)
+        _check_raws(outcome, outcome.site)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 

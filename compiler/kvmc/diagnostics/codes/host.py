@@ -33,6 +33,14 @@ DEVICE_KEEPS = Code("KVMC0566", Severity.ERROR, "a NIC that is a whole device of
 TOO_MANY_VCPUS = Code("KVMC0567", Severity.ERROR, "a guest has more vCPUs than its machine type takes")
 FOREIGN_ARCH = Code("KVMC0568", Severity.ERROR, "a host's architecture cannot run a guest's machine type")
 
+# 0520..0539: guests' CPUs over all hosts, I/O and protection
+FEATURE_LACKING = Code("KVMC0520", Severity.ERROR, "a host that a guest may go to lacks a CPU feature that it requires")
+FEATURES_UNKNOWN = Code("KVMC0521", Severity.ERROR, "a topology does not tell the CPU features that a guest requires")
+NO_BASELINE = Code("KVMC0522", Severity.ERROR, "hosts have no CPU in common that a guest could be given")
+MODEL_LACKING = Code("KVMC0523", Severity.ERROR, "a host that a guest may go to cannot give it its CPU model")
+FEATURE_TELLS = Code("KVMC0524", Severity.NOTE, "a required CPU feature has consequences beside speed")
+NO_PROTECTION = Code("KVMC0525", Severity.ERROR, "a host that a guest may go to cannot keep its memory from the host")
+IOTHREADS_ONE = Code("KVMC0526", Severity.NOTE, "a disk has one I/O thread where the platform cannot spread its queues")
 # 0570..0589: raw settings
 RAW_FOLKLORE = Code("KVMC0570", Severity.ERROR, "a raw setting that does not exist, or not so")
 RAW_FORM = Code("KVMC0571", Severity.ERROR, "a raw setting that cannot be written so")
@@ -46,11 +54,3 @@ RAW_XML = Code("KVMC0578", Severity.ERROR, "a raw element that is not one sound 
 FACTS_CONTRADICT = Code("KVMC0580", Severity.ERROR, "a platform says what its facts refute")
 NO_FACTS = Code("KVMC0581", Severity.ERROR, "a facts file tells nothing of the host's software")
 NO_MECHANISM = Code("KVMC0582", Severity.ERROR, "no mechanism of the platform does what is asked")
-# 0520..0539: guests' CPUs over all hosts, I/O and protection
-FEATURE_LACKING = Code("KVMC0520", Severity.ERROR, "a host that a guest may go to lacks a CPU feature that it requires")
-FEATURES_UNKNOWN = Code("KVMC0521", Severity.ERROR, "a topology does not tell the CPU features that a guest requires")
-NO_BASELINE = Code("KVMC0522", Severity.ERROR, "hosts have no CPU in common that a guest could be given")
-MODEL_LACKING = Code("KVMC0523", Severity.ERROR, "a host that a guest may go to cannot give it its CPU model")
-FEATURE_TELLS = Code("KVMC0524", Severity.NOTE, "a required CPU feature has consequences beside speed")
-NO_PROTECTION = Code("KVMC0525", Severity.ERROR, "a host that a guest may go to cannot keep its memory from the host")
-IOTHREADS_ONE = Code("KVMC0526", Severity.NOTE, "a disk has one I/O thread where the platform cannot spread its queues")
