@@ -18,9 +18,9 @@ from mutation.mutators import mutants, mutated
 from mutation.report import DEAD, EQUIVALENT, GOAL, equivalents, percent
 
 SAMPLE = 80
-FLOORS = {"kvmc/audit": 0.53, "kvmc/hostconfig": 0.62}
-"""What the tests must kill of a sample: two standard deviations of a sample's rate below what was measured (audit 318 of 500;
-hostconfig 142 of 200 of the first modules). The goal is higher, and docs/mutation.md tells how far it is."""
+FLOORS = {"kvmc/audit": 0.53, "kvmc/hostconfig": 0.57}
+"""What the tests must kill of a sample: two standard deviations of a sample's rate, or more, below what was measured. audit: 318 of
+500, with fewer seconds of tests a mutant than now; hostconfig: 190 of 279, those of what runs at import left out."""
 
 NOT_PROVEN = (
     "mutants that the sample did not draw: `make mutation` tries more, and writes docs/mutation.md",
