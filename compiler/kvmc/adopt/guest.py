@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kvmc.adopt.compare import secret, serial
+from kvmc.adopt.numbers import cpus, pci, size_kib
+from kvmc.adopt.place import cells_of, place
 from kvmc.adopt.words import Block, interface, names, path_word, text_word
 from kvmc.hostconfig.identity import behind
 from kvmc.knowledge.cpu_models import cpu_models
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress, size_text
 from kvmc.resolver.locks import Identity
-from kvmc.resolver.placement import CellPlacement, GuestPlacement
+from kvmc.resolver.placement import GuestPlacement
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
     from kvmc.topology.model import Topology
 
-_UNITS = {"b": 1 / 1024, "bytes": 1 / 1024, "KB": 1000 / 1024, "k": 1, "KiB": 1, "MB": 10**6 / 1024, "GB": 10**9 / 1024}
-_UNITS |= {name: 1024**power for power, letter in enumerate("MGT", 1) for name in (letter, f"{letter}iB")}
 _RAW_PLACES = ("devices", "features", "features/kvm", "features/hyperv", "cputune", "memoryBacking", "clock", "os")
 _RUNTIME = ("seclabel", "resource", "metadata", "alias")
 _MOST_RAW = 4096
@@ -75,35 +75,6 @@ def _text(node: _Element, path: str) -> str:
     return (node.findtext(path) or "").strip()
 
 
-def size_kib(text: str, unit: str | None) -> int:
-    """A size of libvirt's in KiB; 0 where it is none."""
-    scale = _UNITS.get(unit or "KiB")
-    return int(int(text) * scale) if scale and re.fullmatch(r"[0-9]{1,15}", text) else 0
-
-
-def cpus(text: str | None) -> CpuSet:
-    """libvirt's list, with exclusions; empty where it is none."""
-    try:
-        parts = (text or "").replace(" ", "").split(",")
-        return CpuSet.parse(",".join(p for p in parts if p and not p.startswith("^"))) - CpuSet.parse(
-            ",".join(p[1:] for p in parts if p.startswith("^"))
-        )
-    except ValueError:
-        return CpuSet()
-
-
-def pci(element: _Element | None) -> PciAddress | None:
-    """The address that an `<address>` says."""
-    if element is None or element.get("bus") is None:
-        return None
-    try:
-        parts = [int(element.get(part, "0"), 0) for part in ("domain", "bus", "slot", "function")]
-    except ValueError:
-        return None
-    within = parts[0] <= 0xFFFFFFFF and parts[1] <= 255 and parts[2] <= 31 and parts[3] <= 7
-    return PciAddress(*parts) if within and min(parts) >= 0 else None
-
-
 class _Reader:
     def __init__(self, guest: Adopted, topology: Topology, host: str, qemu: str) -> None:
         self.guest, self.root, self.topology, self.host, self.qemu = guest, guest.root, topology, host, qemu
@@ -126,7 +97,11 @@ class _Reader:
         cut = "-".join((bare[:8], bare[8:12], bare[12:16], bare[16:20], bare[20:])) if plain else ""
         assert len(taken) == len(self.addresses)
         self.guest.identity = Identity(cut, self.macs, self.addresses, self.targets)
-        self._place()
+        guest = self.guest
+        cells = cells_of(self.root, self.vcpus, self.memory)
+        guest.placement, guest.why = place(
+            guest.name, self.host, self.root, cells, self.pins, guest.dedicated, self.devices, self.topology
+        )
 
     def _size(self) -> None:
         root = self.root
@@ -359,65 +334,6 @@ class _Reader:
                 label = local if used[local] == 1 else f"{local}-{used[local]}"
                 self.guest.raws.append(RawCandidate(at, label, text))
 
-    def _place(self) -> None:
-        guest = self.guest
-        nodes = self._cells()
-        first = 0
-        cells: list[CellPlacement] = []
-        for node, vcpus, memory in nodes:
-            masks = [self.pins.get(vcpu, CpuSet()) for vcpu in vcpus]
-            if vcpus != tuple(range(first, first + len(vcpus))) or not vcpus:
-                guest.why = "its guest nodes do not have its vCPUs in order"
-            pins = union(masks)
-            wanted = node
-            if wanted is None:
-                wanted = next((one.id for one in self.topology.nodes if pins and pins.issubset(one.cpus)), None)
-            if wanted is None and not guest.dedicated:
-                wanted = next((one.id for one in self.topology.nodes if one.cpus), 0)
-                if pins or len(self.topology.nodes) > 1:
-                    guest.why = guest.why or "it floats over more than one node's CPUs"
-            home = next((one for one in self.topology.nodes if one.id == wanted), None)
-            if home is None:
-                guest.why = guest.why or "its pins are on more than one node"
-            elif guest.dedicated and not pins.issubset(home.cpus):
-                guest.why = guest.why or f"its pins {pins} are not on node {home.id}, which has its memory"
-            if guest.dedicated and len(pins) < len(masks):
-                guest.why = guest.why or "two of its vCPUs are pinned to one CPU"
-            first += len(vcpus)
-            usable = home.cpus if home is not None and home.cpus else self.topology.online
-            filled = tuple(mask or usable for mask in masks) or (usable,)
-            cells.append(
-                CellPlacement(
-                    home.id if home is not None else 0, tuple(range(len(filled))), filled, memory or self.memory
-                )
-            )
-        told = self.root.find("cputune/emulatorpin")
-        emulator = cpus(told.get("cpuset")) if told is not None else CpuSet()
-        guest.placement = GuestPlacement(
-            guest.name,
-            self.host,
-            tuple(cells),
-            emulator or CpuSet.of([self.topology.online.first]),
-            CpuSet(),
-            self.devices,
-        )
-
-    def _cells(self) -> list[tuple[int | None, tuple[int, ...], int]]:
-        """(host node, vCPUs, KiB) of each guest node."""
-        bound = self.root.find("numatune/memory")
-        nodeset = cpus(bound.get("nodeset")) if bound is not None else CpuSet()
-        all = tuple(range(self.vcpus))
-        found = self.root.findall("cpu/numa/cell")
-        if not found:
-            return [(nodeset.first if len(nodeset) == 1 else None, all, self.memory)]
-        own = {one.get("cellid"): cpus(one.get("nodeset")) for one in self.root.iterfind("numatune/memnode")}
-        rows: list[tuple[int | None, tuple[int, ...], int]] = []
-        for number, cell in enumerate(found):
-            nodes = own.get(cell.get("id", str(number)), nodeset)
-            size = size_kib(cell.get("memory", ""), cell.get("unit"))
-            rows.append((nodes.first if len(nodes) == 1 else None, tuple(cpus(cell.get("cpus"))), size))
-        return rows
-
 
 _CONTAINERS = frozenset(
     f"domain/{tag}" for tag in ("devices", "features", "cputune", "memoryBacking", "clock", "os", "cpu", "numatune")
@@ -432,7 +348,7 @@ def _unfit(at: str, element: _Element, guest: Adopted) -> bool:
     driver = element.find("driver")
     sharing = tag == "filesystem" and driver is not None and driver.get("type") == "virtiofs"
     switched = any("socket" in block.settings for block in guest.blocks)
-    return at == "devices" and (tag in ("redirdev", "hub") or (sharing and not switched))
+    return at == "devices" and (tag in ("redirdev", "hub", "smartcard") or (sharing and not switched))
 
 
 def _on(element: _Element | None) -> bool:

@@ -58,7 +58,7 @@ _LOST: tuple[tuple[str, str], ...] = (
     (r"devices/disk.*", "kvmc has no word for such a disk (CD-ROM, floppy, network), and a raw element may not be one"),
     (r"devices/interface.*", "kvmc has no word for such a NIC, and a raw element may not be one"),
     (r"devices/hostdev.*", "kvmc has no word for such a passed device, or the topology does not have it"),
-    (r"devices/(redirdev|hub).*", "kvmc builds guests without USB"),
+    (r"devices/(redirdev|hub|smartcard).*", "kvmc builds guests without USB"),
     (r"devices/filesystem.*", "virtiofs needs memory that others can map, which kvmc gives to guests with vhost-user NICs alone"),
     (r"metadata.*", "metadata of other programs is not copied"),
     (r"devices/graphics.*passwd.*", "secrets are never copied"),
