@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvmc.diagnostics import Label, Span
+from kvmc.diagnostics import Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.model import Code
 from kvmc.model.names import NearNames, shown
@@ -24,7 +24,8 @@ TIB = KIB_PER_UNIT["TiB"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first."""
+    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first. fixes: other
+    changes that do."""
 
     code: Code
     message: str
@@ -32,6 +33,7 @@ class Problem:
     help: tuple[str, ...] = ()
     secondary: tuple[Label, ...] = ()
     write: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 class BadValue(Exception):  # noqa: N818 - a user's mistake, caught by the schema pass alone
@@ -97,7 +99,9 @@ class ListOf(Kind):
             raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help))
         problems: list[Problem] = []
         found: dict[object, Span] = {}
+        end = value.span.start
         for part in elements(value):
+            gap, end = end, part.span.end
             try:
                 one = self.item.read(part)
             except BadValue as bad:
@@ -105,9 +109,9 @@ class ListOf(Kind):
                 continue
             if one in found:
                 first = (Label(found[one], "first here"),)
-                problems.append(
-                    Problem(codes.REPEATED, f"`{one}` is in the list twice", part.span, ("delete one of them",), first)
-                )
+                fix = Fix(Span(part.span.file, gap, end), "", "delete it here")
+                text, help = f"`{one}` is in the list twice", ("delete one of them",)
+                problems.append(Problem(codes.REPEATED, text, part.span, help, first, fixes=(fix,)))
             found.setdefault(one, part.span)
         if len(found) < self.least and not problems:
             text = f"the list has {len(found)} of at least {self.least} items"
@@ -250,7 +254,7 @@ class PageSize(Scalar):
         if kib < 64 or kib > 16 * KIB_PER_UNIT["GiB"] or kib & (kib - 1):
             help = ("x86 has `2MiB` and `1GiB`",)
             text = f"{shown(word.text)} is not a power of two from 64KiB to 16GiB"
-            raise BadValue(Problem(codes.BAD_PAGES, text, word.span, help))
+            raise BadValue(Problem(codes.BAD_PAGES, text, word.span, help, write=("2MiB", "1GiB")))
         return kib
 
 
