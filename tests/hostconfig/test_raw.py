@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import kvmc_targets
 from cli.running import environment
+from kvmc.cli.app import app
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.diagnostics.codes import schema
@@ -166,7 +168,8 @@ def test_a_pool_s_mistake_is_told_once_and_a_host_overrides_it(tmp_path: Path) -
         ("cputune", "<vcpupin vcpu='0' cpuset='3'/>", "why", codes.RAW_OWNED),
         ("devices", "<disk type='file'/>", "why", codes.RAW_OWNED),
         ("domain", "<vcpu>3</vcpu>", "why", codes.RAW_OWNED),
-        ("domain", "<launchSecurity type='sev'><policy>3</policy></launchSecurity>", "", None),
+        ("domain", "<launchSecurity type='sev'><policy>3</policy></launchSecurity>", "", codes.RAW_OWNED),
+        ("domain", "<defaultiothread thread_pool_min='2'/>", "", None),
         ("devices", "<vsock queue_depth='3'/>", "why", codes.RAW_FOLKLORE),
         ("devices", "<nonesuch/>", "", codes.RAW_UNKNOWN),
         ("devices", "<nonesuch/>", "why", None),
@@ -176,7 +179,12 @@ def test_a_pool_s_mistake_is_told_once_and_a_host_overrides_it(tmp_path: Path) -
             "",
             None,
         ),
-        ("cpu", "<maxphysaddr mode='passthrough' limit='40'/>", "", codes.RAW_LACKS),
+        (
+            "domain",
+            "<iothreadids><iothread id='1'><poll weight='3'/></iothread></iothreadids>",
+            "",
+            codes.RAW_LACKS,
+        ),
         (
             "domain",
             "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-enable-rvi'/></q:commandline>",
@@ -258,6 +266,15 @@ def test_what_is_written_and_what_the_audit_makes_of_it(tmp_path: Path) -> None:
     grub = tree / "a/etc/default/grub.d/zz-kvmc.cfg"
     grub.write_text(grub.read_text().replace("crashkernel=512M", "crashkernel=256M"))
     assert audit_tree(tree, path, {}).bag.has_errors
+
+
+def test_what_is_shown_is_source_again(tmp_path: Path) -> None:
+    path = site(tmp_path, HOST, GUEST)
+    shown = CliRunner().invoke(app, ["show", "host", "a", str(path)])
+    assert shown.exit_code == 0
+    assert 'raw sysctl "vm.min_free_kbytes" {' in shown.stdout and 'raw cmdline "threadirqs" {' in shown.stdout
+    shown = CliRunner().invoke(app, ["show", "vm", "web", str(path)])
+    assert 'raw xml "agent" {' in shown.stdout
 
 
 def test_a_site_without_raw_settings_asks_nothing_of_the_registry(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kvmc.cli.app import app
 from kvmc.knowledge import describe
 from kvmc.knowledge.explain import answer
 from kvmc.knowledge.folklore import FOLKLORE, Folklore, plain
@@ -100,6 +102,21 @@ def test_folklore_is_explained_however_it_is_spelled(name: str) -> None:
     first = found.text.splitlines()[0]
     assert first.endswith((f": {Status.NEVER}", f": {Status.GARBLED}"))
     assert "instead" in found.text and "real" in found.text
+
+
+@pytest.mark.parametrize("one", FOLKLORE, ids=lambda one: one.name)
+def test_the_command_names_the_real_mechanism_and_exits_0(one: Folklore) -> None:
+    """As one word, as its parts, and as an option: what QEMU's look like is no option of kvmc's."""
+    name = f"{one.name}={one.value}" if one.value else one.name
+    for words in ([name], name.split()):
+        result = CliRunner().invoke(app, ["explain", *words])
+        assert result.exit_code == 0 and one.real in result.stdout, result.output
+
+
+def test_the_command_exits_1_with_what_is_near() -> None:
+    result = CliRunner().invoke(app, ["explain", "kvm.halt_pol_ns"])
+    assert result.exit_code == 1 and "kvm.halt_poll_ns" in result.stderr and not result.stdout
+    assert "Usage" in CliRunner().invoke(app, ["explain", "-h"]).stdout
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_the_reference_page_is_up_to_date() -> None:
 
 def test_what_a_block_is_like_is_had_by_it() -> None:
     assert set(settings("vm")) == set(settings("class")) | {"uuid", "host"}
-    assert set(settings("host")) == set(settings("pool")) | {"topology", "rack"}
+    assert set(settings("host")) == set(settings("pool")) | {"topology", "rack", "drained"}
     for like, base in (("vm", "class"), ("host", "pool")):
         assert children(like) == children(base)
 

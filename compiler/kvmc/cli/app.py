@@ -191,8 +191,10 @@ app.command()(source.show)
 app.command()(source.lsp)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+# An option of QEMU is a name here, whatever letters it has: `-h` is only itself.
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 def explain(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
@@ -214,6 +216,7 @@ def explain(
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
+<<<<<<< HEAD
     if what == "class":
         from kvmc.model.classes import described
 
@@ -221,6 +224,10 @@ def explain(
         if text is None:
             raise typer.BadParameter("give a class of the standard library: `kvmc explain class NAME`")
         typer.echo(text, nl=False)
+=======
+    if what == "-h":
+        put(context.get_help() + "\n")
+>>>>>>> int
         return
     if what == "vm":
         if name is None:

@@ -80,7 +80,9 @@ def block_text(node: Node, sources: Sources) -> str:
 
 def _block(node: Node, sources: Sources) -> Iterator[str]:
     label = sources.texts[node.label.file][node.label.start : node.label.end] if node.name else ""
-    header = " ".join(part for part in (node.row.name, label) if part)
+    # of a block with two labels the name holds both, and the place is the last one's
+    first = node.name.partition(" ")[0] if node.row.words else ""
+    header = " ".join(part for part in (node.row.name, first, label) if part)
     parent = f" : {node.parent.text}" if node.parent else ""
     yield f"{header}{parent} {{ # {_place(node.header.file, node.header.start, sources)}"
     for row in settings(node.row.name).values():

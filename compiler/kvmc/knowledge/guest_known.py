@@ -23,6 +23,11 @@ def _at(key: str, since: str, attributes: str, use: str, harm: str = "none", sta
 
 _known = partial(_at, status=Status.RAW)
 
+_HYPERV = frozenset(
+    {"frequencies", "ipi", "relaxed", "runtime", "spinlocks", "stimer", "synic", "tlbflush", "vapic", "vpindex"}
+)
+"""Those that `hyperv = true` asks for."""
+
 _DOMAIN: tuple[Knob, ...] = (
     _at("name", "0.1", "", "the guest's name"),
     _at("uuid", "0.1", "", "its identity"),
@@ -31,6 +36,8 @@ _DOMAIN: tuple[Knob, ...] = (
     _at("memory", "0.1", "unit dumpCore", "its memory"),
     _at("currentMemory", "0.1", "unit", "what the balloon leaves it"),
     _at("vcpu", "0.1", "placement cpuset current", "how many vCPUs, and where the others run"),
+    _at("vcpus", "2.2", "", "vCPUs one by one, for those that are plugged in"),
+    _at("vcpus/vcpu", "2.2", "id enabled hotpluggable order", "one of them"),
     _at("iothreads", "1.2", "", "how many I/O threads"),
     _known("iothreadids", "1.2", "", "I/O threads by number"),
     _known("iothreadids/iothread", "1.2", "id", "one of them"),
@@ -101,12 +108,23 @@ _DOMAIN: tuple[Knob, ...] = (
     _known("features/kvm/dirty-ring", "8.0", "state size", "dirty pages by ring, for migration"),
     _at("features/hyperv", "1.0", "mode", "Hyper-V's interfaces, for Windows", "of no use to Linux"),
     *(
+<<<<<<< HEAD
         _at(f"features/hyperv/{name}", since, "state retries", "one of Hyper-V's interfaces, for Windows")
+=======
+        _at(
+            f"features/hyperv/{name}",
+            since,
+            "state retries value",
+            "one of Hyper-V's interfaces, for Windows",
+            status=Status.EMITTED if name in _HYPERV else Status.RAW,
+        )
+>>>>>>> int
         for name, since in (
             ("relaxed", "1.0"), ("vapic", "1.1"), ("spinlocks", "1.1"), ("vpindex", "1.3"), ("runtime", "1.3"), ("synic", "1.3"),
             ("stimer", "1.3"), ("frequencies", "4.7"), ("tlbflush", "4.7"), ("ipi", "4.10"),
         )
     ),
+<<<<<<< HEAD
     *(
         _known(f"features/hyperv/{name}", since, "state value", "one of Hyper-V's interfaces, for Windows")
         for name, since in (
@@ -114,6 +132,8 @@ _DOMAIN: tuple[Knob, ...] = (
             ("emsr_bitmap", "10.7"),
         )
     ),
+=======
+>>>>>>> int
     _at("features/hyperv/stimer/direct", "5.7", "state", "timers without a message"),
     _at("features/smm", "2.1", "state", "system management mode, for secure boot"),
 )  # fmt: skip
@@ -144,7 +164,11 @@ _CPU: tuple[Knob, ...] = (
     _at("pm/suspend-to-disk", "0.10", "enabled", "S4"),
     _at("launchSecurity", "4.5", "type", "a confidential guest (sev; sev-snp from 10.5; tdx from 11.6)",
            "speed; no passthrough of most devices, no migration"),
+<<<<<<< HEAD
     _at("launchSecurity/policy", "4.5", "", "what the CPU lets the host do to it"),
+=======
+    _at("launchSecurity/policy", "4.5", "", "what its owner lets the host do"),
+>>>>>>> int
 )  # fmt: skip
 
 _ADDRESS = "type domain bus slot function multifunction controller target unit"
@@ -168,6 +192,7 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/disk/target", "0.1", "dev bus", "how the guest sees it"),
     _at("devices/disk/boot", "0.8", "order", "its place in the boot order"),
     _known("devices/disk/serial", "0.7", "", "its serial number"),
+    _at("devices/disk/shareable", "0.3", "", "several guests have it", "a file system that is not made for it is lost"),
     _at("devices/disk/address", "0.8", _ADDRESS, "the guest's own address"),
     _at("devices/controller", "0.3", "type index model", "a controller"),
     _at("devices/controller/driver", "1.0", "queues", "of a virtio-scsi controller"),
@@ -196,6 +221,7 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/hostdev", "0.6", "mode type managed model", "a device of the host", "no live migration; all memory is pinned"),
     _at("devices/hostdev@display", "4.6", "", "a mediated device's screen"),
     _at("devices/hostdev/driver", "1.0", "name", "vfio"),
+    _at("devices/hostdev@display", "4.6", "", "whether a mediated device has a screen"),
     _known("devices/hostdev/driver@model", "10.0", "", "another VFIO driver"),
     _known("devices/hostdev/driver@iommufd", "12.1", "", "the newer interface of VFIO"),
     _at("devices/hostdev/source", "0.6", "", "which"),

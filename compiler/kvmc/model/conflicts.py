@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.nodes import UNKNOWN, Node
+from kvmc.model.settings import defaults
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`first` with one of its values and `second` with one of its values. No values: the setting is set at all."""
+    """`first` with one of its values and `second` with one of its values. No values: it is set, to other than its default."""
 
     first: str
     values: tuple[str | bool, ...]
@@ -164,8 +165,9 @@ def contradict(
 
 
 def _holds(node: Node, name: str, values: tuple[str | bool, ...]) -> bool:
-    if not values:
-        return name in node.values and node.values[name].value is not UNKNOWN
+    if not values:  # what the default is may be said
+        given = node.values.get(name)
+        return given is not None and given.value is not UNKNOWN and given.value != defaults(node.row.name)[name]
     return node.get(name) in values
 
 
