@@ -216,18 +216,16 @@ def explain(
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
-<<<<<<< HEAD
     if what == "class":
         from kvmc.model.classes import described
 
         text = described(name) if name else None
         if text is None:
             raise typer.BadParameter("give a class of the standard library: `kvmc explain class NAME`")
-        typer.echo(text, nl=False)
-=======
+        put(text)
+        return
     if what == "-h":
         put(context.get_help() + "\n")
->>>>>>> int
         return
     if what == "vm":
         if name is None:

@@ -108,9 +108,6 @@ _DOMAIN: tuple[Knob, ...] = (
     _known("features/kvm/dirty-ring", "8.0", "state size", "dirty pages by ring, for migration"),
     _at("features/hyperv", "1.0", "mode", "Hyper-V's interfaces, for Windows", "of no use to Linux"),
     *(
-<<<<<<< HEAD
-        _at(f"features/hyperv/{name}", since, "state retries", "one of Hyper-V's interfaces, for Windows")
-=======
         _at(
             f"features/hyperv/{name}",
             since,
@@ -118,22 +115,12 @@ _DOMAIN: tuple[Knob, ...] = (
             "one of Hyper-V's interfaces, for Windows",
             status=Status.EMITTED if name in _HYPERV else Status.RAW,
         )
->>>>>>> int
         for name, since in (
             ("relaxed", "1.0"), ("vapic", "1.1"), ("spinlocks", "1.1"), ("vpindex", "1.3"), ("runtime", "1.3"), ("synic", "1.3"),
-            ("stimer", "1.3"), ("frequencies", "4.7"), ("tlbflush", "4.7"), ("ipi", "4.10"),
+            ("stimer", "1.3"), ("reset", "1.3"), ("vendor_id", "1.3"), ("frequencies", "4.7"), ("reenlightenment", "4.7"),
+            ("tlbflush", "4.7"), ("ipi", "4.10"), ("evmcs", "4.10"), ("avic", "8.10"), ("emsr_bitmap", "10.7"),
         )
     ),
-<<<<<<< HEAD
-    *(
-        _known(f"features/hyperv/{name}", since, "state value", "one of Hyper-V's interfaces, for Windows")
-        for name, since in (
-            ("reset", "1.3"), ("vendor_id", "1.3"), ("reenlightenment", "4.7"), ("evmcs", "4.10"), ("avic", "8.10"),
-            ("emsr_bitmap", "10.7"),
-        )
-    ),
-=======
->>>>>>> int
     _at("features/hyperv/stimer/direct", "5.7", "state", "timers without a message"),
     _at("features/smm", "2.1", "state", "system management mode, for secure boot"),
 )  # fmt: skip
@@ -164,11 +151,7 @@ _CPU: tuple[Knob, ...] = (
     _at("pm/suspend-to-disk", "0.10", "enabled", "S4"),
     _at("launchSecurity", "4.5", "type", "a confidential guest (sev; sev-snp from 10.5; tdx from 11.6)",
            "speed; no passthrough of most devices, no migration"),
-<<<<<<< HEAD
-    _at("launchSecurity/policy", "4.5", "", "what the CPU lets the host do to it"),
-=======
     _at("launchSecurity/policy", "4.5", "", "what its owner lets the host do"),
->>>>>>> int
 )  # fmt: skip
 
 _ADDRESS = "type domain bus slot function multifunction controller target unit"
@@ -196,7 +179,7 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/disk/address", "0.8", _ADDRESS, "the guest's own address"),
     _at("devices/controller", "0.3", "type index model", "a controller"),
     _at("devices/controller/driver", "1.0", "queues", "of a virtio-scsi controller"),
-    _at("devices/controller/driver@cmd_per_lun", "1.2", "", "requests a disk"),
+    _known("devices/controller/driver@cmd_per_lun", "1.2", "", "requests a disk"),
     _known("devices/controller/driver@max_sectors", "1.2", "", "sectors a request"),
     _known("devices/controller/driver@iothread", "1.3", "", "its I/O thread"),
     _known("devices/controller/driver/iothreads", "11.2", "", "queues over several I/O threads; QEMU 10.0"),
@@ -219,7 +202,6 @@ _DEVICES: tuple[Knob, ...] = (
     _known("devices/interface/link", "0.9", "state", "whether it is up"),
     _at("devices/interface/address", "0.8", _ADDRESS, "the guest's own address"),
     _at("devices/hostdev", "0.6", "mode type managed model", "a device of the host", "no live migration; all memory is pinned"),
-    _at("devices/hostdev@display", "4.6", "", "a mediated device's screen"),
     _at("devices/hostdev/driver", "1.0", "name", "vfio"),
     _at("devices/hostdev@display", "4.6", "", "whether a mediated device has a screen"),
     _known("devices/hostdev/driver@model", "10.0", "", "another VFIO driver"),
