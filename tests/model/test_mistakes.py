@@ -153,6 +153,10 @@ CASES: list[tuple[str, str]] = [
     ("KVMC0243", "class n : base {\n  nic n {\n    network = net\n    «mac = 52:54:00:12:34:56»\n  }\n}\nvm a : n\nvm b : n\n"),
     ("KVMC0244", "host x : compute {\n  topology = x.json\n  devices gpu {\n    «addresses = [3b:00.0]»\n  }\n}\n"),
     ("KVMC0245", f"storage x {{\n  «source = \"/dev/{{disk}}\"»\n}}\nvm a : base {{{DISK_X}}}\nvm b : base {{{DISK_X}}}\n"),
+    ("KVMC0240", "vm a : base {\n  nic n {\n    network = net\n    «near = any»\n  }\n}\n"),
+    ("KVMC0240", "vm a : base {\n  nic n {\n    network = net\n    «beside = gpu»\n  }\n}\n"),
+    ("KVMC0283", "vm a : base {\n  hostdev gpu {\n    device = vf\n    «beside = nic»\n  }\n}\n"),
+    ("KVMC0283", "vm a : base {\n  hostdev gpu {\n    device = vf\n    «beside = gpu»\n  }\n}\n"),
     # relations
     ("KVMC0280", "vm a : base\nvm b : base\nplace apart x {\n  vms = [a, b]\n  «within = node»\n}\n"),
     ("KVMC0280", "vm a : base\nvm b : base\nplace together x {\n  vms = [a, b]\n  «across = node»\n}\n"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kvmc.diagnostics import Bag
 from kvmc.model.site import Domain, Emulator, Host, Vm
 from kvmc.resolver.placement import Placement
@@ -24,8 +22,8 @@ def solved(hosts: list[Host], vms: list[Vm], before: Placement | None = None) ->
     return resolve(site, machines, locks, origins_of(site), search=True)
 
 
-def pair(**more: Any) -> list[Host]:
-    return [a_host("kvm-a", pages=32), a_host("kvm-b", pages=32, **more)]
+def pair(host_failures: int = 0) -> list[Host]:
+    return [a_host("kvm-a", pages=32), a_host("kvm-b", pages=32, host_failures=host_failures)]
 
 
 def test_a_drained_host_gets_no_new_guest() -> None:

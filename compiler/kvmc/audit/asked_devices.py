@@ -9,7 +9,7 @@ from kvmc.audit.context import Context
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
 from kvmc.diagnostics.text import counted
-from kvmc.model.site import DevicePool, Host, Iothread, Site, Vm
+from kvmc.model.site import DevicePool, Host, Iothread, Near, Site, Vm
 from kvmc.model.values import PciAddress
 
 
@@ -110,9 +110,48 @@ def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | N
     return None
 
 
+def may_be_far(context: Context, domain: Domain, address: PciAddress) -> bool:
+    """Whether the site lets the function be on another node than its guest."""
+    vm, site = context.vm(domain), context.site
+    host = site.hosts.get(context.files.host) if site else None
+    pool = pool_of(context, host, address) if host else None
+    if vm is None or pool is None:
+        return False
+    nears = [nic.near for nic in vm.nics.values() if nic.device == pool.name]
+    nears += [one.near for one in vm.hostdevs.values() if one.device == pool.name]
+    return any(near is not Near.REQUIRE for near in nears)
+
+
+def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Difference]:
+    """For each device that is to be beside another a function of its pool on a root complex with one of the other's pool."""
+    passed = [("nic", nic.name, nic.device, nic.beside) for nic in vm.nics.values() if nic.device is not None]
+    passed += [("hostdev", one.name, one.device, one.beside) for one in vm.hostdevs.values()]
+    roots: dict[str, list[str]] = {}
+    for function in domain.functions:
+        pool = pool_of(context, host, function.value)
+        root = _root(context, function.value)
+        if pool is not None and root is not None:
+            roots.setdefault(pool.name, []).append(root)
+    for kind, name, device, beside in passed:
+        other = next((one for of, label, one, _ in passed if label == beside and (of, label) != (kind, name)), None)
+        if beside is None or other is None:
+            continue
+        if not set(roots.get(device, ())) & set(roots.get(other, ())):
+            text = f"asks for {kind} `{name}` beside `{beside}` and has them on no common root complex"
+            yield Difference(domain.head, text)
+
+
+def _root(context: Context, address: PciAddress) -> str | None:
+    """A virtual function's is that of its parent."""
+    device = context.device(address)
+    parent = (context.topology.pci or {}).get(device.parent_pf) if device and device.parent_pf else None
+    return parent.root if parent is not None else device.root if device is not None else None
+
+
 def functions(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Difference]:
     if context.topology.pci is None:
         return
+    yield from _beside(context, host, vm, domain)
     wanted = Counter(nic.device for nic in vm.nics.values() if nic.device is not None)
     wanted += Counter(hostdev.device for hostdev in vm.hostdevs.values())
     has: Counter[str] = Counter()

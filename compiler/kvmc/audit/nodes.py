@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kvmc.audit import asked_devices
 from kvmc.audit.context import Context, cells_of, nodes_for, vf_index
 from kvmc.audit.domain import Domain
 from kvmc.diagnostics import Label
@@ -206,7 +207,8 @@ def _devices(context: Context, domain: Domain) -> None:
                 function.span,
             )
             continue
-        if device.node is not None and nodes and device.node not in nodes and not moved:
+        far = device.node is not None and nodes and device.node not in nodes and not moved
+        if far and device.node is not None and not asked_devices.may_be_far(context, domain, function.value):
             context.bag.error(
                 codes.DEVICE_FAR,
                 f"{function.value} is on node {device.node}, `{domain.name}` on node {nodes}",

@@ -165,6 +165,7 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
     guest_checks.check_features(vm, bag)
     guest_checks.check_machine(vm, bag)
     guest_checks.check_architecture(vm, bag)
+    _beside(vm, bag)
     host, pool = merged["host"].get(str(vm.get("host"))), vm.get("pool")
     if host is not None and pool in merged["pool"] and (host.parent is None or host.parent.text != pool):
         text = f"`host = {host.name}` contradicts `pool = {pool}`: the host is not of that pool"
@@ -184,6 +185,27 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
             if other is not node:
                 text = f"disks `{other.name}` and `{node.name}` of vm `{vm.name}` have the same place {boot} in the boot order"
                 bag.error(codes.CONFLICT, text, node.place("boot"), secondary=[other.place("boot")])
+
+
+def _beside(vm: Node, bag: Bag) -> None:
+    """Who is to be beside another device names one that the guest has, other than itself."""
+    passed = {
+        (kind, label)
+        for (kind, label), node in vm.children.items()
+        if kind == "hostdev" or (kind == "nic" and "device" in node.values)
+    }
+    for (kind, label), node in vm.children.items():
+        name = node.get("beside") if kind in ("nic", "hostdev") and "network" not in node.values else None
+        if not isinstance(name, str) or any(other == name and (of, other) != (kind, label) for of, other in passed):
+            continue
+        others = [f"`{other}`" for of, other in sorted(passed) if (of, other) != (kind, label)]
+        bag.error(
+            codes.BESIDE_NOTHING,
+            f"`beside = {name}` of {kind} `{label}`: vm `{vm.name}` has no other passed device `{name}`",
+            node.place("beside"),
+            secondary=[Label(vm.header, "used here")] if node.top != vm.top else [],
+            notes=[f"it has {', '.join(others)}"] if others else [],
+        )
 
 
 def _division(vm: Node, bag: Bag) -> None:

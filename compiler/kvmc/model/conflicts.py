@@ -125,6 +125,8 @@ NIC = (
     Rule("tx_queue_size", (), "device", (), _VIRTIO, "drop `tx_queue_size`"),
     Rule("mode", (), "network", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
+    Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
+    Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
 )
 
 

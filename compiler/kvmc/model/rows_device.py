@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Integer, ListOf, PowerOfTwo
-from kvmc.model.site import Domain, Iothread, Strength
+from kvmc.model.site import Domain, Iothread, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
+    Name,
     RawText,
     Ref,
     SocketPath,
@@ -81,7 +82,37 @@ DEVICE_ROWS: tuple[Row, ...] = (
     Row("nic", "mode", Choice(["server", "client"]), "Which end of the socket QEMU is.", "client", "server"),
     Row("nic", "rx_queue_size", PowerOfTwo(256, 1024), "Buffers that each receive queue holds.", "1024"),
     Row("nic", "tx_queue_size", PowerOfTwo(256, 1024), "Buffers that each transmit queue holds.", "1024"),
+    Row(
+        "nic",
+        "near",
+        Choice(Near),
+        "Whether the function is on a node of the guest's.",
+        "prefer",
+        "require",
+    ),
+    Row(
+        "nic",
+        "beside",
+        Name(),
+        "Another passed device of the guest, by its label: both are on one PCIe root complex.",
+        "gpu",
+    ),
     Row("hostdev", "device", Ref("devices"), "The device pool that it owns a function of.", "gpu", required=True),
+    Row(
+        "hostdev",
+        "near",
+        Choice(Near),
+        "Whether the function is on a node of the guest's.",
+        "prefer",
+        "require",
+    ),
+    Row(
+        "hostdev",
+        "beside",
+        Name(),
+        "Another passed device of the guest, by its label: both are on one PCIe root complex.",
+        "gpu",
+    ),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
     Row("place", "across", Choice(Domain), "Of `place apart`: what they differ in.", "rack", "host"),
     Row("place", "within", Choice(Domain), "Of `place together`: what they are in together.", "node", "host"),

@@ -106,6 +106,14 @@ class Strength(StrEnum):
     PREFER = "prefer"
 
 
+class Near(StrEnum):
+    """Whether a passed device is on a node of its guest."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    ANY = "any"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -242,6 +250,9 @@ class Nic(_Model):
     """Which end of the socket QEMU is: `server` or `client`."""
     rx_queue_size: int | None = None
     tx_queue_size: int | None = None
+    near: Near = Near.REQUIRE
+    beside: str | None = None
+    """Another passed device of the guest, on whose root complex it is."""
 
 
 class Hostdev(_Model):
@@ -249,6 +260,9 @@ class Hostdev(_Model):
 
     name: str
     device: str
+    near: Near = Near.REQUIRE
+    beside: str | None = None
+    """Another passed device of the guest, on whose root complex it is."""
 
 
 class Mdev(_Model):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvmc.model.origins import Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Scheduler, Strength, Threads, Vm
+from kvmc.model.site import L3, Emulator, Host, Isolation, Near, Scheduler, Strength, Threads, Vm
 from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
-from kvmc.resolver.conflict import Conflict
+from kvmc.resolver.conflict import Conflict, passed_update
 from kvmc.resolver.variant import Trials, Variant
 
 MOST = 3
@@ -53,7 +53,9 @@ def edited(variant: Variant, change: Change) -> Variant:
     """The variant with the change made."""
     vms, hosts, places = dict(variant.site.vms), dict(variant.site.hosts), dict(variant.site.places)
     for (kind, name, *rest), value in change.edits:
-        if kind == "vm":
+        if kind == "vm" and len(rest) == 3:
+            vms[name] = vms[name].model_copy(update=passed_update(vms[name], rest[0], rest[1], rest[2], value))
+        elif kind == "vm":
             vms[name] = vms[name].model_copy(update={_VM_FIELDS.get(rest[0], rest[0]): value})
         elif kind == "place":
             places[name] = places[name].model_copy(update={rest[0] if rest else "vms": value})
@@ -88,6 +90,7 @@ def _candidates(
         if setting in mine:
             names = mine[setting] if head in mine[setting] else mine[setting][:1]
             yield Change(f"{text} for {_some(names)}", tuple((("vm", name, setting), value) for name in names))
+    yield from _looser_devices(vm)
     for line in conflict.lines:
         if line.path[0] == "place":
             soft = ((("place", line.path[1], "strength"), Strength.PREFER),)
@@ -117,6 +120,18 @@ def _candidates(
     if vm.host is None:
         for host in _reachable(whole, vm)[:1]:
             yield _one_more(whole, host, trials)
+
+
+def _looser_devices(vm: Vm) -> Iterator[Change]:
+    """A passed device that need not be beside another one, or near."""
+    passed = [("nic", one.name, one.beside, one.near) for one in vm.nics.values() if one.device]
+    passed += [("hostdev", one.name, one.beside, one.near) for one in vm.hostdevs.values()]
+    for kind, label, beside, near in passed:
+        where = f"for {kind} `{label}` of `{vm.name}`"
+        if beside is not None:
+            yield Change(f"no `beside` {where}", ((("vm", vm.name, kind, label, "beside"), None),))
+        if near is Near.REQUIRE:
+            yield Change(f"`near = prefer` {where}", ((("vm", vm.name, kind, label, "near"), Near.PREFER),))
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -99,7 +99,7 @@ class Board:
 
     def item(self, id: int, demand: Demand, weight: int) -> Item | None:
         """The guest as the board has it; None for one that is not plain."""
-        if not demand.dedicated or not demand.hosts or demand.relations:
+        if not demand.dedicated or not demand.hosts or demand.tied:
             return None
         pools: dict[str, int] = {}
         for _, pool in demand.devices:

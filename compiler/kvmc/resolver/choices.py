@@ -44,7 +44,7 @@ def best_choice(
     """
     if host not in demand.hosts or (claims and any(claim in state.claims for claim in demand.hosts[host])):
         return None
-    if demand.relations:
+    if demand.tied:
         from kvmc.resolver.relations import best_related
 
         return best_related(demand, state, host, strict=strict, only=only)
@@ -239,6 +239,10 @@ def pick_devices(
     """A free function for each device, on the given nodes (their ids), whole IOMMU groups; or None."""
     if not demand.devices:
         return ()
+    if demand.near or demand.beside:
+        from kvmc.resolver.near import pick_near
+
+        return pick_near(demand, here, nodes)
     mine: dict[PciAddress, tuple[str, str]] = {}
     wanted: set[PciAddress] = set()
     for key, pool in demand.devices:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Scheduler, Strength, Threads, Vm
+from kvmc.model.site import L3, Emulator, Host, Isolation, Near, Pinning, Scheduler, Strength, Threads, Vm
 from kvmc.resolver.variant import LIMIT, Trials, Variant
 
 _FREE: Mapping[str, Any] = {
@@ -21,6 +21,8 @@ _FREE: Mapping[str, Any] = {
     "emulator": Emulator.HOUSEKEEPING,
 }
 """A guest's settings that restrict where it may go, each with its value that restricts nothing."""
+PASSED: Mapping[str, Any] = {"beside": None, "near": Near.ANY}
+"""The same of a passed device's."""
 _KEPT: tuple[tuple[Path, str, Any], ...] = (
     (("vswitch", "cores"), "vswitch_cores", 0),
     (("housekeeping", "cores"), "housekeeping_cores", 1),
@@ -117,11 +119,21 @@ def without(variant: Variant, line: Line) -> Variant:
 
 
 def _relaxed(vm: Vm, setting: Sequence[str]) -> dict[str, Any]:
+    if setting[-1] in PASSED:
+        return passed_update(vm, setting[0], setting[1], setting[-1], PASSED[setting[-1]])
     if setting[0] == "nic":
         return {"nics": {name: nic for name, nic in vm.nics.items() if name != setting[1]}}
     if setting[0] == "hostdev":
         return {"hostdevs": {name: device for name, device in vm.hostdevs.items() if name != setting[1]}}
     return {setting[0]: _FREE[setting[0]]}
+
+
+def passed_update(vm: Vm, kind: str, label: str, name: str, value: object) -> dict[str, Any]:
+    """The update of a guest that changes one setting of a passed device, if it still has it."""
+    held: dict[str, Any] = dict(getattr(vm, f"{kind}s"))
+    if label in held:
+        held[label] = held[label].model_copy(update={name: value})
+    return {f"{kind}s": held}
 
 
 def _settings(variant: Variant, origins: Origins) -> list[Line]:
@@ -137,6 +149,10 @@ def _settings(variant: Variant, origins: Origins) -> list[Line]:
     for name, free in _FREE.items():
         paths += [(("vm", vm.name, name), vm.name) for vm in vms if _restricts(vm, name, free)]
     for vm in vms:
+        paths += [(("vm", vm.name, "nic", nic.name, "beside"), vm.name) for nic in vm.nics.values() if nic.beside]
+        paths += [
+            (("vm", vm.name, "hostdev", one.name, "beside"), vm.name) for one in vm.hostdevs.values() if one.beside
+        ]
         paths += [(("vm", vm.name, "nic", nic.name, "device"), vm.name) for nic in vm.nics.values() if nic.device]
         paths += [(("vm", vm.name, "hostdev", device, "device"), vm.name) for device in vm.hostdevs]
     paths += [(("vm", vm.name, "memory"), vm.name) for vm in vms if vm.name not in variant.no_memory]

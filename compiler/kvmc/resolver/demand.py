@@ -14,7 +14,10 @@ from kvmc.model.site import (
     Domain,
     Emulator,
     Host,
+    Hostdev,
     Isolation,
+    Near,
+    Nic,
     Pinning,
     Place,
     Scheduler,
@@ -25,6 +28,8 @@ from kvmc.model.site import (
 )
 from kvmc.resolver.memory import overhead, split_even, split_memory
 
+DeviceKey = tuple[str, str]
+"""A guest's device: `nic` or `hostdev`, and its label."""
 Claim = tuple[str, str]
 """A place and one of its domains (a host or a rack): held by one guest at a time."""
 
@@ -129,6 +134,18 @@ class Demand:
     weight: int | None = None
     """Of an optional guest; None: it must have a place."""
     relations: tuple[Relation, ...] = ()
+    near: tuple[tuple[DeviceKey, Near], ...] = ()
+    """Devices that need not be on the guest's nodes."""
+    beside: tuple[tuple[DeviceKey, DeviceKey], ...] = ()
+    """Devices that share a root complex."""
+
+    @property
+    def tied(self) -> bool:
+        """Whether its place depends on more than what each node has free and which hosts are claimed."""
+        return bool(self.relations or self.near or self.beside)
+
+    def near_of(self, key: DeviceKey) -> Near:
+        return next((near for one, near in self.near if one == key), Near.REQUIRE)
 
 
 def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
@@ -188,6 +205,8 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             refused=_Refusals(refused, vm.name),
             weight=vm.weight if vm.optional else None,
             relations=related.get(vm.name, ()),
+            near=tuple(_near(vm)),
+            beside=tuple(_beside(vm)),
         )
     return demands
 
@@ -254,6 +273,26 @@ def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> 
         if device.device not in host.devices:
             return Refusal(f"has no device pool `{device.device}`", ("vm", vm.name, "hostdev", device.name, "device"))
     return None
+
+
+def _passed(vm: Vm) -> list[tuple[DeviceKey, Nic | Hostdev]]:
+    nics: list[tuple[DeviceKey, Nic | Hostdev]] = [(("nic", nic.name), nic) for nic in vm.nics.values() if nic.device]
+    return [*nics, *((("hostdev", one.name), one) for one in vm.hostdevs.values())]
+
+
+def _near(vm: Vm) -> Iterator[tuple[DeviceKey, Near]]:
+    for key, one in _passed(vm):
+        if one.near is not Near.REQUIRE:
+            yield key, one.near
+
+
+def _beside(vm: Vm) -> Iterator[tuple[DeviceKey, DeviceKey]]:
+    passed = [key for key, _ in _passed(vm)]
+    for key, one in _passed(vm):
+        # it may have been taken away on trial
+        other = next((other for other in passed if other[1] == one.beside and other != key), None)
+        if other is not None:
+            yield key, other
 
 
 def _in_one_l3(relation: Relation) -> bool:

@@ -24,6 +24,8 @@ class Function:
     address: PciAddress
     node: int | None
     group: tuple[PciAddress, ...]
+    root: str | None = None
+    """Its root complex, where the topology tells it."""
 
 
 def derive_devices(host: Host, topology: Topology, origins: Origins, bag: Bag) -> Mapping[str, tuple[Function, ...]]:
@@ -39,7 +41,8 @@ def derive_devices(host: Host, topology: Topology, origins: Origins, bag: Bag) -
         ways = _whole if pool.parent is None else _virtual
         functions = ways(host, pool, topology.pci, origins, bag)
         found[pool.name] = tuple(
-            Function(address, node, _group(address, topology.pci, groups)) for address, node in functions
+            Function(address, node, _group(address, topology.pci, groups), _root(address, pool, topology.pci))
+            for address, node in functions
         )
     _check_twice(host, found, origins, bag)
     _check_groups(host, found, origins, bag)
@@ -109,6 +112,12 @@ def _group(
     if device is None or device.iommu_group is None:
         return (address,)
     return tuple(sorted({address, *groups.get(device.iommu_group, ())}))
+
+
+def _root(address: PciAddress, pool: DevicePool, pci: Mapping[PciAddress, PciDevice]) -> str | None:
+    """A virtual function's is that of its parent."""
+    device = pci.get(pool.parent if pool.parent is not None else address)
+    return device.root if device is not None else None
 
 
 def _check_twice(host: Host, found: Mapping[str, tuple[Function, ...]], origins: Origins, bag: Bag) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from kvmc.model.site import L3, Threads
+from kvmc.model.site import L3, Near, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand
 from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take, usable_threads
@@ -186,10 +186,11 @@ class Model:
             for function in here.machine.functions.get(pool, ()):
                 if any(address in here.used for address in function.group):
                     continue
-                if function.node is not None and function.node not in position:
+                must = demand.near_of(key) is Near.REQUIRE
+                if must and function.node is not None and function.node not in position:
                     continue
                 take = self.model.new_bool_var("")
-                if function.node is not None:
+                if must and function.node is not None:
                     near = [cells[position[function.node]].at for cells in self.cells[demand.vm, name]]
                     self.model.add(sum(near) >= take)
                 self._use((name, function.address), 1, take)
@@ -201,6 +202,12 @@ class Model:
         for address, group in groups.items():
             for other in group:
                 self.model.add(sum(mine.get(other, [])) >= sum(mine[address]))
+        for first, second in demand.beside:
+            at = {key: [(f, take) for k, f, take in taken if k == key] for key in (first, second)}
+            root = {one.address: one.root for ones in here.machine.functions.values() for one in ones}
+            for where in dict.fromkeys(root[address] for address, _ in at[first]):
+                there = sum(take for address, take in at[second] if where is not None and root[address] == where)
+                self.model.add(sum(take for address, take in at[first] if root[address] == where) <= there)
         self.functions[demand.vm, name] = taken
 
     def _goes(self, vm: str, host: str, solver: cp_model.CpSolver) -> bool:

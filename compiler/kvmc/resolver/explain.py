@@ -247,9 +247,21 @@ def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
     return Shortage("cores", f"needs {whole}", usable, "vcpus", None, help)
 
 
+def _ids(here: HostState) -> list[int]:
+    return [cpus.node for cpus in here.machine.nodes]
+
+
 def _device_reason(demand: Demand, here: HostState) -> Reason:
     """Nodes enough have CPUs and memory: it is the devices, which are not free or not near them."""
     host = here.machine.host.name
+    beside = [pair for pair in demand.beside if pick_devices(replace(demand, beside=(pair,)), here, _ids(here)) is None]
+    if beside and pick_devices(replace(demand, beside=()), here, _ids(here)) is not None:
+        pools, ((kind, name), (_, partner)) = dict(demand.devices), beside[0]
+        return Reason(
+            host,
+            f"no free function of `{pools[kind, name]}` is on one root complex with that of `{partner}`",
+            ("vm", demand.vm, kind, name, "beside"),
+        )
     counts: dict[str, int] = {}
     for _, pool in demand.devices:
         counts[pool] = counts.get(pool, 0) + 1

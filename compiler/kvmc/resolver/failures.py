@@ -68,25 +68,28 @@ def _lose(
     bag: Bag,
 ) -> bool:
     """Whether the host's guests, which the state does not hold, lack a place without it; those that have one are in it then."""
-    verdict = shortage([demands[vm] for vm in lost], state, empty)
     left = search(demands, lost, state, {}, limit=_STEPS)
-    if left and verdict is None:
+    if not left:
+        return False
+    held = {vm: state.remove(demands[vm]) for vm in lost if vm in state.chosen}
+    verdict = shortage([demands[vm] for vm in lost], state, empty)
+    if verdict is None:
         left, verdict = _decide(left, lost, demands, state)
+    for vm, choice in held.items():
+        state.place(demands[vm], choice)
     if left:
         _tell(host, lost, left, verdict, demands, state, empty, origins, bag)
     return bool(left)
 
 
 def _decide(left: list[str], lost: Sequence[str], demands: Mapping[str, Demand], state: State) -> tuple[list[str], str]:
-    """What the exact search says where the fast one left some: who is left then, and how sure that is."""
+    """What the exact search says where the fast one left some: who is left then, and how sure that is. The state holds none of
+    them."""
     if find_spec("ortools") is None:
         return left, "not proven: `pip install kvmc[exact]` finds a placement, or proves that there is none"
     from kvmc.resolver.exact import decide
 
-    held = {vm: state.remove(demands[vm]) for vm in lost if vm in state.chosen}
     answer = decide([demands[vm] for vm in lost], state, _LIMIT)
-    for vm, choice in held.items():
-        state.place(demands[vm], choice)
     if answer.choices is not None:
         return [], ""
     if answer.proven:
@@ -98,7 +101,7 @@ def _tell(
     host: Host,
     lost: Sequence[str],
     left: Sequence[str],
-    verdict: str | None,
+    verdict: str,
     demands: Mapping[str, Demand],
     state: State,
     empty: State,

@@ -15,6 +15,7 @@ from itertools import combinations, islice
 from kvmc.model.site import Domain
 from kvmc.resolver.choices import Fit, Score, fit_cell, node_spread, pick_devices, with_own
 from kvmc.resolver.demand import Cell, Demand, Relation
+from kvmc.resolver.near import far_devices
 from kvmc.resolver.state import (
     CellChoice,
     Choice,
@@ -151,7 +152,8 @@ def best_related(
                 continue
             score = (
                 sum(fit.extra for fit in found),
-                unmet(demand, here.machine, cells, state.groups),
+                unmet(demand, here.machine, cells, state.groups)
+                + len(far_devices(demand, here, devices, [here.machine.nodes[node].node for node in nodes])),
                 sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
                 node_spread(here, nodes),
                 sum(fit.left for fit in found),

@@ -155,7 +155,7 @@ class _Search:
     def find(self, vm: str, *, strict: bool) -> Choice | None:
         """The best choice over all hosts: where it was, then by score, then the first host."""
         demand = self.demands[vm]
-        if demand.relations:
+        if demand.tied:
             return find_related(self, vm, strict=strict)
         was = self.before.get(vm)
         if was is not None:

@@ -102,7 +102,7 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
             return None, bag
         for vm in unplaced:
             _tell_unplaced(vm, origins, bag)
-    if any(demand.relations for demand in kept.demands.values()):
+    if any(demand.tied for demand in kept.demands.values()):
         from kvmc.resolver.wishes import tell_unmet
 
         tell_unmet(state, kept.demands, origins, bag)

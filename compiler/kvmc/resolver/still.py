@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
-from kvmc.model.site import L3, Threads
+from kvmc.model.site import L3, Near, Threads
 from kvmc.model.values import size_text
 from kvmc.resolver.demand import Cell, Demand
+from kvmc.resolver.devices import Function
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.resolver.pools import NodeCpus
 from kvmc.resolver.state import CellChoice, Choice, Machine, State, Take, usable_threads
@@ -161,6 +162,7 @@ def _devices(demand: Demand, entry: GuestPlacement, machine: Machine, nodes: lis
     if set(entry.devices) != {key for key, _ in demand.devices}:
         return Broken(f"locked with {counted(len(entry.devices), 'device')}, {len(demand.devices)} asked for")
     mine = set(entry.devices.values())
+    taken: dict[tuple[str, str], Function] = {}
     if len(mine) != len(entry.devices):
         return Broken("one device is locked for two of its own")
     for key, pool in demand.devices:
@@ -168,8 +170,16 @@ def _devices(demand: Demand, entry: GuestPlacement, machine: Machine, nodes: lis
         function = next((one for one in machine.functions.get(pool, ()) if one.address == address), None)
         if function is None:
             return Broken(f"`{address}` is not in `{pool}` of `{entry.host}`")
-        if function.node is not None and function.node not in nodes:
+        taken[key] = function
+        must = demand.near_of(key) is Near.REQUIRE
+        if must and function.node is not None and function.node not in nodes:
             return Broken(f"`{address}` is on node {function.node} of `{entry.host}`, not on its own")
         if not set(function.group) <= mine:
             return Broken(f"`{address}` shares its IOMMU group with devices that are not the guest's")
+    if demand.beside:
+        from kvmc.resolver.near import far_from
+
+        far = far_from(demand, taken)
+        if far is not None:
+            return Broken(f"`{taken[far[0]].address}` and `{taken[far[1]].address}` are not on one root complex")
     return None

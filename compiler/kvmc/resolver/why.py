@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import Emulator, Site, Threads
+from kvmc.model.site import Emulator, Near, Site, Threads
 from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.explain import reason
@@ -71,7 +71,8 @@ def _host(site: Site, guest: GuestPlacement, demand: Demand, able: Sequence[str]
 def _node(guest: GuestPlacement, demand: Demand) -> str:
     nodes = " + ".join(str(cell.node) for cell in guest.cells)
     asked = counted(len(guest.cells), "node")
-    devices = ", ".join(f"`{label}`" for (_, label), _ in demand.devices)
+    near = [key for key, _ in demand.devices if demand.near_of(key) is Near.REQUIRE]
+    devices = ", ".join(f"`{label}`" for _, label in near)
     return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "")
 
 

@@ -1,4 +1,4 @@
-"""Preferred relations that a placement does not meet, told to the user."""
+"""Preferences that a placement does not meet, told to the user."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins
 from kvmc.resolver.demand import Demand
 from kvmc.resolver.leftover import unmet_wishes
+from kvmc.resolver.near import far_devices
 from kvmc.resolver.state import State
 
 _SHOWN = 6
 
 
 def tell_unmet(state: State, demands: Mapping[str, Demand], origins: Origins, bag: Bag) -> None:
-    """One note for each preferred relation of which some guests are not as wished."""
+    """One note for each preferred relation of which some guests are not as wished, and for each device that is not near."""
+    for vm, choice in state.chosen.items():
+        here = state.hosts[choice.host]
+        nodes = [here.machine.nodes[cell.node].node for cell in choice.cells]
+        for kind, label in far_devices(demands[vm], here, choice.devices, nodes) if demands[vm].near else ():
+            bag.error(
+                codes.PREFERENCE_UNMET,
+                f"{kind} `{label}` of `{vm}` is preferred near and is on none of its nodes",
+                origins.label(("vm", vm, kind, label, "near")),
+            )
     for relation, vms in unmet_wishes(state, demands):
         shown = ", ".join(f"`{vm}` on `{state.chosen[vm].host}`" for vm in vms[:_SHOWN])
         more = f" and {len(vms) - _SHOWN} more" if len(vms) > _SHOWN else ""

@@ -40,6 +40,7 @@ SAME_DISK = Code("KVMC0245", Severity.ERROR, "two disks have one source")
 
 RELATION_WORD = Code("KVMC0280", Severity.ERROR, "a relation has the setting of another")
 RELATIONS_CONTRADICT = Code("KVMC0281", Severity.ERROR, "two relations of guests contradict each other")
+BESIDE_NOTHING = Code("KVMC0283", Severity.ERROR, "a device is to be beside one that its guest does not have")
 RELATION_GUEST = Code("KVMC0282", Severity.ERROR, "a relation contradicts its guests' own settings")
 # 0260..0269: CPU features, devices and protection of guests
 BAD_FEATURE = Code("KVMC0260", Severity.ERROR, "a CPU feature that libvirt does not know")
