@@ -127,7 +127,6 @@ def _written(vm: Vm, top: str, raw: Raw) -> bool:
         return any(f"{quote}{name}{quote}" in (raw.value or "") for name in own for quote in "\"'")
     shared = needs_shared_memory(vm)
     on_demand = {
-        "launchSecurity": vm.launch_security != "none",
         "cpu/maxphysaddr": vm.maxphysaddr == "passthrough",
         "features/hyperv": vm.hyperv,
         "features/smm": vm.secure_boot,
