@@ -39,7 +39,9 @@ def derive(
         for guest in placement.guests.values():
             if guest.host == name:
                 vm = site.vms[guest.vm]
-                plan, guest_bag = derive_guest(vm, guest, identities[vm.name], host, platform, topology, site, origins)
+                plan, guest_bag = derive_guest(
+                    vm, guest, identities[vm.name], host, platform, topology, site, origins, pools.housekeeping
+                )
                 bag.extend(guest_bag)
                 guests.append(plan)
         plans.append(

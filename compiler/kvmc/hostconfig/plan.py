@@ -138,8 +138,8 @@ class HostdevPlan:
 class GuestPlan:
     """A guest, complete. `pins` holds a mask for each vCPU in order. Addresses named `address` are the guest's own PCI addresses.
 
-    iothreads: ids from 1, all with the mask `emulator`. root_ports: the guest PCI addresses of its PCIe root ports in the order
-    of their buses (bus n behind port n, from 1). cache: libvirt's `<cache mode>`, or None for QEMU's default.
+    iothreads: ids from 1, with the mask `emulator` but for `iothread_masks`. root_ports: the guest PCI addresses of its PCIe root
+    ports in the order of their buses (bus n behind port n, from 1). cache: libvirt's `<cache mode>`, or None for QEMU's default.
     blocks: the blocks that the guest is made of, nearest first (`vm db-1`, `class pg`).
     """
 
@@ -178,6 +178,12 @@ class GuestPlan:
     """CPU features that differ from the model's: name and libvirt's policy (`require` or `disable`)."""
     viommu: bool = False
     """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
+    iothread_masks: tuple[CpuSet, ...] = ()
+    """Of each I/O thread in order, where some differ from the emulator's."""
+
+    def iothread_mask(self, id: int) -> CpuSet:
+        """Where an I/O thread (from 1) may run."""
+        return self.iothread_masks[id - 1] if self.iothread_masks else self.emulator
 
 
 @dataclass(frozen=True, slots=True)

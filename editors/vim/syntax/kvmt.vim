@@ -22,7 +22,7 @@ syn match kvmtLabel /[^[:space:]"{}\[\]=,:#*]\+/ contained
 syn region kvmtHeader start=/\s/ end=/$\|{/ contained contains=kvmtLabel,kvmtParent,kvmtString,kvmtComment,kvmtBrace keepend
 syn match kvmtBrace /[{}]/
 syn match kvmtBlock /^\s*\zs\%(housekeeping\|platform\|devices\|hostdev\|network\|reserve\|storage\|vswitch\|shared\|class\|place\|disk\|host\|pool\|site\|nic\|vm\)[^[:space:]"{}\[\]=,:#*]\@!/ nextgroup=kvmtHeader
-syn match kvmtSetting /^\s*\zs\%(host_failures\|overcommit\|addresses\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|optional\|platform\|priority\|realtime\|strength\|topology\|discard\|drained\|libvirt\|machine\|network\|pinning\|profile\|storage\|targets\|threads\|across\|beside\|bridge\|device\|format\|kernel\|locked\|memory\|parent\|queues\|source\|weight\|within\|cache\|cores\|nodes\|pages\|tuned\|vcpus\|boot\|host\|near\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|vfs\|vms\|io\|l3\)\ze\s*=/
+syn match kvmtSetting /^\s*\zs\%(host_failures\|controller\|overcommit\|addresses\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|optional\|platform\|priority\|realtime\|strength\|topology\|discard\|drained\|libvirt\|machine\|network\|pinning\|profile\|storage\|targets\|threads\|across\|beside\|bridge\|device\|format\|kernel\|locked\|memory\|parent\|queues\|source\|weight\|within\|cache\|cores\|nodes\|pages\|tuned\|vcpus\|boot\|host\|near\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|vfs\|vms\|io\|l3\)\ze\s*=/
 syn match kvmtDirective /^\s*\zs\%(kvmt\|import\)\ze\%(\s\|$\)/
 syn match kvmtComment /#.*$/ contains=@Spell
 

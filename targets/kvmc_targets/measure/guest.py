@@ -63,7 +63,8 @@ def _threads(guest: GuestPlan) -> str:
         where = f"PSR is the pin: {pins}"
     else:
         where = f"PSR of each vCPU is one of {cpus(union(guest.pins))}"
-    rest = f"that of the threads of QEMU{' and I/O threads' if guest.iothreads else ''} one of {cpus(guest.emulator)}"
+    helpers = union((guest.emulator, *guest.iothread_masks))
+    rest = f"that of the threads of QEMU{' and I/O threads' if guest.iothreads else ''} one of {cpus(helpers)}"
     classes = f"; CLS of the vCPUs is FF and RTPRIO {guest.priority}" if fifo(guest) else ""
     return f"{where}; {rest}{classes}"
 
@@ -123,7 +124,9 @@ def on_guest(guest: GuestPlan) -> Iterator[Step]:
 
 def _thread(disk: DiskPlan, guest: GuestPlan) -> str:
     return (
-        f", by I/O thread {disk.iothread} on {cpus(guest.emulator)} of the host," if disk.iothread is not None else ""
+        f", by I/O thread {disk.iothread} on {cpus(guest.iothread_mask(disk.iothread))} of the host,"
+        if disk.iothread is not None
+        else ""
     )
 
 
