@@ -13,9 +13,7 @@ import pytest
 from claims.page import KINDS, PAGE, ROOT, Claim, claims, generated, render
 from kvmc.diagnostics.codes import registry as codes
 from kvmc.knowledge.registry import names
-from kvmc.model.rows_device import DEVICE_ROWS
-from kvmc.model.rows_guest import GUEST_ROWS
-from kvmc.model.rows_host import HOST_ROWS
+from kvmc.model.settings import ROWS as SETTINGS
 
 ROWS = claims()
 _SHINGLE = 7
@@ -30,7 +28,7 @@ def functions(path: Path) -> frozenset[str]:
 
 @cache
 def settings() -> frozenset[str]:
-    return frozenset({f"{row.block} {row.name}" for row in (*HOST_ROWS, *GUEST_ROWS, *DEVICE_ROWS)} | {"pool devices"})
+    return frozenset({f"{row.block} {row.name}" for row in SETTINGS} | {"pool devices"})
 
 
 @cache

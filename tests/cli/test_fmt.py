@@ -106,8 +106,9 @@ def test_a_shown_guest_names_the_line_of_each_value(
             assert texts[file][int(number) - 1].split() == words, line
             set_here += 1
     assert set_here > 20
-    assert "  memory    = 96GiB             # site.kvmt:62" in lines
-    assert "  nodes     = 1                 # default" in lines
+    found = [line.split() for line in lines]
+    assert ["memory", "=", "96GiB", "#", "site.kvmt:63"] in found
+    assert ["nodes", "=", "1", "#", "default"] in found
 
 
 @pytest.mark.parametrize(("kind", "name"), [("vm", "pg-3"), ("vm", "osd-2"), ("host", "db-b"), ("class", "warehouse")])

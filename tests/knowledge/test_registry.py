@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kvmc.cli.app import app
 from kvmc.knowledge import describe
 from kvmc.knowledge.explain import answer
 from kvmc.knowledge.folklore import FOLKLORE, Folklore, plain
 from kvmc.knowledge.knobs import KNOBS
 from kvmc.knowledge.model import Kind, Knob, Status
+from kvmc.knowledge.pages import page
 from kvmc.knowledge.registry import REGISTRY, folklore, names, rows
 from kvmc.knowledge.stock_profiles import PROFILES, boot_words, chain
 from kvmc.model.values import Version
@@ -100,6 +104,21 @@ def test_folklore_is_explained_however_it_is_spelled(name: str) -> None:
     assert "instead" in found.text and "real" in found.text
 
 
+@pytest.mark.parametrize("one", FOLKLORE, ids=lambda one: one.name)
+def test_the_command_names_the_real_mechanism_and_exits_0(one: Folklore) -> None:
+    """As one word, as its parts, and as an option: what QEMU's look like is no option of kvmc's."""
+    name = f"{one.name}={one.value}" if one.value else one.name
+    for words in ([name], name.split()):
+        result = CliRunner().invoke(app, ["explain", *words])
+        assert result.exit_code == 0 and one.real in result.stdout, result.output
+
+
+def test_the_command_exits_1_with_what_is_near() -> None:
+    result = CliRunner().invoke(app, ["explain", "kvm.halt_pol_ns"])
+    assert result.exit_code == 1 and "kvm.halt_poll_ns" in result.stderr and not result.stdout
+    assert "Usage" in CliRunner().invoke(app, ["explain", "-h"]).stdout
+
+
 @pytest.mark.parametrize(
     ("name", "first"),
     [
@@ -178,3 +197,9 @@ def test_a_knob_that_moved_says_where_to_and_in_which_release() -> None:
     assert "moved" in text and "up to 5.12" in text and "base_slice_ns" in text
     (old,) = rows("sysctl", "kernel.sched_migration_cost_ns")
     assert old.until == Version(5, 12)
+
+
+def test_the_page_is_up_to_date_and_has_every_name() -> None:
+    text = (Path(__file__).parents[2] / "docs/knobs.md").read_text(encoding="utf-8")
+    assert text == page(), "run `python -m kvmc.knowledge.pages > docs/knobs.md`"
+    assert all(f"| `{knob.key}` |" in text for knob in REGISTRY)

@@ -15,6 +15,9 @@ from support.xmleq import differences
 HOSTS = hosts()
 DOMAINS = [pytest.param(text, id=f"{host}/{path}") for host in HOSTS for path, text in host.domains.items()]
 
+X86 = [one for one in DOMAINS if 'arch="x86_64"' in str(one.values[0])]
+"""libvirt asks the guest's own QEMU what it can, and of those only x86's is installed."""
+
 each_host = pytest.mark.parametrize("host", HOSTS, ids=str)
 each_domain = pytest.mark.parametrize("xml", DOMAINS)
 
@@ -35,7 +38,7 @@ def test_domain_is_valid_against_libvirts_schema(xml: str) -> None:
 
 
 @needs("libvirtd")
-@each_domain
+@pytest.mark.parametrize("xml", X86)
 def test_domain_is_defined_and_means_the_same_after(xml: str, libvirtd: Libvirtd) -> None:
     assert libvirtd.define_validate(xml) is None
     (name,) = libvirtd.domains()

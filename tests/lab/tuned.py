@@ -119,6 +119,48 @@ def apply(name: str, files: Mapping[str, str], *, settle: float = 20) -> Applied
     return Applied(text, _unknown(text), bootcmdline)
 
 
+def affinity_beside(name: str, files: Mapping[str, str], emulator: str, cpu: int, *, times: int = 2) -> list[str]:
+    """The CPUs that a process of the emulator's name and path may use, pinned to one: before tuned, and after each time that the
+    daemon applied the profile. The words that it keeps for the boot line are added at the end."""
+    with Scratch() as scratch:
+        scratch.install(files)
+        scratch.run("mkdir", "-p", "/run/tuned", str(Path(emulator).parent))
+        scratch.run("rm", "-f", "/etc/tuned/active_profile", "/etc/tuned/bootcmdline")
+        copied = scratch.run("sh", "-c", f"rm -f {emulator}; cp /bin/sleep {emulator}")
+        if copied.returncode:
+            raise TunedError(copied.stderr)
+        started = scratch.run("sh", "-c", f"taskset -c {cpu} {emulator} 600 >/dev/null 2>&1 & echo $!")
+        pid = started.stdout.strip()
+
+        def allowed() -> str:
+            told = scratch.run("sh", "-c", f"grep Cpus_allowed_list /proc/{pid}/status; cat /proc/{pid}/comm")
+            line, comm = told.stdout.splitlines()
+            assert comm == Path(emulator).name[:15]
+            return line.split()[-1]
+
+        found = [allowed()]
+        for run in range(times):
+            log = f"/tmp/tuned{run}.log"
+            daemon = scratch.spawn(
+                "tuned", "--no-dbus", "--no-socket", "--debug", f"--log={log}", "--profile", name,
+                log=Path(scratch.folder) / "tuned.out",
+            )  # fmt: skip
+            deadline = time.monotonic() + 20
+            text = ""
+            while time.monotonic() < deadline and daemon.poll() is None and "static tuning from profile" not in text:
+                time.sleep(0.05)
+                path = scratch.path(log)
+                text = path.read_text(errors="replace") if path.exists() else ""
+            if "static tuning from profile" not in text:
+                raise TunedError(f"tuned did not apply the profile\n{text[-2000:]}")
+            found.append(allowed())
+            daemon.kill()
+            daemon.wait(timeout=20)
+        cmdline = scratch.path("/etc/tuned/bootcmdline")
+        found.append(cmdline.read_text() if cmdline.exists() else "")
+    return found
+
+
 def _unknown(log: str) -> tuple[str, ...]:
     return tuple(
         line for line in log.splitlines() if re.search(r" (WARNING|ERROR|CRITICAL) ", line) and _UNKNOWN.search(line)

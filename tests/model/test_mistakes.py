@@ -274,14 +274,23 @@ def test_a_site_without_a_site_block(tmp_path: Path) -> None:
 
 def test_guests_of_one_class_lack_a_setting_together(tmp_path: Path) -> None:
     guests = "".join(f"vm v-{n} : thin\n" for n in range(50))
+    thin = "class thin {\n  «vcpus = 1»\n  machine = pc-q35-9.2\n}\n"
+    told = one(tmp_path, BASE + thin + guests)
+    assert told.code.id == "KVMC0205" and told.primary is not None
+    assert told.primary.text == "class thin sets this, and no `memory`"
+    assert told.notes == ("49 more of class thin have none",)
+
+
+def test_guests_of_all_classes_of_one_lack_a_setting_together(tmp_path: Path) -> None:
+    base = BASE.replace("  machine = pc-q35-9.2\n", "").replace("class base", "«class base»")
+    told = one(tmp_path, base + "class mid : base\nvm a : mid\nvm b : base\n")
+    assert (told.code.id, told.message) == ("KVMC0205", "vm `a` has no `machine`")
+    assert told.notes == ("1 more of class base have none",)
+    # where one guest has it, the class is not to blame
     told = one(
-        tmp_path,
-        BASE
-        + "class thin {\n  vcpus = 1\n  machine = pc-q35-9.2\n}\n"
-        + guests.replace("vm v-0 : thin", "«vm v-0 : thin»"),
+        tmp_path, base.replace("«", "").replace("»", "") + "vm a : base {\n  machine = pc-q35-9.2\n}\n«vm b : base»\n"
     )
     assert told.code.id == "KVMC0205"
-    assert told.notes == ("49 more of class `thin` have none",)
 
 
 def test_a_chain_of_parents_has_an_end(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from kvmc.syntax.format import WIDTH, format_text
 from kvmc.syntax.parser import parse
+from syntax.shape import shape
 from syntax.test_parse import _sketch
-from syntax.test_recovery import _shape
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*sorted((ROOT / "examples").rglob("*.kvmt"))]
@@ -182,7 +182,7 @@ def test_formatting_is_idempotent_and_keeps_the_tree_and_the_comments(text: str)
     assert formatted(made) == made
     after, _ = parse("f", made)
     assert after is not None
-    assert [_shape(item) for item in before.items] == [_shape(item) for item in after.items]
+    assert [shape(item) for item in before.items] == [shape(item) for item in after.items]
     comments = re.findall(r"# [0-9]+ (?:before|after|open|list|end)[^\r\n]*", text)
     assert re.findall(r"# [0-9]+ (?:before|after|open|list|end)[^\r\n]*", made) == [one.rstrip() for one in comments]
     _attached(made.splitlines())
@@ -225,5 +225,5 @@ def test_any_text_is_left_alone_or_has_one_form(text: str) -> None:
     assert formatted(made) == made
     before, after = parse("f", text)[0], parse("f", made)[0]
     assert before is not None and after is not None
-    assert [_shape(item) for item in before.items] == [_shape(item) for item in after.items]
+    assert [shape(item) for item in before.items] == [shape(item) for item in after.items]
     assert [_sketch(item) for item in before.items] == [_sketch(item) for item in after.items]

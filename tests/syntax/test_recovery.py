@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvmc.syntax.parser import parse
-from kvmc.syntax.tree import Block, Count, ListValue, Setting, Value, Word
+from syntax.shape import shape
 from syntax.test_parse import EXAMPLE
 
 PIECES = [
@@ -76,7 +76,7 @@ def _word(text: str, is_quoted: bool) -> str:
 
 
 scalars = st.one_of(words.map(lambda text: (text, False)), quoted.map(lambda text: (text, True)))
-counts = st.tuples(st.integers(0, 99), words)
+counts = st.tuples(st.integers(0, 99).map(str), words)
 elements = st.one_of(scalars, counts)
 values = st.one_of(elements, st.lists(elements, max_size=3))
 labels = st.lists(scalars, max_size=2)
@@ -101,19 +101,6 @@ def _print(item: tuple, indent: str) -> str:  # type: ignore[type-arg]
     return f"{indent}{line} {{\n" + "".join(_print(one, indent + "  ") for one in body) + f"{indent}}}\n"
 
 
-def _shape(item: Setting | Block) -> tuple:  # type: ignore[type-arg]
-    def element(one: Word | Count) -> tuple:  # type: ignore[type-arg]
-        return (int(one.number.text), one.size.text) if isinstance(one, Count) else (one.text, one.quoted)
-
-    def value(one: Value) -> object:
-        return [element(part) for part in one.items] if isinstance(one, ListValue) else element(one)
-
-    if isinstance(item, Setting):
-        return (item.name.text, value(item.value))
-    parent = element(item.parent) if item.parent else None
-    return (item.kind.text, [element(one) for one in item.labels], parent, [_shape(one) for one in item.items])
-
-
 def _without_absent_bodies(item: tuple) -> tuple:  # type: ignore[type-arg]
     return item if len(item) == 2 else (*item[:3], [_without_absent_bodies(one) for one in item[3] or []])
 
@@ -124,4 +111,4 @@ def test_what_is_printed_is_read_back(written: list[tuple]) -> None:  # type: ig
     file, bag = parse("f", "".join(_print(item, "") for item in written))
     assert not bag.items
     assert file is not None
-    assert [_shape(item) for item in file.items] == [_without_absent_bodies(item) for item in written]
+    assert [shape(item) for item in file.items] == [_without_absent_bodies(item) for item in written]

@@ -21,7 +21,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_there_are_examples() -> None:
-    assert {"telco-edge", "database-ceph", "tiny"} <= set(NAMES)
+    assert {"telco-edge", "database-ceph", "tiny", "arm-edge"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

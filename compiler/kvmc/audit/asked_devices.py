@@ -16,7 +16,6 @@ from kvmc.model.values import PciAddress
 
 def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
     found = {disk.value.source: disk for disk in domain.disks}
-    own: Counter[int] = Counter()
     asked: set[str] = set()
     for name, disk in vm.disks.items():
         storage = site.storages.get(disk.storage)
@@ -40,15 +39,14 @@ def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
                 )
         if at.value.bus != disk.bus:
             yield Difference(at.span, f"asks for disk `{name}` on bus `{disk.bus}` and has it on `{at.value.bus}`")
-        thread = at.value.iothread
-        if disk.iothread is Iothread.NONE and thread is not None:
-            yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {thread}")
+        threads = at.value.iothreads
+        if disk.iothread is Iothread.NONE and threads:
+            yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {threads[0]}")
         elif disk.iothread is not Iothread.NONE and disk.bus == "virtio":
-            if thread is None:
+            if not threads:
                 yield Difference(at.span, f"asks for an I/O thread for disk `{name}` and has none")
                 continue
-            own[thread] += 1
-            others = [other for other in domain.disks if other.value.iothread == thread and other is not at]
+            others = [other for other in domain.disks if set(other.value.iothreads) & set(threads) and other is not at]
             if disk.iothread is Iothread.OWN and others:
                 yield Difference(
                     at.span,
@@ -71,8 +69,8 @@ def iothread_nodes(context: Context, vm: Vm, domain: Domain) -> dict[int, CpuSet
         devices = [pci[address] for address in storage.controller or () if address in pci]
         nodes = CpuSet.of(device.node for device in devices if device.node is not None)
         for at in domain.disks:
-            if at.value.source == source and at.value.iothread is not None:
-                found.setdefault(at.value.iothread, []).append(nodes)
+            for id in at.value.iothreads if at.value.source == source else ():
+                found.setdefault(id, []).append(nodes)
     return {id: union(nodes) for id, nodes in found.items() if all(nodes)}
 
 
@@ -81,6 +79,11 @@ def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
         site.networks[nic.network].bridge
         for nic in vm.nics.values()
         if nic.network is not None and nic.network in site.networks
+    )
+    wanted += Counter(
+        nic.socket.replace("{vm}", vm.name).replace("{nic}", nic.name)
+        for nic in vm.nics.values()
+        if nic.socket is not None
     )
     has = Counter(nic.value.source for nic in domain.nics if nic.value.device is None)
     for bridge in wanted | has:
@@ -96,9 +99,10 @@ def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
     for at in domain.nics:
         if at.value.mac is None:
             yield Difference(at.span, "has a NIC without a MAC address, and libvirt would make one up")
-        if at.value.device is None and (at.value.kind != "bridge" or at.value.model != "virtio"):
+        kind = "vhostuser" if at.value.source.startswith("/") else "bridge"
+        if at.value.device is None and (at.value.kind != kind or at.value.model != "virtio"):
             yield Difference(at.span, f"asks for virtio on a bridge and has `{at.value.model}` on `{at.value.kind}`")
-    queues = Counter(str(nic.queues or "") for nic in vm.nics.values() if nic.network is not None)
+    queues = Counter(str(nic.queues or "") for nic in vm.nics.values() if nic.device is None)
     found = Counter(nic.value.queues for nic in domain.nics if nic.value.device is None)
     if queues != found and queues.total() == found.total():
         last = next(

@@ -6,16 +6,20 @@ What only the resolver chose (pins without a lock, the functions of a device poo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from kvmc.audit import asked_devices, document, visible
+from kvmc.audit import asked_devices, asked_more, document, visible, xml
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
 from kvmc.audit.domain import Domain
 from kvmc.audit.identities import Known
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import Disk, Host, Iothread, Nic, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Host, Nic, Pinning, Platform, Raw, Scheduler, Site, Vm
 from kvmc.model.values import PciAddress
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
 
 _METADATA = "{urn:kvmc:domain:1}"
 _AHCI = PciAddress(0, 0, 0x1F, 2)
@@ -36,7 +40,8 @@ class _Statement:
         wrong = any(pin.span in context.blamed() for pin in domain.pins.values())
         self.view = None if wrong else visible.expected(context, vm, domain, self.platform)
         self.lock = known.locked
-        self.passed = bool(vm.hostdevs) or any(nic.device for nic in vm.nics.values())
+        self.passed = bool(vm.hostdevs or vm.mdevs) or any(nic.device for nic in vm.nics.values())
+        self.arm = vm.machine.startswith("virt-")
 
     def domain(self) -> Want:
         vm = self.vm
@@ -47,32 +52,53 @@ class _Statement:
         blocks = root.add("metadata").add(f"{_METADATA}guest")
         for block in (f"vm {vm.name}", *(f"class {name}" for name in vm.lineage)):
             blocks.add(f"{_METADATA}block", block)
+        if vm.reason is not None:
+            blocks.add(f"{_METADATA}reason", vm.reason)
+        for raw in vm.raws.values():
+            blocks.keyed(f"{_METADATA}raw", ("name",), raw.reason or "", name=raw.key)
         root.add("memory", FREE, unit=OPEN)
         root.add("currentMemory", FREE, unit=OPEN)
         self._backing(root)
         root.add("vcpu", FREE, placement="?static", cpuset=OPEN)
-        threads = len(set(self._iothreads().values()))
+        threads = len({id for ids in asked_more.threads_of(vm, self.platform).values() for id in ids})
         if threads:
             root.add("iothreads", str(threads))
         self._tuning(root, threads)
         self._firmware(root)
         self._features(root)
         self._cpu(root)
-        clock = root.add("clock", offset="utc")
-        clock.keyed("timer", ("name",), name="rtc", tickpolicy="catchup")
-        clock.keyed("timer", ("name",), name="pit", tickpolicy="delay")
-        clock.keyed("timer", ("name",), name="hpet", present="no")
+        clock = root.add("clock", offset=vm.clock)
+        if not self.arm:
+            clock.keyed("timer", ("name",), name="rtc", tickpolicy="catchup")
+            clock.keyed("timer", ("name",), name="pit", tickpolicy="delay")
+            clock.keyed("timer", ("name",), name="hpet", present="no")
+        if vm.hyperv:
+            clock.keyed("timer", ("name",), name="hypervclock", present="yes")
         for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
             root.add(event, action)
-        power = root.add("pm")
-        power.add("suspend-to-mem", enabled="no")
-        power.add("suspend-to-disk", enabled="no")
+        if not self.arm:
+            power = root.add("pm")
+            power.add("suspend-to-mem", enabled="no")
+            power.add("suspend-to-disk", enabled="no")
         self._devices(root.add("devices"))
+        asked_more.protection(vm, root)
+        for raw in vm.raws.values():
+            self._raw(root, raw)
         return root
+
+    def _raw(self, root: Want, raw: Raw) -> None:
+        """An element that the site has in so many words, below its parent."""
+        parent = root
+        for tag in (raw.at or "").split("/") if raw.at != "domain" else ():
+            parent = next((child for child in parent.children if child.tag == tag), None) or parent.add(tag)
+        element = xml.fragment(raw.value or "")
+        if element is not None:
+            parent.children.append(_want(element))
 
     def _backing(self, root: Want) -> None:
         vm, dedicated = self.vm, self.vm.pinning is Pinning.DEDICATED
-        if vm.pages_kib is None and not dedicated and not vm.locked:
+        socket = any(nic.socket for nic in vm.nics.values())
+        if vm.pages_kib is None and not dedicated and not vm.locked and not socket:
             return
         backing = root.add("memoryBacking")
         if vm.pages_kib is not None:
@@ -82,6 +108,7 @@ class _Statement:
             backing.add("nosharepages")
         if vm.locked:
             backing.add("locked")
+        asked_more.backing(vm, backing)
 
     def _tuning(self, root: Want, threads: int) -> None:
         vm = self.vm
@@ -101,11 +128,11 @@ class _Statement:
     def _firmware(self, root: Want) -> None:
         uefi = self.vm.firmware == "uefi"
         os = root.add("os", **({"firmware": "efi"} if uefi else {}))
-        os.add("type", "hvm", arch="x86_64", machine=self.vm.machine)
+        os.add("type", "hvm", arch="aarch64" if self.arm else "x86_64", machine=self.vm.machine)
         if uefi:
             firmware = os.add("firmware")
             for name in ("enrolled-keys", "secure-boot"):
-                firmware.keyed("feature", ("name",), enabled="no", name=name)
+                firmware.keyed("feature", ("name",), enabled="yes" if self.vm.secure_boot else "no", name=name)
         if all(disk.boot is None for disk in self.vm.disks.values()):
             os.add("boot", dev="hd")
 
@@ -113,24 +140,30 @@ class _Statement:
         vm = self.vm
         features = root.add("features")
         features.add("acpi")
-        features.add("apic")
-        if vm.pinning is Pinning.DEDICATED and vm.type == "kvm" and vm.cpu == "host-passthrough":
+        if not self.arm:
+            features.add("apic")
+            features.add("vmport", state="off")
+        else:
+            features.add("gic", version="host" if vm.type == "kvm" else "3")
+        if vm.secure_boot:
+            features.add("smm", state="on")
+        asked_more.hyperv(vm, self.platform, features)
+        if not self.arm and vm.pinning is Pinning.DEDICATED and vm.type == "kvm" and vm.cpu == "host-passthrough":
             features.add("kvm").add("hint-dedicated", state="on")
         features.add("pmu", state="on" if vm.pmu else "off")
-        features.add("vmport", state="off")
-        if self.view and self.view.wide and vm.type == "kvm":
+        if self.view and self.view.wide and not self.arm and vm.type == "kvm":
             features.add("ioapic", driver="qemu")
 
     def _cpu(self, root: Want) -> None:
         vm, libvirt = self.vm, self.platform.libvirt
         if vm.cpu in ("host-passthrough", "maximum"):
-            migratable = {"migratable": "on"} if libvirt.since(6, 5) else {}
+            migratable = {"migratable": "on" if vm.migratable else "off"} if libvirt.since(6, 5) else {}
             cpu = root.add("cpu", mode=vm.cpu, check="none", **migratable)
         elif vm.cpu == "host-model":
             cpu = root.add("cpu", mode="host-model", check="partial")
         else:
             cpu = root.add("cpu", mode="custom", match="exact", check="partial")
-            cpu.add("model", vm.cpu, fallback="forbid")
+            cpu.add("model", FREE if vm.cpu == "baseline" else vm.cpu, fallback="forbid")
         view = self.view
         topology = cpu.add("topology", sockets=str(view.sockets) if view else FREE)
         if libvirt.since(6, 1):
@@ -143,8 +176,7 @@ class _Statement:
         }
         if view and view.cache:
             cpu.add("cache", mode=view.cache)
-        if view and view.topoext:
-            cpu.add("feature", policy=view.topoext, name="topoext")
+        asked_more.cpu_features(vm, view, self.has, cpu)
         numa = cpu.add("numa")
         rows = visible.distances(self.context, self.has)
         for index in range(len(cells_of(self.has))):
@@ -153,19 +185,6 @@ class _Statement:
                 told = cell.add("distances")
                 for other, value in enumerate(rows[index]):
                     told.keyed("sibling", ("id",), id=str(other), value=str(value))
-
-    def _iothreads(self) -> dict[str, int]:
-        """Which I/O thread each disk has: ids in the order of the disks, one for those that share."""
-        found: dict[str, int] = {}
-        shared: int | None = None
-        for disk in self.vm.disks.values():
-            if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
-                continue
-            free = max(found.values(), default=0) + 1
-            found[disk.name] = free if disk.iothread is Iothread.OWN or shared is None else shared
-            if disk.iothread is Iothread.SHARED:
-                shared = found[disk.name]
-        return found
 
     # -- devices
 
@@ -183,25 +202,29 @@ class _Statement:
         self._controllers(devices)
         for nic in vm.nics.values():
             self._nic(devices, nic)
-        serial = devices.add("serial", type="pty").add("target", type="isa-serial", port="0")
-        serial.add("model", name="isa-serial")
+        port, model = ("system-serial", "pl011") if self.arm else ("isa-serial", "isa-serial")
+        serial = devices.add("serial", type="pty").add("target", type=port, port="0")
+        serial.add("model", name=model)
         devices.add("console", type="pty").add("target", type="serial", port="0")
-        for kind in ("mouse", "keyboard"):
+        for kind in () if self.arm else ("mouse", "keyboard"):
             devices.keyed("input", ("type",), type=kind, bus="ps2")
         if libvirt.since(7, 2):
             devices.add("audio", id="1", type="none")
         for hostdev in vm.hostdevs.values():
             self._hostdev(devices, f"hostdev {hostdev.name}")
-        if libvirt.since(9, 1):
+        for key, mdev in asked_more.devices(vm, self.arm, devices).items():
+            self._address(mdev, key)
+        if libvirt.since(9, 1) and not self.arm:
             devices.add("watchdog", model="itco", action="reset")
         balloon = vm.pinning is Pinning.SHARED and vm.pages_kib is None and not vm.locked and not self.passed
+        balloon = balloon and vm.launch_security == "none"
         memory = devices.add("memballoon", model="virtio" if balloon else "none")
         if balloon:
             self._address(memory, "balloon")
         rng = devices.add("rng", model="virtio")
         rng.add("backend", "/dev/urandom", model="random")
         self._address(rng, "rng")
-        if self.view and self.view.wide:
+        if self.view and self.view.wide and not self.arm:
             passed = {"caching_mode": "on"} if self.passed else {}
             devices.add("iommu", model="intel").add("driver", intremap="on", **passed, eim="on")
 
@@ -213,10 +236,7 @@ class _Statement:
         options = {"cache": disk.cache, "io": disk.io, "discard": disk.discard}
         driver = want.add("driver", name="qemu", type=disk.format)
         driver.attributes |= {name: value for name, value in options.items() if value != "default"}
-        thread = self._iothreads().get(disk.name)
-        if thread is not None:
-            # Which number a thread has is no matter: that it is its own, or all disks', is judged elsewhere.
-            driver.attributes["iothread"] = FREE
+        asked_more.disk_driver(disk, asked_more.threads_of(self.vm, self.platform).get(disk.name, ()), driver)
         if disk.queues is not None and disk.bus == "virtio":
             driver.attributes["queues"] = str(disk.queues)
         want.add("source", **{at: source})
@@ -240,13 +260,12 @@ class _Statement:
             parent.add("address", type="pci", domain=domain, bus=bus, slot=slot, function=function, **more)
 
         controller("usb", 0, model="none")
-        at(controller("sata", 0), _AHCI)
+        if not self.arm:
+            at(controller("sata", 0), _AHCI)
         scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
         if scsi:
             want = controller("scsi", 0, model="virtio-scsi")
-            queues = max(disk.queues or 0 for disk in scsi)
-            if queues:
-                want.add("driver", queues=str(queues))
+            asked_more.scsi_driver(scsi, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
         for number in range(1, self._last_port() + 1):
@@ -283,12 +302,8 @@ class _Statement:
             want.add("driver", name="vfio")
             self._function(want.add("source"), f"nic {nic.name}", typed=True)
         else:
-            want = devices.keyed("interface", key, type="bridge")
-            want.add("mac", address=mac)
-            want.add("source", bridge=self.site.networks[nic.network or ""].bridge)
-            want.add("model", type="virtio")
-            if nic.queues is not None:
-                want.add("driver", name="vhost", queues=str(nic.queues))
+            bridges = {name: network.bridge for name, network in self.site.networks.items()}
+            want = asked_more.virtual_nic(self.vm, nic, mac, bridges, devices)
         self._address(want, f"nic {nic.name}")
 
     def _virtual(self, pool: str) -> bool:
@@ -310,6 +325,15 @@ class _Statement:
         parts = map(str, function) if function else [FREE] * 4
         names = ("domain", "bus", "slot", "function")
         source.add("address", **({"type": "pci"} if typed else {}), **dict(zip(names, parts, strict=True)))
+
+
+def _want(element: _Element) -> Want:
+    """An element as it is to be, with all that tells it from its like."""
+    attributes = {str(name): str(value) for name, value in element.attrib.items()}
+    text = (element.text or "").strip()
+    want = Want(str(element.tag), attributes, text or None, tuple(attributes))
+    want.children = [_want(child) for child in element if isinstance(child.tag, str)]
+    return want
 
 
 def _number(text: str) -> int:

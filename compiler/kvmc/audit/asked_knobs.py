@@ -14,15 +14,19 @@ from kvmc.diagnostics import Label, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.knowledge.knobs import find
 from kvmc.knowledge.model import CarrierName
+from kvmc.knowledge.model import Knob as Row
 from kvmc.knowledge.profiles import PROFILES, When
+from kvmc.knowledge.scheduler import MECHANISMS
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import Host, Isolation, Platform, Profile
+from kvmc.topology.model import Facts
 
 NODE_FORM = (5, 16)
 """The first kernel that takes pages by node on its boot line (commit b5389086ad7b)."""
 
 _OWNERS = {"sysctl": "sysctl.d", "modprobe": "modprobe.d"}
 _FREE = None
+_CARRIERS: tuple[CarrierName, ...] = ("cmdline", "sysctl", "tuned", "modprobe", "systemd")
 _NO = frozenset({"0", "n", "no", "off", "f", "false"})
 _YES = frozenset({"1", "y", "yes", "on", "t", "true"})
 
@@ -43,7 +47,9 @@ def check(context: Context) -> None:
     if host is None or platform is None:
         return
     due = [one for one in _due(context, host) if _exists(context, platform, one)]
+    due += _raw(host)
     _values(context, host, due)
+    _words(context, host)
     _missing(context, host, due)
     _extra(context, host, platform, due)
     _flags(context, host)
@@ -85,6 +91,10 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
     sizes = {count.size_kib for count in (*host.pages, *host.reserve_pages) if count.number}
     if sizes:
         yield Due("cmdline", "default_hugepagesz", "boot:default_hugepagesz", f"{max(sizes)}KiB")
+    for setting, choices in MECHANISMS.items():
+        value = getattr(host, setting)
+        for one in choices if value is not None else ():
+            yield Due(_carrier(one.carrier), one.key, name_of(_carrier(one.carrier), one.key), str(value))
     if host.devices:
         yield Due("cmdline", "intel_iommu", "boot:intel_iommu", "on")
         yield Due("cmdline", "iommu", "boot:iommu", "pt")
@@ -96,12 +106,46 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
         yield Due("systemd", "irqbalance.IRQBALANCE_BANNED_CPULIST", knobs.IRQBALANCE_BAN, _FREE)
 
 
+def _carrier(name: str) -> CarrierName:
+    for known in _CARRIERS:
+        if known == name:
+            return known
+    raise ValueError(name)
+
+
+def _raw(host: Host) -> Iterable[Due]:
+    """What the site has in so many words. A kernel parameter without a value is a word alone."""
+    for raw in host.raws.values():
+        carrier = _carrier(raw.carrier)
+        key = raw.key.replace("-", "_") if carrier == "cmdline" else raw.key
+        yield Due(carrier, key, name_of(carrier, key), raw.value or "")
+
+
 def _exists(context: Context, platform: Platform, due: Due) -> bool:
     knob = find(due.carrier, due.key)
     if knob is None:
         return True
-    versions = platform.kernel if knob.tool == "kernel" else platform.tuned
-    return knob.runs_on(context.topology.arch, context.topology.cpu.vendor) and knob.exists_in(versions)
+    if not knob.runs_on(context.topology.arch, context.topology.cpu.vendor):
+        return False
+    told = _told(platform.known, knob) if platform.known is not None and knob.tool == "kernel" else None
+    if told is not None:
+        return told
+    return knob.exists_in(platform.kernel if knob.tool == "kernel" else platform.tuned)
+
+
+def _told(facts: Facts, knob: Row) -> bool | None:
+    """Whether what was seen on such a host has the knob; None where that cannot tell."""
+    if knob.config and facts.kernel_config and knob.config not in facts.kernel_config:
+        return False
+    if knob.carrier == "sysctl":
+        return knob.key in facts.sysctls if facts.sysctls else None
+    module, dot, option = knob.key.partition(".")
+    if knob.carrier in ("cmdline", "modprobe") and dot:
+        return option in facts.modules[module] if module in facts.modules else None
+    folder, slash, name = knob.key.removeprefix("sysfs./sys/kernel/debug/").rpartition("/")
+    if "/sys/kernel/debug/" in knob.key and slash and folder in facts.debugfs:
+        return name in facts.debugfs[folder]
+    return None
 
 
 def _values(context: Context, host: Host, due: Iterable[Due]) -> None:
@@ -113,6 +157,19 @@ def _values(context: Context, host: Host, due: Iterable[Due]) -> None:
         has = f"`{knob.setting}` of host `{host.name}` is `{knob.value[:60]}`"
         text = f"{has}; profile `{host.profile}` and platform say `{one.value}`"
         context.bag.error(codes.KNOB_DIFFERS, text, knob.span)
+
+
+def _words(context: Context, host: Host) -> None:
+    """Raw words of the boot line that may stand several times, or have no value: they are no knobs of the files."""
+    named = {knob.name for knob in context.files.knobs}
+    wanted = {one.name: one for one in _raw(host) if one.carrier == "cmdline" and one.name not in named}
+    for option in context.files.options:
+        one = wanted.get(knobs.boot(option.value.key))
+        if one is not None and (option.value.value or "") != (one.value or ""):
+            text = (
+                f"`{one.key}` of host `{host.name}` is `{(option.value.value or '')[:60]}`; the site says `{one.value}`"
+            )
+            context.bag.error(codes.KNOB_DIFFERS, text, option.span)
 
 
 def _same(has: str, wanted: str) -> bool:
@@ -159,7 +216,7 @@ _FOLDERS: dict[CarrierName, tuple[str, ...]] = {
 
 
 def _missing(context: Context, host: Host, due: list[Due]) -> None:
-    there = {knob.name for knob in context.files.knobs}
+    there = {knob.name for knob in context.files.knobs} | {knobs.boot(one.value.key) for one in context.files.options}
     broken = {span.file.removeprefix(f"{context.files.host}/") for span in context.blamed()}
     for one in due:
         faulty = any(path.startswith(_FOLDERS[one.carrier]) for path in broken)

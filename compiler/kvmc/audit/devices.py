@@ -14,7 +14,8 @@ from kvmc.model.values import PciAddress
 _SINGLE = (
     *("name", "uuid", "memory", "currentMemory", "vcpu", "iothreads", "memoryBacking", "memoryBacking/hugepages"),
     *("memoryBacking/locked", "cputune", "cputune/emulatorpin", "numatune", "numatune/memory", "os", "os/type"),
-    *("cpu", "cpu/topology", "cpu/numa", "features", "features/pmu", "devices", "devices/emulator"),
+    *("cpu", "cpu/topology", "cpu/numa", "cpu/model", "cpu/maxphysaddr", "features", "features/pmu", "features/hyperv"),
+    *("devices", "devices/emulator", "memoryBacking/source", "memoryBacking/access", "launchSecurity", "clock"),
     *("devices/disk/source", "devices/disk/target", "devices/disk/driver"),
     *("devices/interface/mac", "devices/interface/source", "devices/interface/model", "devices/hostdev/source"),
 )
@@ -22,7 +23,7 @@ _SINGLE = (
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """`driver`: its attributes as they stand (type, cache, io, discard, queues)."""
+    """`driver`: its attributes as they stand (type, cache, io, discard, queues). iothreads: all that serve it, one or several."""
 
     source: str
     kind: str
@@ -31,11 +32,12 @@ class Disk:
     driver: dict[str, str]
     shared: bool
     iothread: int | None
+    iothreads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """`source`: the bridge or network; empty for a passed function. `queues` as it stands."""
+    """`source`: the bridge, the network or the socket; empty for a passed function. `queues` as it stands."""
 
     kind: str
     source: str
@@ -82,7 +84,11 @@ def disks(root: xml.Node, reader: Reader) -> tuple[At[Disk], ...]:
         target = node.child("target")
         bus, dev = (target.get("bus"), target.get("dev")) if target else ("", "")
         attributes = {str(key): str(value) for key, value in driver.element.attrib.items()} if driver else {}
-        found.append(At(Disk(text, node.get("type"), bus, dev, attributes, shared, iothread), place))
+        spread = (
+            [reader.number(reader.needed(one, "id")) for one in driver.all("iothreads", "iothread")] if driver else []
+        )
+        threads = tuple(id for id in (iothread, *spread) if id is not None)
+        found.append(At(Disk(text, node.get("type"), bus, dev, attributes, shared, iothread, threads), place))
     return tuple(found)
 
 
@@ -94,6 +100,8 @@ def nics(root: xml.Node, reader: Reader) -> tuple[At[Nic], ...]:
         source, model, driver = node.child("source"), node.child("model"), node.child("driver")
         device = function(node, reader) if kind == "hostdev" else None
         name = (source.get("bridge") or source.get("network")) if source else ""
+        if source and kind == "vhostuser":
+            name = source.get("path")
         address = mac.attribute("address") if mac else None
         lower = At(address.value.lower(), address.span) if address else None
         found.append(

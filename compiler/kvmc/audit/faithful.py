@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices
+from kvmc.audit import asked_devices, asked_more
 from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
@@ -61,6 +61,7 @@ def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain
     platform = site.platforms.get(host.platform) if host else None
     yield from _size(context, vm, domain)
     yield from _machine(vm, platform, domain)
+    yield from asked_more.check_cpu(context, vm, platform, domain)
     yield from _pinning(context, vm, domain)
     yield from _emulator(context, vm, domain)
     yield from _scheduler(vm, domain)
@@ -128,9 +129,6 @@ def _machine(vm: Vm, platform: Platform | None, domain: Domain) -> Iterator[Diff
             (domain.machine.span if domain.machine else domain.head),
             f"asks for machine `{vm.machine}` and has `{has}`",
         )
-    if domain.cpu is None or domain.cpu.value != vm.cpu:
-        has = domain.cpu.value if domain.cpu else "none"
-        yield Difference((domain.cpu.span if domain.cpu else domain.head), f"asks for CPU `{vm.cpu}` and has `{has}`")
     if vm.uuid is not None and (domain.uuid is None or domain.uuid.value != vm.uuid.lower().replace("-", "")):
         yield Difference(
             (domain.uuid.span if domain.uuid else domain.head), f"asks for the uuid {vm.uuid} and has another"

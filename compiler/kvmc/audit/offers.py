@@ -174,7 +174,8 @@ def _budget(context: Context, host: Host) -> None:
         mask = domain.emulator
         if mask is None or not mask.value & services:
             continue
-        queues = [integer(nic.value.queues) or 1 for nic in domain.nics if nic.value.device is None]
+        kernels = [nic.value for nic in domain.nics if nic.value.device is None and nic.value.kind != "vhostuser"]
+        queues = [integer(nic.queues) or 1 for nic in kernels]
         mine = 1 + sum(queues) + (len(domain.iothreads.value) if domain.iothreads else 0)
         count += mine
         labels.append(mask.label(counted(mine, "thread")))

@@ -54,6 +54,12 @@ def expected(context: Context, vm: Vm, domain: Domain, platform: Platform) -> Vi
         vendor in _AMD if vendor is not None else "svm" in host.cpu.features or vm.cpu.startswith("EPYC")
     )
 
+    if vm.machine.startswith("virt-"):  # QEMU's virt declares neither dies nor caches: the guest reads the CPU's own
+        line = [pin for _, pin in sorted((vcpu, domain.pins[vcpu].value) for cell in cells for vcpu in cell)]
+        single = vm.pinning is Pinning.DEDICATED and all(len(pin) == 1 for pin in line)
+        threads = _threads(context, line) if single else 1
+        return View(sockets, 1, vm.vcpus // sockets // threads, threads, None, None)
+
     def flat() -> View:
         return View(sockets, 1, vm.vcpus // sockets, 1, "disable", "disable" if amd else None)
 

@@ -125,6 +125,17 @@ class Node:
             yield from child.all(*path[1:])
 
 
+def fragment(text: str) -> _Element | None:
+    """One element on its own; None where it is none, or has a document type or an entity."""
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True)
+    try:
+        return None if "<!" in text else etree.fromstring(text, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+
+
 def parse(file: File, bag: Bag) -> Node | None:
     """The root, or None with a finding."""
     from lxml import etree

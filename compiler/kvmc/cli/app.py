@@ -191,8 +191,10 @@ app.command()(source.show)
 app.command()(source.lsp)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+# An option of QEMU is a name here, whatever letters it has: `-h` is only itself.
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 def explain(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
@@ -211,6 +213,9 @@ def explain(
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
+    if what == "-h":
+        put(context.get_help() + "\n")
+        return
     if what == "vm":
         if name is None:
             raise typer.BadParameter("give the guest: `kvmc explain vm NAME [SITE]`")

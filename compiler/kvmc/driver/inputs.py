@@ -46,6 +46,13 @@ def read_inputs(path: Path) -> Outcome:
         outcome.topologies, bag = read_topologies(path.parent, wanted)
         outcome.tell(bag)
         _compare_pools(outcome, outcome.site)
+        if any(platform.facts is not None for platform in outcome.site.platforms.values()):
+            from kvmc.driver.facts import with_facts
+
+            outcome.site, bag = with_facts(path.parent, outcome.site, outcome.origins)
+            outcome.tell(bag)
+        _check_cpus(outcome, outcome.site)
+        _check_raws(outcome, outcome.site)
         _read_locks(path.parent, outcome, outcome.site)
     return outcome
 
@@ -66,7 +73,7 @@ def read_topologies(
         by_paths.setdefault(tuple(str(PurePosixPath(path)) for path in given), []).append(host)
     for paths, hosts in by_paths.items():
         label = wanted[hosts[0]][1]
-        outside = [path for path in paths if _leaves(folder, path)]
+        outside = [path for path in paths if leaves(folder, path)]
         for shown in outside:
             bag.error(
                 codes.PATH_OUTSIDE,
@@ -81,6 +88,14 @@ def read_topologies(
         if topology is not None:
             topologies.update(dict.fromkeys(hosts, topology))
     return {host: topologies[host] for host in wanted if host in topologies}, bag
+
+
+def _check_raws(outcome: Outcome, site: Site) -> None:
+    """Raw settings against what is known, where there are any."""
+    if any(host.raws for host in site.hosts.values()) or any(vm.raws for vm in site.vms.values()):
+        from kvmc.hostconfig.raw import check_raws
+
+        outcome.tell(check_raws(site, outcome.topologies, outcome.origins))
 
 
 def _compare_pools(outcome: Outcome, site: Site) -> None:
@@ -106,11 +121,21 @@ def _compare_pools(outcome: Outcome, site: Site) -> None:
             )
 
 
+def _check_cpus(outcome: Outcome, site: Site) -> None:
+    """Guests' CPUs against the hosts that they may go to; most sites ask for nothing that a host could lack."""
+    modes = ("host-passthrough", "host-model", "maximum")
+    asking = (vm.cpu not in modes or vm.require or vm.launch_security != "none" for vm in site.vms.values())
+    if any(asking):
+        from kvmc.hostconfig.fleet import check_cpus
+
+        outcome.tell(check_cpus(site, outcome.topologies, outcome.origins))
+
+
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
     return (replace(item, primary=label) if item.primary is None else item for item in bag)
 
 
-def _leaves(folder: Path, path: str) -> bool:
+def leaves(folder: Path, path: str) -> bool:
     """Whether a path leads out of the folder, by its parts or by a link."""
     if "\0" in path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         return True

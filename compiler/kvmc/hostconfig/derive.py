@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.fleet import Baseline, baselines, consequences
 from kvmc.hostconfig.guest import derive_guest
 from kvmc.hostconfig.host import HostSettings, derive_host_settings
 from kvmc.hostconfig.plan import Carrier, GuestPlan, HostPlan
@@ -26,6 +27,10 @@ def derive(
 ) -> tuple[tuple[HostPlan, ...], Bag]:
     """One plan a placed host, in the site's order; guests in the site's order."""
     bag = Bag()
+    models: Mapping[str, Baseline] = {}
+    if any(vm.cpu == "baseline" or vm.require for vm in site.vms.values()):
+        models = baselines(site, topologies)
+        bag.extend(consequences(site, origins))
     plans: list[HostPlan] = []
     owns: dict[str, HostSettings] = {}
     for name, host in site.hosts.items():
@@ -40,7 +45,16 @@ def derive(
             if guest.host == name:
                 vm = site.vms[guest.vm]
                 plan, guest_bag = derive_guest(
-                    vm, guest, identities[vm.name], host, platform, topology, site, origins, pools.housekeeping
+                    vm,
+                    guest,
+                    identities[vm.name],
+                    host,
+                    platform,
+                    topology,
+                    site,
+                    origins,
+                    models.get(vm.name),
+                    pools.housekeeping,
                 )
                 bag.extend(guest_bag)
                 guests.append(plan)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.diagnostics.text import counted
+from kvmc.hostconfig.fleet import Baseline
 from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
+from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, needs_shared_memory
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
-from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, NicPlan
+from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import Disk, Emulator, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
@@ -22,7 +23,6 @@ from kvmc.topology import Topology
 DIRECT_CACHES = ("none", "directsync")
 """Cache modes that open the disk with O_DIRECT, which QEMU's aio=native needs."""
 
-_PLACEHOLDER = re.compile(r"\{(vm|disk)\}")
 _AMD = ("AuthenticAMD", "HygonGenuine")
 _FIRST_WIDE_APIC_ID = 255
 """xAPIC's broadcast id: this and above need x2APIC, and interrupts remapped to reach it."""
@@ -37,14 +37,16 @@ def derive_guest(
     topology: Topology,
     site: Site,
     origins: Origins,
+    baseline: Baseline | None = None,
     housekeeping: CpuSet = CpuSet(),  # noqa: B008 - immutable
 ) -> tuple[GuestPlan, Bag]:
     """All that a guest's definition says. Errors: what its host's platform is too old for or its devices cannot do, each at the
-    setting that asked; the plan is whole even then, but not to be rendered."""
+    setting that asked; the plan is whole even then, but not to be rendered. baseline: the CPU for `cpu = baseline`."""
     gate = Gate(vm, host, platform, origins)
     check_machine(gate, topology.arch)
     check_cpu(gate)
-    return _Guest(gate, guest, identity, topology, site, housekeeping).derive(), gate.bag
+    check_machine_parts(gate)
+    return _Guest(gate, guest, identity, topology, site, baseline, housekeeping).derive(), gate.bag
 
 
 class _Guest:
@@ -57,6 +59,7 @@ class _Guest:
         identity: Identity,
         topology: Topology,
         site: Site,
+        baseline: Baseline | None,
         housekeeping: CpuSet,
     ) -> None:
         self.housekeeping = housekeeping
@@ -66,12 +69,13 @@ class _Guest:
         self.identity = identity
         self.topology = topology
         self.site = site
+        self.baseline = baseline
 
     def derive(self) -> GuestPlan:
         vm, guest = self.vm, self.guest
         dedicated = vm.pinning is Pinning.DEDICATED
         shape = self._shape(dedicated)
-        iothreads = _iothreads(vm)
+        iothreads = disk_threads(self.gate)
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
         nics, hostdevs = self._passed_and_nics()
         addresses = self.identity.addresses
@@ -91,14 +95,14 @@ class _Guest:
             dedicated=dedicated,
             pins=tuple(pin for _, pin in sorted(self._pins())),
             emulator=guest.emulator,
-            iothreads=max(iothreads.values(), default=0),
+            iothreads=max((max(ids) for ids in iothreads.values()), default=0),
             iothread_masks=self._iothread_masks(iothreads),
             scheduler=vm.scheduler.value,
             priority=vm.priority if vm.scheduler is Scheduler.FIFO else 0,
             isolated=vm.isolation.value == "boot",
             cells=self._cells(),
             topology=shape.topology,
-            cpu=vm.cpu,
+            cpu=self.baseline.model if self.baseline is not None else vm.cpu,
             cache=shape.cache,
             pmu=vm.pmu,
             disks=disks,
@@ -109,9 +113,29 @@ class _Guest:
             balloon_address=addresses.get("balloon"),
             rng_address=addresses["rng"],
             blocks=(f"vm {vm.name}", *(f"class {name}" for name in vm.lineage)),
-            cpu_features=shape.features,
-            viommu=highest_apic_id(shape.topology) >= _FIRST_WIDE_APIC_ID,
+            cpu_features=self._features(shape),
+            viommu=self.topology.arch != "aarch64" and highest_apic_id(shape.topology) >= _FIRST_WIDE_APIC_ID,
+            arch=self.topology.arch,
+            migratable=vm.migratable,
+            maxphysaddr=vm.maxphysaddr == "passthrough",
+            reason=vm.reason,
+            shared_memory=needs_shared_memory(vm),
+            clock=vm.clock,
+            hyperv=vm.hyperv,
+            tpm=vm.tpm,
+            secure_boot=vm.secure_boot,
+            launch_security=vm.launch_security,
+            mdevs=tuple(MdevPlan(one.name, one.uuid, addresses[f"mdev {one.name}"]) for one in vm.mdevs.values()),
+            raws=tuple(
+                RawElement(raw.key, raw.at or "", raw.value or "", raw.reason or "") for raw in vm.raws.values()
+            ),
         )
+
+    def _features(self, shape: CpuShape) -> tuple[tuple[str, str], ...]:
+        """What differs from the model's features: those of the shape win, since the topology depends on them."""
+        asked = dict(self.baseline.features) if self.baseline is not None else {}
+        asked |= dict.fromkeys(self.vm.require, "require") | dict.fromkeys(self.vm.disable, "disable")
+        return tuple(sorted((asked | dict(shape.features)).items()))
 
     # -- CPUs and memory
 
@@ -127,6 +151,7 @@ class _Guest:
             host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
+            arm=self.topology.arch == "aarch64",
         )
         if shape.hidden:
             self.gate.tell(
@@ -151,13 +176,14 @@ class _Guest:
             for index, (cell, row) in enumerate(zip(cells, distances, strict=True))
         )
 
-    def _iothread_masks(self, iothreads: Mapping[str, int]) -> tuple[CpuSet, ...]:
+    def _iothread_masks(self, iothreads: Mapping[str, tuple[int, ...]]) -> tuple[CpuSet, ...]:
         """Each I/O thread beside the controllers of its disks; empty where none has one to be beside."""
         nodes: dict[int, CpuSet] = {}
-        for disk, number in iothreads.items():
+        for disk, ids in iothreads.items():
             found = self._controller_nodes(disk)
-            # who serves a disk that may be anywhere stays where the emulator is
-            nodes[number] = nodes.get(number, found) | found if found and nodes.get(number, found) else CpuSet()
+            for number in ids:
+                # who serves a disk that may be anywhere stays where the emulator is
+                nodes[number] = nodes.get(number, found) | found if found and nodes.get(number, found) else CpuSet()
         if not any(nodes.values()):
             return ()
         own = self.vm.emulator is Emulator.OWN
@@ -196,7 +222,7 @@ class _Guest:
                 help=[f"set `queues = {self.vm.vcpus}`"],
             )
 
-    def _disk(self, disk: Disk, iothreads: Mapping[str, int]) -> DiskPlan:
+    def _disk(self, disk: Disk, iothreads: Mapping[str, tuple[int, ...]]) -> DiskPlan:
         path = self.gate.path("disk", disk.name)
         assert disk.io != "native" or disk.cache in DIRECT_CACHES, "the schema pass refuses it"
         if disk.io == "io_uring":
@@ -205,26 +231,28 @@ class _Guest:
             self.gate.need("`queues` of a disk", (*path, "queues"), libvirt=(3, 9), qemu=(2, 7))
         self._check_queues(disk.queues, path)
         storage = self.site.storages[disk.storage]
-        names = {"vm": self.vm.name, "disk": disk.name}
-        fill: Callable[[re.Match[str]], str] = lambda match: names[match[1]]  # noqa: E731
+        threads = iothreads.get(disk.name, ())
         target = self.identity.targets[disk.name]
         virtio = disk.bus == "virtio"
         return DiskPlan(
             name=disk.name,
             type=storage.type,
-            source=_PLACEHOLDER.sub(fill, storage.source),
+            source=fill(storage.source, {"vm": self.vm.name, "disk": disk.name}),
             bus=disk.bus,
             format=disk.format,
             cache=disk.cache,
             io=disk.io,
             discard=disk.discard,
             queues=disk.queues if disk.bus != "sata" else None,
-            iothread=iothreads.get(disk.name),
+            iothread=threads[0] if len(threads) == 1 else None,
             boot=disk.boot,
             target=target,
             address=self.identity.addresses[f"disk {disk.name}"] if virtio else None,
             unit=None if virtio else target_index(target),
             own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
+            iothreads=threads if len(threads) > 1 else (),
+            queue_size=disk.queue_size,
+            cmd_per_lun=disk.cmd_per_lun,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:
@@ -250,9 +278,22 @@ class _Guest:
                 hostdevs.append(HostdevPlan(nic.name, device, address))
                 continue
             bridge = self.site.networks[nic.network].bridge if nic.network is not None else None
-            queues = nic.queues if bridge is not None else None
-            self._check_queues(queues, path)
-            nics.append(NicPlan(nic.name, self.identity.macs[nic.name], bridge, device, queues, address))
+            self._check_queues(nic.queues, path)
+            socket = fill(nic.socket, {"vm": self.vm.name, "nic": nic.name}) if nic.socket is not None else None
+            nics.append(
+                NicPlan(
+                    nic.name,
+                    self.identity.macs[nic.name],
+                    bridge,
+                    device,
+                    nic.queues,
+                    address,
+                    socket,
+                    nic.mode,
+                    nic.rx_queue_size,
+                    nic.tx_queue_size,
+                )
+            )
         for hostdev in self.vm.hostdevs.values():
             function = self.guest.devices["hostdev", hostdev.name]
             hostdevs.append(HostdevPlan(hostdev.name, function, self.identity.addresses[f"hostdev {hostdev.name}"]))
@@ -262,21 +303,3 @@ class _Guest:
         """Whether the function behind a NIC is a virtual one: made from the pool's parent, or known as one by the topology."""
         device = (self.topology.pci or {}).get(self.guest.devices["nic", nic])
         return self.gate.host.devices[pool].parent is not None or (device is not None and device.parent_pf is not None)
-
-
-def _iothreads(vm: Vm) -> dict[str, int]:
-    """The I/O thread of each disk that has one: ids from 1 in the order of the disks, one for all that share, one an `own`."""
-    found: dict[str, int] = {}
-    shared: int | None = None
-    count = 0
-    for disk in vm.disks.values():
-        if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
-            continue
-        if disk.iothread is Iothread.SHARED and shared is not None:
-            found[disk.name] = shared
-            continue
-        count += 1
-        found[disk.name] = count
-        if disk.iothread is Iothread.SHARED:
-            shared = count
-    return found

@@ -14,10 +14,12 @@ from kvmc.model.site import Host, Platform, Vm
 
 HOST_CPU_MODES = ("host-passthrough", "host-model")
 
-_MACHINE = re.compile(r"pc-q35-([0-9]+)\.([0-9]+)(?:\.[0-9]+)?")
+_MACHINE = re.compile(r"(?:pc-q35|virt)-([0-9]+)\.([0-9]+)(?:\.[0-9]+)?")
 """QEMU's own names; every other that the schema pass takes is a vendor's."""
 _MAX_VCPUS = (((9, 0), 4096), ((8, 1), 1024), ((0, 0), 288))
 """max_cpus of q35 by the machine type's version (QEMU, hw/i386/pc_q35.c), newest first."""
+_MAX_ARM_VCPUS = 512
+"""max_cpus of virt with a GICv3 (QEMU, hw/arm/virt.c)."""
 
 
 @dataclass(slots=True)
@@ -50,12 +52,19 @@ class Gate:
         self.bag.error(code, message, self.origins.label(path), secondary=inherits + labels, notes=notes, help=help)
 
     def need(
-        self, what: str, path: Path, *, libvirt: tuple[int, int] | None = None, qemu: tuple[int, int] | None = None
+        self,
+        what: str,
+        path: Path,
+        *,
+        libvirt: tuple[int, int] | None = None,
+        qemu: tuple[int, int] | None = None,
+        kernel: tuple[int, int] | None = None,
     ) -> None:
         """An error unless the whole range of the platform's versions has it."""
         for name, least, have in (
             ("libvirt", libvirt, self.platform.libvirt),
             ("QEMU", qemu, self.platform.qemu),
+            ("kernel", kernel, self.platform.kernel),
         ):
             if least is not None and not have.since(*least):
                 self.tell(
@@ -70,14 +79,21 @@ class Gate:
         return self.origins.label(("platform", self.platform.name, name), "the platform's version")
 
 
+def is_arm(vm: Vm) -> bool:
+    """Whether the guest's machine is Arm's `virt`."""
+    return vm.machine.startswith("virt-")
+
+
 def check_machine(gate: Gate, arch: str) -> None:
     vm, path = gate.vm, gate.path("machine")
-    if arch != "x86_64":
+    arm = is_arm(vm)
+    own = "aarch64" if arm else "x86_64"
+    if arch != own:
         gate.tell(
             codes.FOREIGN_ARCH,
-            f"guest `{vm.name}` is an x86_64 machine, host `{gate.host.name}` is {arch}",
+            f"guest `{vm.name}` is an {own} machine, host `{gate.host.name}` is {arch}",
             path,
-            help=["keep it to x86_64 hosts with `pool` or `host`"],
+            help=[f"keep it to {own} hosts with `pool` or `host`"],
         )
     match = _MACHINE.fullmatch(vm.machine)
     if match is None:
@@ -96,9 +112,9 @@ def check_machine(gate: Gate, arch: str) -> None:
             f"`{gate.host.name}` has {gate.platform.qemu}",
             path,
             secondary=[gate.version_label("qemu")],
-            help=[f"write `machine = pc-q35-{gate.platform.qemu.low}`"],
+            help=[f"write `machine = {'virt' if arm else 'pc-q35'}-{gate.platform.qemu.low}`"],
         )
-    limit = next(limit for since, limit in _MAX_VCPUS if version >= since)
+    limit = _MAX_ARM_VCPUS if arm else next(limit for since, limit in _MAX_VCPUS if version >= since)
     if vm.vcpus > limit:
         gate.tell(
             codes.TOO_MANY_VCPUS,

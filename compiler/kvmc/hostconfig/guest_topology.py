@@ -37,16 +37,27 @@ class CpuShape:
 
 
 def cpu_shape(
-    cells: Sequence[CellPlacement], host: Topology, *, pinned: bool, host_cpu: bool, amd: bool, dies_known: bool
+    cells: Sequence[CellPlacement],
+    host: Topology,
+    *,
+    pinned: bool,
+    host_cpu: bool,
+    amd: bool,
+    dies_known: bool,
+    arm: bool = False,
 ) -> CpuShape:
     """The topology of a guest. The product of its parts is the number of vCPUs.
 
     pinned: each vCPU has a CPU of its own. host_cpu: the guest has the host's CPU model, whose caches can be passed through.
-    amd: the guest's CPU is of AMD's kind. dies_known: the platform can declare dies.
+    amd: the guest's CPU is of AMD's kind. dies_known: the platform can declare dies. arm: QEMU's `virt`, which has neither dies nor
+    caches to declare: the guest reads the caches of the CPU that it runs on from the CPU itself.
     """
     vcpus = sum(len(cell.vcpus) for cell in cells)
     even = _even(cells)
     sockets = len(cells) if even else 1
+    if arm:
+        threads = _threads(cells, host) if pinned else 1
+        return CpuShape(CpuTopology(sockets, 1, vcpus // sockets // threads, threads), None)
     if not pinned:
         within = even and all(_within_one(union(cell.pins), host.l3) for cell in cells)
         flat = CpuTopology(sockets, 1, vcpus // sockets, 1)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.available import Available
 from kvmc.hostconfig.pages import node_pages, page_settings
-from kvmc.hostconfig.plan import Carrier, HostSetting, NodePages, SriovPlan
+from kvmc.hostconfig.plan import Carrier, Effect, HostSetting, NodePages, SriovPlan
 from kvmc.hostconfig.settings import Settings
 from kvmc.knowledge.model import AMD, INTEL
 from kvmc.knowledge.profiles import PROFILES, When
+from kvmc.knowledge.scheduler import MECHANISMS
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Isolation, Platform, Profile
@@ -40,6 +42,8 @@ def derive_host_settings(
     _profile(host, topology, pools, isolated, settings)
     _passthrough(host, topology, settings)
     _kept_free(topology, pools, settings)
+    _scheduler(host, settings)
+    _raws(host, settings)
     sriov = _sriov(host, origins)
     order = list(Carrier)
     items = sorted(settings.items, key=lambda setting: order.index(setting.carrier))
@@ -131,6 +135,38 @@ def _kept_free(topology: Topology, pools: HostPools, settings: Settings) -> None
         settings.add(
             Carrier.SYSTEMD, key, str(reserved), settings.blocks("isolation"), "no interrupt on dedicated CPUs"
         )
+
+
+def _scheduler(host: Host, settings: Settings) -> None:
+    """What the pool asks of the scheduler, through the one place that every release of the platform has."""
+    for setting, knobs in MECHANISMS.items():
+        value = getattr(host, setting)
+        if value is None:
+            continue
+        available = Available(settings.platform, settings.topology)
+        knob = next((knob for knob in knobs if available.has(knob)), None)
+        if knob is None:
+            settings.bag.error(
+                codes.NO_MECHANISM,
+                f"host `{host.name}` cannot be told `{setting}`: no one mechanism is in all of kernel {settings.platform.kernel}",
+                settings.origins.label(("host", host.name, setting)),
+                notes=[f"`{one.key.removeprefix('sysfs.')}`: {available.why_not(one)}" for one in knobs],
+                help=["make a platform of its own for the hosts of each kernel"],
+            )
+            continue
+        blocks = settings.blocks(setting)
+        settings.add(Carrier(knob.carrier), knob.key, str(value), blocks, f"{setting} = {value}")
+
+
+def _raws(host: Host, settings: Settings) -> None:
+    """Raw settings, which were judged when the site was read (raw.py)."""
+    for raw in host.raws.values():
+        carrier = Carrier(raw.carrier)
+        key = raw.key.replace("-", "_") if carrier in (Carrier.CMDLINE, Carrier.MODPROBE) else raw.key
+        effect = Effect.REBOOT if carrier in (Carrier.CMDLINE, Carrier.MODPROBE) else Effect.LIVE
+        blocks = (settings.origins.block("host", host.name, "raw", raw.name), *settings.blocks())
+        why = f"raw: {raw.reason}" if raw.reason is not None else "raw"
+        settings.items.append(HostSetting(carrier, key, raw.value or "", effect, tuple(dict.fromkeys(blocks)), why))
 
 
 def _sriov(host: Host, origins: Origins) -> tuple[SriovPlan, ...]:

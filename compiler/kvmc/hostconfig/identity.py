@@ -70,16 +70,18 @@ def target_name(prefix: str, index: int) -> str:
 
 def pci_devices(vm: Vm) -> tuple[str, ...]:
     """The guest's devices that have a PCI address of their own, by their key in `Identity.addresses`, in the order in which new
-    ones take ports. A balloon is only there where it could give memory back: not with pinned CPUs, huge pages, locked memory or a
-    passed device, whose DMA pins all of it."""
-    passed = bool(vm.hostdevs) or any(nic.device for nic in vm.nics.values())
+    ones take ports. A balloon is only there where it could give memory back: not with pinned CPUs, huge pages, locked memory, a
+    passed device, whose DMA pins all of it, or memory that the host cannot read."""
+    passed = bool(vm.hostdevs or vm.mdevs) or any(nic.device for nic in vm.nics.values())
+    private = vm.launch_security != "none"
     keys = [f"disk {name}" for name, disk in vm.disks.items() if disk.bus == "virtio"]
     keys += [f"nic {name}" for name in vm.nics]
     keys += [f"hostdev {name}" for name in vm.hostdevs]
+    keys += [f"mdev {name}" for name in vm.mdevs]
     if any(disk.bus == "scsi" for disk in vm.disks.values()):
         keys.append("scsi")
     keys.append("rng")
-    if vm.pinning is Pinning.SHARED and vm.pages_kib is None and not vm.locked and not passed:
+    if vm.pinning is Pinning.SHARED and vm.pages_kib is None and not vm.locked and not passed and not private:
         keys.append("balloon")
     return tuple(keys)
 

@@ -111,17 +111,36 @@ class DiskPlan:
     unit: int | None
     own_iothread: bool = False
     """It asks for an I/O thread that no other disk has."""
+    iothreads: tuple[int, ...] = ()
+    """The I/O threads that its queues are spread over; then `iothread` is None."""
+    queue_size: int | None = None
+    cmd_per_lun: int | None = None
+    """Of its controller."""
 
 
 @dataclass(frozen=True, slots=True)
 class NicPlan:
-    """A NIC: virtio on a bridge, or a PCI function of the host. Exactly one of `bridge` and `device` is set."""
+    """A NIC: virtio on a bridge or on the vhost-user socket `socket` (a path, with QEMU's end in `mode`), or a PCI function of the
+    host. Exactly one of `bridge`, `socket` and `device` is set."""
 
     name: str
     mac: str
     bridge: str | None
     device: PciAddress | None
     queues: int | None
+    address: PciAddress
+    socket: str | None = None
+    mode: str = "server"
+    rx_queue_size: int | None = None
+    tx_queue_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MdevPlan:
+    """A mediated device of the host."""
+
+    name: str
+    uuid: str
     address: PciAddress
 
 
@@ -132,6 +151,16 @@ class HostdevPlan:
     name: str
     device: PciAddress
     address: PciAddress
+
+
+@dataclass(frozen=True, slots=True)
+class RawElement:
+    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`."""
+
+    name: str
+    at: str
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +209,23 @@ class GuestPlan:
     """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
     iothread_masks: tuple[CpuSet, ...] = ()
     """Of each I/O thread in order, where some differ from the emulator's."""
+    arch: str = "x86_64"
+    """The guest's, which is its host's: `x86_64` or `aarch64`."""
+    migratable: bool = True
+    """With the host's own CPU: without what blocks live migration."""
+    maxphysaddr: bool = False
+    """As many bits of physical address as the host has."""
+    reason: str | None = None
+    """Why it asks for what costs speed or safety."""
+    shared_memory: bool = False
+    """Its memory can be mapped by other processes of the host (vhost-user)."""
+    clock: str = "utc"
+    hyperv: bool = False
+    tpm: bool = False
+    secure_boot: bool = False
+    launch_security: str = "none"
+    mdevs: tuple[MdevPlan, ...] = ()
+    raws: tuple[RawElement, ...] = ()
 
     def iothread_mask(self, id: int) -> CpuSet:
         """Where an I/O thread (from 1) may run."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.available import Available
 from kvmc.hostconfig.plan import Carrier, Effect, HostSetting
 from kvmc.knowledge.knobs import find
 from kvmc.knowledge.model import Knob
@@ -43,21 +44,18 @@ class Settings:
             raise ValueError(f"{carrier.value} {key}={value} is not in the table of knobs")
         if not knob.runs_on(self.topology.arch, self.topology.cpu.vendor):
             return
-        versions = self.platform.kernel if knob.tool == "kernel" else self.platform.tuned
-        if not knob.exists_in(versions):
+        if not Available(self.platform, self.topology).released(knob):
             if not knob.optional:
                 self._lacking(knob, asked)
             return
         self.items.append(HostSetting(carrier, key, value, Effect(knob.effect), origin, why))
 
     def _lacking(self, knob: Knob, asked: Path | None) -> None:
-        versions = self.platform.kernel if knob.tool == "kernel" else self.platform.tuned
-        span = f"since {knob.since}" if knob.since else f"up to {knob.until}"
+        available = Available(self.platform, self.topology)
         platform = self.origins.label(("platform", self.platform.name, knob.tool), "the platform's version")
         self.bag.error(
             codes.NOT_IN_RELEASE,
-            f"host `{self.host.name}` needs `{knob.key}`, which {knob.tool} has {span}; platform `{self.platform.name}` says "
-            f"{versions}",
+            f"host `{self.host.name}` needs `{knob.key}`: {available.why_not(knob)}",
             self.origins.label(asked or ("platform", self.platform.name, knob.tool)),
             secondary=(platform,) if asked and platform else (),
             notes=(knob.source,),

@@ -23,6 +23,11 @@ def _at(key: str, since: str, attributes: str, use: str, harm: str = "none", sta
 
 _known = partial(_at, status=Status.RAW)
 
+_HYPERV = frozenset(
+    {"frequencies", "ipi", "relaxed", "runtime", "spinlocks", "stimer", "synic", "tlbflush", "vapic", "vpindex"}
+)
+"""Those that `hyperv = true` asks for."""
+
 _DOMAIN: tuple[Knob, ...] = (
     _at("name", "0.1", "", "the guest's name"),
     _at("uuid", "0.1", "", "its identity"),
@@ -31,6 +36,8 @@ _DOMAIN: tuple[Knob, ...] = (
     _at("memory", "0.1", "unit dumpCore", "its memory"),
     _at("currentMemory", "0.1", "unit", "what the balloon leaves it"),
     _at("vcpu", "0.1", "placement cpuset current", "how many vCPUs, and where the others run"),
+    _at("vcpus", "2.2", "", "vCPUs one by one, for those that are plugged in"),
+    _at("vcpus/vcpu", "2.2", "id enabled hotpluggable order", "one of them"),
     _at("iothreads", "1.2", "", "how many I/O threads"),
     _known("iothreadids", "1.2", "", "I/O threads by number"),
     _known("iothreadids/iothread", "1.2", "id", "one of them"),
@@ -63,8 +70,8 @@ _DOMAIN: tuple[Knob, ...] = (
     _at("memoryBacking/hugepages/page", "1.2", "size unit nodeset", "their size, by cell"),
     _at("memoryBacking/nosharepages", "1.0", "", "no page merging"),
     _at("memoryBacking/locked", "1.0", "", "never swapped out", "lifts the limit of locked memory"),
-    _known("memoryBacking/source", "1.2", "type", "file, anonymous or memfd (4.10)"),
-    _known("memoryBacking/access", "1.2", "mode", "shared with other processes, for vhost-user"),
+    _at("memoryBacking/source", "1.2", "type", "file, anonymous or memfd (4.10)"),
+    _at("memoryBacking/access", "1.2", "mode", "shared with other processes, for vhost-user"),
     _known("memoryBacking/allocation", "1.2", "mode", "immediate: all at the start"),
     _known("memoryBacking/allocation@threads", "8.2", "", "threads that touch it"),
     _known("memtune", "0.7", "", "limits of memory", "a guest beyond one is killed"),
@@ -89,7 +96,7 @@ _DOMAIN: tuple[Knob, ...] = (
     _at("features/pmu", "1.2", "state", "performance counters"),
     _at("features/vmport", "1.2", "state", "VMware's port"),
     _at("features/ioapic", "3.4", "driver", "who has the I/O APIC"),
-    _known("features/gic", "1.2", "version", "Arm's interrupt controller"),
+    _at("features/gic", "1.2", "version", "Arm's interrupt controller"),
     _known("features/hap", "1.1", "", "two-dimensional paging, on Xen"),
     _known("features/pvspinlock", "1.1", "state", "spinlocks that yield"),
     _at("features/kvm", "1.2", "", "what KVM tells the guest"),
@@ -99,17 +106,23 @@ _DOMAIN: tuple[Knob, ...] = (
     _known("features/kvm/poll-control", "6.10", "state", "the guest polls, the host does not", "burns its CPU"),
     _known("features/kvm/pv-ipi", "7.10", "state", "interrupts of many vCPUs by one exit"),
     _known("features/kvm/dirty-ring", "8.0", "state size", "dirty pages by ring, for migration"),
-    _known("features/hyperv", "1.0", "mode", "Hyper-V's interfaces, for Windows", "of no use to Linux"),
+    _at("features/hyperv", "1.0", "mode", "Hyper-V's interfaces, for Windows", "of no use to Linux"),
     *(
-        _known(f"features/hyperv/{name}", since, "state retries value", "one of Hyper-V's interfaces, for Windows")
+        _at(
+            f"features/hyperv/{name}",
+            since,
+            "state retries value",
+            "one of Hyper-V's interfaces, for Windows",
+            status=Status.EMITTED if name in _HYPERV else Status.RAW,
+        )
         for name, since in (
             ("relaxed", "1.0"), ("vapic", "1.1"), ("spinlocks", "1.1"), ("vpindex", "1.3"), ("runtime", "1.3"), ("synic", "1.3"),
             ("stimer", "1.3"), ("reset", "1.3"), ("vendor_id", "1.3"), ("frequencies", "4.7"), ("reenlightenment", "4.7"),
             ("tlbflush", "4.7"), ("ipi", "4.10"), ("evmcs", "4.10"), ("avic", "8.10"), ("emsr_bitmap", "10.7"),
         )
     ),
-    _known("features/hyperv/stimer/direct", "5.7", "state", "timers without a message"),
-    _known("features/smm", "2.1", "state", "system management mode, for secure boot"),
+    _at("features/hyperv/stimer/direct", "5.7", "state", "timers without a message"),
+    _at("features/smm", "2.1", "state", "system management mode, for secure boot"),
 )  # fmt: skip
 
 _CPU: tuple[Knob, ...] = (
@@ -122,7 +135,7 @@ _CPU: tuple[Knob, ...] = (
     _at("cpu/topology@clusters", "10.1", "", "clusters"),
     _at("cpu/cache", "3.3", "mode level", "the caches that it sees", "a cache larger than what it shares"),
     _at("cpu/feature", "0.7", "policy name", "a feature required or off", "avx2 off: programs built for x86-64-v3 die"),
-    _known("cpu/maxphysaddr", "8.7", "mode bits", "address bits, for large BARs"),
+    _at("cpu/maxphysaddr", "8.7", "mode bits", "address bits, for large BARs"),
     _known("cpu/maxphysaddr@limit", "9.3", "", "address bits at most"),
     _at("cpu/numa", "0.9", "", "the guest's nodes"),
     _at("cpu/numa/cell", "0.9", "id cpus memory unit memAccess", "one of them"),
@@ -136,8 +149,9 @@ _CPU: tuple[Knob, ...] = (
     _at("pm", "0.10", "", "sleep states"),
     _at("pm/suspend-to-mem", "0.10", "enabled", "S3"),
     _at("pm/suspend-to-disk", "0.10", "enabled", "S4"),
-    _known("launchSecurity", "4.5", "type", "a confidential guest (sev; sev-snp from 10.5; tdx from 11.6)",
+    _at("launchSecurity", "4.5", "type", "a confidential guest (sev; sev-snp from 10.5; tdx from 11.6)",
            "speed; no passthrough of most devices, no migration"),
+    _at("launchSecurity/policy", "4.5", "", "what its owner lets the host do"),
 )  # fmt: skip
 
 _ADDRESS = "type domain bus slot function multifunction controller target unit"
@@ -161,6 +175,7 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/disk/target", "0.1", "dev bus", "how the guest sees it"),
     _at("devices/disk/boot", "0.8", "order", "its place in the boot order"),
     _known("devices/disk/serial", "0.7", "", "its serial number"),
+    _at("devices/disk/shareable", "0.3", "", "several guests have it", "a file system that is not made for it is lost"),
     _at("devices/disk/address", "0.8", _ADDRESS, "the guest's own address"),
     _at("devices/controller", "0.3", "type index model", "a controller"),
     _at("devices/controller/driver", "1.0", "queues", "of a virtio-scsi controller"),
@@ -179,8 +194,8 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/interface/model", "0.1", "type", "how the guest sees it"),
     _at("devices/interface/driver", "0.8", "name", "vhost, or vfio"),
     _at("devices/interface/driver@queues", "1.0", "", "its queues"),
-    _known("devices/interface/driver@rx_queue_size", "2.3", "", "entries of a receive queue"),
-    _known("devices/interface/driver@tx_queue_size", "3.7", "", "entries of a send queue"),
+    _at("devices/interface/driver@rx_queue_size", "2.3", "", "entries of a receive queue"),
+    _at("devices/interface/driver@tx_queue_size", "3.7", "", "entries of a send queue"),
     _known("devices/interface/mtu", "3.1", "size", "its MTU"),
     _known("devices/interface/vlan", "0.10", "trunk", "its VLANs"),
     _known("devices/interface/bandwidth", "0.9", "", "limits of a NIC"),
@@ -188,6 +203,7 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/interface/address", "0.8", _ADDRESS, "the guest's own address"),
     _at("devices/hostdev", "0.6", "mode type managed model", "a device of the host", "no live migration; all memory is pinned"),
     _at("devices/hostdev/driver", "1.0", "name", "vfio"),
+    _at("devices/hostdev@display", "4.6", "", "whether a mediated device has a screen"),
     _known("devices/hostdev/driver@model", "10.0", "", "another VFIO driver"),
     _known("devices/hostdev/driver@iommufd", "12.1", "", "the newer interface of VFIO"),
     _at("devices/hostdev/source", "0.6", "", "which"),
@@ -209,8 +225,8 @@ _DEVICES: tuple[Knob, ...] = (
     _known("devices/graphics", "0.1", "type port autoport listen", "a screen"),
     _known("devices/video", "0.6", "", "a graphics card"),
     _known("devices/video/model", "0.6", "type vram heads", "of which kind"),
-    _known("devices/tpm", "1.0", "model", "a TPM"),
-    _known("devices/tpm/backend", "1.0", "type version", "what is behind it"),
+    _at("devices/tpm", "1.0", "model", "a TPM"),
+    _at("devices/tpm/backend", "1.0", "type version", "what is behind it"),
     _at("devices/watchdog", "0.7", "model action", "a watchdog (itco from 9.1)"),
     _at("devices/memballoon", "0.8", "model autodeflate freePageReporting", "the balloon"),
     _at("devices/memballoon/address", "0.8", _ADDRESS, "the guest's own address"),

@@ -13,6 +13,8 @@ Left out on purpose, though guides list them:
 from __future__ import annotations
 
 from kvmc.knowledge.model import AMD, INTEL, Kind, Knob
+from kvmc.knowledge.scheduler import SCHEDULER
+from kvmc.knowledge.units import SYSTEMD
 from kvmc.model.values import Version
 
 _PARAMETERS = "Documentation/admin-guide/kernel-parameters.txt"
@@ -36,6 +38,8 @@ CMDLINE: tuple[Knob, ...] = (
         use="with isolcpus, the same set: kernels with one housekeeping mask drop the second of two that differ",
         harm="each entry into the kernel costs more; never holds the boot CPU",
         source=f"{_PARAMETERS}; kernel/sched/isolation.c",
+        config="NO_HZ_FULL",
+        optional=True,
     ),
     Knob(
         "cmdline",
@@ -45,6 +49,8 @@ CMDLINE: tuple[Knob, ...] = (
         use="with isolcpus: said on its own for kernels that are built without nohz_full",
         harm="callback threads need room on the other CPUs",
         source=_PARAMETERS,
+        config="RCU_NOCB_CPU",
+        optional=True,
     ),
     Knob(
         "cmdline",
@@ -351,47 +357,7 @@ MODPROBE: tuple[Knob, ...] = (
     ),
 )
 
-SYSTEMD: tuple[Knob, ...] = (
-    Knob(
-        "systemd",
-        "Manager.CPUAffinity",
-        Kind.CPUS,
-        "reboot",
-        use="the host's services run on the housekeeping CPUs",
-        harm="too few CPUs for the services",
-        source="systemd-system.conf(5)",
-    ),
-    Knob(
-        "systemd",
-        "irqbalance.IRQBALANCE_BANNED_CPULIST",
-        Kind.CPUS,
-        "live",
-        use="irqbalance puts no interrupt on dedicated and vswitch CPUs",
-        harm="too few CPUs for the interrupt rate; an older irqbalance does not read it and leaves out isolated CPUs by itself",
-        source="irqbalance(1)",
-    ),
-    Knob(
-        "systemd",
-        "/sys/devices/system/node/node*/hugepages/hugepages-*kB/nr_hugepages",
-        Kind.INTEGER,
-        "live",
-        use="pages by node where the kernel's command line has no node form (before 5.16)",
-        harm="1 GiB pages may no longer be found whole, however early the unit runs",
-        source="Documentation/admin-guide/mm/hugetlbpage.rst",
-        low=1,
-    ),
-    Knob(
-        "systemd",
-        "/dev/hugepages*",
-        Kind.PAGE_SIZE,
-        "live",
-        use="a hugetlbfs mount for a page size other than the default: without one libvirt can't start a guest on that size",
-        harm="none",
-        source="libvirt's search for mounts of type hugetlbfs; seen in a start that failed without",
-    ),
-)
-
-KNOBS: tuple[Knob, ...] = CMDLINE + SYSCTL + TUNED + MODPROBE + SYSTEMD
+KNOBS: tuple[Knob, ...] = CMDLINE + SYSCTL + TUNED + MODPROBE + SYSTEMD + SCHEDULER
 
 
 def find(carrier: str, key: str) -> Knob | None:

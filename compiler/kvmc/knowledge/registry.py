@@ -17,13 +17,11 @@ from kvmc.knowledge.guest_known import GUEST_KNOWN
 from kvmc.knowledge.knobs import KNOBS
 from kvmc.knowledge.model import Knob, Status
 from kvmc.knowledge.module_known import MODULE_KNOWN
-from kvmc.knowledge.scheduler import SCHEDULER
 from kvmc.knowledge.sysctl_known import SYSCTL_KNOWN
 from kvmc.knowledge.tuned_known import TUNED_KNOWN
 
 REGISTRY: tuple[Knob, ...] = (
     *KNOBS,
-    *SCHEDULER,
     *BOOT_KNOWN,
     *MODULE_KNOWN,
     *SYSCTL_KNOWN,

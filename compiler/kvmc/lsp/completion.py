@@ -103,6 +103,9 @@ def _header(view: View, cursor: Cursor, row: BlockRow) -> Iterator[Offer]:
     if before[-1] == ":":
         if row.parents:
             yield from _names(view, row.parents)
+    elif len(before) == 1 and row.words:
+        words = row.words.get(cursor.blocks[-1][0], ()) if cursor.blocks else ()
+        yield from (Offer(f"{word} ", What.WORD, "", row.doc, word) for word in words)
     elif len(before) == 1 and len(row.labels) == 2:
         for word in row.labels[0].split("|"):
             yield Offer(f"{word} ", What.WORD, "", row.doc, word)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from kvmc.model.table import BlockRow
 
+RAW_OF_HOSTS = ("cmdline", "sysctl", "modprobe", "tuned")
+RAW_OF_GUESTS = ("xml",)
+
 BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("site", "What all files together describe; exactly one.", single=True),
     BlockRow("platform", "A host OS build: the versions that decide which knobs exist."),
@@ -30,11 +33,20 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("vm", "A guest.", parents="class", like="class"),
     BlockRow("disk", "A disk. The same label in a class and below merges; a new label adds a disk.", ("class", "vm")),
     BlockRow("nic", "A NIC: virtio on a network, or one function of a device pool.", ("class", "vm")),
+    BlockRow("mdev", "A mediated device: a slice of a GPU that the vendor's driver made on the host.", ("class", "vm")),
     BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
     BlockRow(
         "place",
         "A relation between guests: `place apart NAME` keeps them on different hosts (or what else `across` says), "
         "`place together NAME` on one (or in what else `within` says). What counts is where their vCPUs run.",
         labels=("apart|together", "NAME"),
+    ),
+    BlockRow(
+        "raw",
+        "A setting that kvmc has no word for: a kernel parameter, a sysctl, an option of a module or of tuned on a host; an XML "
+        "element in a guest.",
+        ("pool", "host", "class", "vm"),
+        ("|".join((*RAW_OF_HOSTS, *RAW_OF_GUESTS)), "NAME"),
+        words={"pool": RAW_OF_HOSTS, "host": RAW_OF_HOSTS, "class": RAW_OF_GUESTS, "vm": RAW_OF_GUESTS},
     ),
 )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
+from kvmc import std
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.text import counted
-from kvmc.model import conflicts
+from kvmc.model import conflicts, guest_checks
 from kvmc.model.kinds import MIB
 from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
-from kvmc.model.settings import settings
+from kvmc.model.settings import blocks, settings
 from kvmc.model.site import Profile
 from kvmc.model.table import Row
 from kvmc.model.values import PciAddress, size_text
+
+_TWINS = {"vcpus": "memory", "memory": "vcpus"}
+"""Settings that give a guest its size together: a class that sets one is where the other is missing."""
 
 
 def check_merged(merged: Tables, bag: Bag) -> None:
@@ -23,7 +27,7 @@ def check_merged(merged: Tables, bag: Bag) -> None:
         for node in merged[kind].values():
             _required(node, node, bag)
     for kind in ("host", "vm"):
-        _required_of_heirs(merged[kind].values(), bag)
+        _required_of_heirs(kind, merged, bag)
     for host in merged["host"].values():
         _host(host, merged, bag)
     claims = _Claims(bag)
@@ -48,45 +52,77 @@ def _required(node: Node, owner: Node, bag: Bag) -> None:
             _missing(what, row, [node], owner, bag)
 
 
-def _required_of_heirs(nodes: Iterable[Node], bag: Bag) -> None:
-    """The same for hosts or guests: those of one parent lack a setting together, which is one mistake."""
-    lacking: dict[tuple[str, str], tuple[Row, list[Node]]] = {}
-    for node in nodes:
-        for row in settings(node.row.name).values():
+def _required_of_heirs(kind: str, merged: Tables, bag: Bag) -> None:
+    """The same for hosts or guests: those of one parent, or of one ancestor of all of them, lack a setting together."""
+    lacking: dict[str, list[Node]] = {}
+    for node in merged[kind].values():
+        for row in settings(kind).values():
             if row.required and row.name not in node.values and node.complete:
-                parent = node.parent.text if node.parent else f"{node.name}:"
-                lacking.setdefault((parent, row.name), (row, []))[1].append(node)
-    for row, found in lacking.values():
-        _missing(f"{found[0].row.name} `{found[0].name}`", row, found, found[0], bag)
+                lacking.setdefault(row.name, []).append(node)
+    if not lacking:
+        return
+    base = blocks()[kind].parents or ""
+    lines = {name: _line_of(node, merged[base]) for name, node in merged[kind].items()}
+    heirs: dict[str, set[str]] = {}
+    for name, line in lines.items():
+        for older in line:
+            heirs.setdefault(older, set()).add(name)
+    found: dict[tuple[str, str], tuple[Row, Node | None, list[Node]]] = {}
+    for node in merged[kind].values():
+        for name, nodes in lacking.items():
+            if any(one is node for one in nodes):
+                without = {one.name for one in nodes}
+                line = lines[node.name] if name in settings(base) else []
+                root = next((one for one in line if len(heirs[one]) > 1 and heirs[one] <= without), None)
+                key = root or (node.parent.text if node.parent else f"{node.name}:")
+                ancestor = merged[base][root] if root is not None else None
+                found.setdefault((key, name), (settings(kind)[name], ancestor, []))[2].append(node)
+    for row, ancestor, nodes in found.values():
+        _missing(f"{kind} `{nodes[0].name}`", row, nodes, nodes[0], bag, ancestor)
 
 
-def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag) -> None:
-    place = f", here or in a {owner.row.parents}" if owner.row.parents else ""
-    parent = nodes[0].parent
-    notes = (
-        [f"{len(nodes) - 1} more of {owner.row.parents} `{parent.text}` have none"] if len(nodes) > 1 and parent else []
-    )
-    bag.error(
-        codes.MISSING,
-        f"{what} has no `{row.name}`",
-        Label(nodes[0].header, f"`{row.name}` is missing"),
-        secondary=[Label(node.header, "here too") for node in nodes[1:4]],
-        notes=notes,
-        help=[f"set it{place}, as in `{row.name} = {row.example}`"],
-    )
+def _line_of(node: Node, known: Mapping[str, Node]) -> list[str]:
+    """The ancestors' names, the first of them first; those of the standard library are for all sites, and none to blame."""
+    line: list[str] = []
+    while node.parent is not None and node.parent.text in known and node.parent.text not in line:
+        node = known[node.parent.text]
+        if not node.header.file.startswith(std.PREFIX):
+            line.insert(0, node.name)
+    return line
 
 
-def _one_of(node: Node, names: tuple[str, str], owner: Node, bag: Bag) -> None:
-    """Exactly one of two settings."""
-    first, second = (node.values.get(name) for name in names)
+def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag, ancestor: Node | None = None) -> None:
+    """nodes: all that lack it. ancestor: of all of them, and of no other guest or host."""
+    name, parents = f"`{row.name}`", owner.row.parents
+    place = f", here or in a {parents}" if parents and row.name in settings(parents) else ""
+    primary = Label(nodes[0].header, f"{name} is missing")
+    secondary = [Label(one.header, "here too") for one in nodes[1:4]]
+    of = ancestor.top if ancestor else f"{parents} `{nodes[0].parent.text}`" if nodes[0].parent else ""
+    notes = [f"{len(nodes) - 1} more of {of} have none"] if len(nodes) > 1 else []
+    twin = nodes[0].values.get(_TWINS.get(row.name, ""))
+    if twin is not None and twin.block != nodes[0].top and not twin.span.file.startswith(std.PREFIX):
+        primary, ancestor = Label(twin.span, f"{twin.block} sets this, and no {name}"), None
+        secondary.insert(0, Label(nodes[0].header, "has none"))
+    elif ancestor is not None:
+        primary = Label(ancestor.header, f"{name} is missing here, or in each {nodes[0].row.name} of it")
+        secondary.insert(0, Label(nodes[0].header, "has none"))
+    help = f"set it{place}, as in `{row.name} = {row.example}`"
+    bag.error(codes.MISSING, f"{what} has no {name}", primary, secondary=secondary, notes=notes, help=[help])
+
+
+def _one_of(node: Node, names: tuple[str, ...], owner: Node, bag: Bag) -> None:
+    """Exactly one of some settings."""
+    given = [name for name in names if name in node.values]
     what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
-    if first is None and second is None and owner.complete and node.complete:
-        text = f"{what} has neither `{names[0]}` nor `{names[1]}`"
+    if not given and owner.complete and node.complete:
+        head = f"`{names[0]}`" if len(names) == 2 else f"{', '.join(f'`{name}`' for name in names[:-1])}"
+        text = f"{what} has neither {head} nor `{names[-1]}`"
         bag.error(codes.ONE_OF, text, Label(node.header), help=["set one of them"])
-    elif first is not None and second is not None:
+    elif len(given) > 1:
+        first, second = (node.values[name] for name in given[:2])
         later, other = (first, second) if first.block == owner.top != second.block else (second, first)
         secondary = [Label(other.span, f"set by {other.block}" if other.block != owner.top else "")]
-        text = f"{what} has both `{names[0]}` and `{names[1]}`"
+        text = f"{what} has both `{given[0]}` and `{given[1]}`"
         bag.error(codes.ONE_OF, text, Label(later.span), secondary=secondary, help=["keep one of them"])
 
 
@@ -126,6 +162,9 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
 def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
     conflicts.check_rules(conflicts.GUEST, vm, vm, bag)
     _division(vm, bag)
+    guest_checks.check_features(vm, bag)
+    guest_checks.check_machine(vm, bag)
+    guest_checks.check_architecture(vm, bag)
     _beside(vm, bag)
     host, pool = merged["host"].get(str(vm.get("host"))), vm.get("pool")
     if host is not None and pool in merged["pool"] and (host.parent is None or host.parent.text != pool):
@@ -134,8 +173,9 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
     boots: dict[object, Node] = {}
     for (kind, _label), node in vm.children.items():
         if kind == "nic":
-            _one_of(node, ("network", "device"), vm, bag)
+            _one_of(node, ("network", "device", "socket"), vm, bag)
             conflicts.check_rules(conflicts.NIC, node, vm, bag)
+            guest_checks.check_nic(node, vm, bag)
             continue
         _required(node, vm, bag)
         if kind == "disk":
@@ -209,6 +249,7 @@ class _Claims:
         self.uuids: dict[object, Node] = {}
         self.macs: dict[object, tuple[Node, Node]] = {}
         self.sources: dict[str, tuple[Node, Node]] = {}
+        self.mdevs: dict[object, tuple[Node, Node]] = {}
 
     def guest(self, vm: Node, merged: Tables) -> None:
         uuid = vm.get("uuid")
@@ -222,6 +263,8 @@ class _Claims:
                 self.nic(vm, node)
             elif kind == "disk":
                 self.disk(vm, node, merged)
+            elif kind == "mdev" and isinstance(node.get("uuid"), str):
+                self.mdev(vm, node)
 
     def nic(self, vm: Node, nic: Node) -> None:
         other_vm, other = self.macs.setdefault(nic.get("mac"), (vm, nic))
@@ -233,6 +276,16 @@ class _Claims:
         text = f"nic `{other.name}` of vm `{other_vm.name}` and nic `{nic.name}` of vm `{vm.name}` have one MAC address"
         help = ["leave `mac` out: it is derived, and differs for each"]
         self.bag.error(codes.SAME_IDENTITY, text, Label(second.span), secondary=[*secondary, *inherited], help=help)
+
+    def mdev(self, vm: Node, mdev: Node) -> None:
+        other_vm, other = self.mdevs.setdefault(mdev.get("uuid"), (vm, mdev))
+        if other is not mdev:
+            text = (
+                f"mdev `{other.name}` of vm `{other_vm.name}` and mdev `{mdev.name}` of vm `{vm.name}` are one device"
+            )
+            first, second = other.values["uuid"], mdev.values["uuid"]
+            secondary = [Label(first.span, "first here")] if first is not second else [Label(vm.header, "has it too")]
+            self.bag.error(codes.SAME_IDENTITY, text, Label(second.span), secondary=secondary)
 
     def disk(self, vm: Node, disk: Node, merged: Tables) -> None:
         storage = merged["storage"].get(str(disk.get("storage")))

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.nodes import UNKNOWN, Node
+from kvmc.model.settings import defaults
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`first` with one of its values and `second` with one of its values. No values: the setting is set at all."""
+    """`first` with one of its values and `second` with one of its values. No values: it is set, to other than its default."""
 
     first: str
-    values: tuple[str, ...]
+    values: tuple[str | bool, ...]
     second: str
-    against: tuple[str, ...]
+    against: tuple[str | bool, ...]
     why: str
     help: str
 
@@ -54,6 +55,16 @@ GUEST = (
         "emulation cannot give a guest the host's CPU",
         "set `cpu = maximum`",
     ),
+    Rule(
+        "migratable",
+        (False,),
+        "cpu",
+        ("host-model", "baseline"),
+        "this CPU is made to migrate",
+        "set `cpu = host-passthrough`",
+    ),
+    Rule("secure_boot", (True,), "firmware", ("bios",), "a BIOS checks no signatures", "set `firmware = uefi`"),
+    Rule("hyperv", (True,), "type", ("qemu",), "KVM alone has these interfaces", "set `type = kvm`"),
 )
 
 HOST = (
@@ -92,12 +103,30 @@ DISK = (
         "an emulated SATA controller has one queue",
         "set `bus = virtio`, or drop `queues`",
     ),
+    Rule(
+        "queue_size", (), "bus", ("sata", "scsi"), "the rings of a virtio disk alone have a size", "set `bus = virtio`"
+    ),
+    Rule("cmd_per_lun", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
+    Rule(
+        "iothreads",
+        (),
+        "iothread",
+        ("none", "shared"),
+        "queues are spread over threads of the disk's own",
+        "set `iothread = own`",
+    ),
 )
 
+_VIRTIO = "queues are those of a virtio NIC, a device brings its own"
+
 NIC = (
+    Rule("queues", (), "device", (), _VIRTIO, "drop `queues`"),
+    Rule("rx_queue_size", (), "device", (), _VIRTIO, "drop `rx_queue_size`"),
+    Rule("tx_queue_size", (), "device", (), _VIRTIO, "drop `tx_queue_size`"),
+    Rule("mode", (), "network", (), "it is an end of a vhost-user socket", "drop `mode`"),
+    Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
-    Rule("queues", (), "device", (), "queues are those of a virtio NIC, a device brings its own", "drop `queues`"),
 )
 
 
@@ -126,7 +155,7 @@ def contradict(
     ]
     if main.block != owner.top:
         secondary.append(Label(owner.header, "used here"))
-    notes = [f"`{name} = {node.get(name)}` is the default" for name in names if name not in node.values]
+    notes = [f"`{name} = {written(node.get(name))}` is the default" for name in names if name not in node.values]
     bag.error(
         codes.CONFLICT,
         message,
@@ -137,11 +166,17 @@ def contradict(
     )
 
 
-def _holds(node: Node, name: str, values: tuple[str, ...]) -> bool:
-    if not values:
-        return name in node.values and node.values[name].value is not UNKNOWN
+def _holds(node: Node, name: str, values: tuple[str | bool, ...]) -> bool:
+    if not values:  # what the default is may be said
+        given = node.values.get(name)
+        return given is not None and given.value is not UNKNOWN and given.value != defaults(node.row.name)[name]
     return node.get(name) in values
 
 
-def _written(node: Node, name: str, values: tuple[str, ...]) -> str:
-    return f"`{name} = {node.get(name)}`" if values else f"`{name}`"
+def _written(node: Node, name: str, values: tuple[str | bool, ...]) -> str:
+    return f"`{name} = {written(node.get(name))}`" if values else f"`{name}`"
+
+
+def written(value: object) -> str:
+    """A value as the language has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -138,7 +138,8 @@ def vim() -> str:
     """The Vim syntax file."""
 
     def any_of(texts: Iterable[str]) -> str:
-        return r"\%(" + r"\|".join(sorted(texts, key=lambda text: (-len(text), text))) + r"\)"
+        escaped = (text.replace("/", r"\/") for text in sorted(texts, key=lambda text: (-len(text), text)))
+        return r"\%(" + r"\|".join(escaped) + r"\)"
 
     word = r'[^[:space:]"{}\[\]=,:#*]'
     kinds = any_of(row.name for row in BLOCKS)

@@ -175,6 +175,25 @@ class Integer(Scalar):
         return int(word.text)
 
 
+class PowerOfTwo(Integer):
+    """Rings of virtio have a power of two of places."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__(low, high)
+        self.words = f"a power of two from {low} to {high}"
+
+    def parse(self, word: Word) -> object:
+        value = super().parse(word)
+        assert isinstance(value, int)
+        if value & (value - 1):
+            below = 1 << (value.bit_length() - 1)
+            choices = [one for one in (below, below * 2) if self.low <= one <= self.high]
+            help = (f"write {' or '.join(f'`{one}`' for one in choices)}",)
+            text = f"{shown(word.text)} is not a power of two"
+            raise BadValue(Problem(codes.BAD_NUMBER, text, word.span, help, write=tuple(map(str, choices))))
+        return value
+
+
 _SIZE = re.compile(r"([0-9]{1,15})(\.[0-9]+)?([A-Za-z]*)")
 _UNITS = {unit[0].lower(): unit for unit in KIB_PER_UNIT}
 

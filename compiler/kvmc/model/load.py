@@ -35,9 +35,8 @@ def analyse(reader: SourceReader) -> Analysis:
     tables = check_blocks(reader.items, near, bag)
     if not tables["site"]:
         text = "no `site` block in the source"
-        bag.error(
-            codes.NO_SITE, text, Span(reader.path.name, 0, 1), help=['write `site NAME {`, `identity = "..."`, `}`']
-        )
+        start = Span(reader.path.name, 0, min(1, len(reader.texts.get(reader.path.name, ""))))
+        bag.error(codes.NO_SITE, text, start, help=['write `site NAME {`, `identity = "..."`, `}`'])
     merged, lineage = inherit(tables, near, bag)
     check_references(tables, merged, near, bag)
     check_merged(merged, bag)

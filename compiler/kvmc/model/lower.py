@@ -21,7 +21,7 @@ def lower(merged: Tables, lineage: Mapping[tuple[str, str], tuple[str, ...]]) ->
     return Site.model_validate(
         {
             **_fields(site),
-            "platforms": _named(merged["platform"]),
+            "platforms": {name: _platform(node) for name, node in merged["platform"].items()},
             "hosts": {name: _host(node) for name, node in merged["host"].items()},
             "networks": _named(merged["network"]),
             "storages": _named(merged["storage"]),
@@ -33,6 +33,14 @@ def lower(merged: Tables, lineage: Mapping[tuple[str, str], tuple[str, ...]]) ->
 
 def _named(nodes: Mapping[str, Node]) -> dict[str, dict[str, Any]]:
     return {name: _fields(node) for name, node in nodes.items()}
+
+
+def _platform(node: Node) -> dict[str, Any]:
+    fields = _fields(node)
+    if fields["facts"] is not None:
+        folder = posixpath.dirname(node.values["facts"].span.file)
+        fields["facts"] = posixpath.normpath(posixpath.join(folder, fields["facts"]))
+    return fields
 
 
 def _fields(node: Node) -> dict[str, Any]:
@@ -59,6 +67,7 @@ def _host(node: Node) -> dict[str, Any]:
     fields["topology"] = tuple(posixpath.normpath(posixpath.join(folder, path)) for path in fields["topology"])
     fields["pool"] = node.parent.text if node.parent else None
     fields["devices"] = _named(node.labelled("devices"))
+    fields["raws"] = _named(node.labelled("raw"))
     for pool in fields["devices"].values():
         pool |= {"vfs": pool["vfs"] or 0, "addresses": pool["addresses"] or ()}
     return fields
@@ -67,7 +76,7 @@ def _host(node: Node) -> dict[str, Any]:
 def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields = _fields(node)
     fields["lineage"] = lineage
-    for kind in ("disk", "nic", "hostdev"):
+    for kind in ("disk", "nic", "hostdev", "mdev", "raw"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
     return fields
 

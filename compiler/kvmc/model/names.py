@@ -11,6 +11,8 @@ from kvmc.diagnostics import Fix, Span
 MAX_NAME = 63
 """Characters; a host name's label has the same limit (RFC 1035, 2.3.4)."""
 
+MAX_RAW_NAME = 200
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _COMPARISONS = 200_000
@@ -31,6 +33,17 @@ def name_problem(text: str) -> str | None:
         first = next((char for char in text if re.fullmatch(r"[A-Za-z0-9._-]", char) is None), text[0])
         what = f"`{first}`" if first.isprintable() and first != " " else f"U+{ord(first):04X}"
         return f"name {shown(text)} has {what if first != ' ' else 'a space'} in it"
+    return None
+
+
+def raw_problem(text: str) -> str | None:
+    """What is wrong with the name of a raw setting, or None: what a kernel, a module, tuned or a person calls something."""
+    if not text or len(text) > MAX_RAW_NAME:
+        return f"a name of 1 to {MAX_RAW_NAME} characters is needed, {shown(text)} has {len(text)}"
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/*-]*|-[A-Za-z0-9-]+", text) is None:
+        odd = next((char for char in text if re.fullmatch(r"[A-Za-z0-9._/*-]", char) is None), text[0])
+        what = f"`{odd}`" if odd.isprintable() and odd != " " else f"U+{ord(odd):04X}"
+        return f"name {shown(text)} has {what} where a knob's name has letters, digits and `._/*-`"
     return None
 
 

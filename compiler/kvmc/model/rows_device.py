@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Integer, ListOf
+from kvmc.model.kinds import Choice, Integer, ListOf, PowerOfTwo
 from kvmc.model.site import Domain, Iothread, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
     Name,
+    RawText,
     Ref,
+    SocketPath,
+    Text,
 )
+
+RAW_PLACES = (
+    "domain",
+    "devices",
+    "features",
+    "features/kvm",
+    "features/hyperv",
+    "cpu",
+    "cputune",
+    "memoryBacking",
+    "clock",
+    "os",
+)
+"""Elements of a domain that may have more in them than kvmc puts there."""
 
 DEVICE_ROWS: tuple[Row, ...] = (
     Row("disk", "storage", Ref("storage"), "Where it lives.", "fast", required=True),
@@ -34,11 +51,37 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "own",
         "none",
     ),
+    Row(
+        "disk",
+        "iothreads",
+        Integer(1, 64),
+        "I/O threads that its queues are spread over, with `iothread = own`; one where libvirt is older than 10.0.",
+        "4",
+        "1",
+    ),
+    Row("disk", "queue_size", PowerOfTwo(2, 1024), "Requests that each of its queues holds.", "1024"),
+    Row("disk", "cmd_per_lun", Integer(1, 1024), "Commands at once for a disk of the SCSI controller.", "128"),
     Row("disk", "boot", Integer(1, 999), "Its place in the boot order.", "1"),
-    Row("nic", "network", Ref("network"), "The network that it is on; this or `device`.", "core"),
-    Row("nic", "device", Ref("devices"), "The device pool that it owns a function of; this or `network`.", "n3"),
+    Row("nic", "network", Ref("network"), "The network that it is on; this, `device` or `socket`.", "core"),
+    Row(
+        "nic",
+        "device",
+        Ref("devices"),
+        "The device pool that it owns a function of; this, `network` or `socket`.",
+        "n3",
+    ),
     Row("nic", "mac", Mac(), "Its MAC address; else it is derived from the site's identity.", '"52:54:00:12:34:56"'),
     Row("nic", "queues", Integer(1, 256), "Queues of a virtio NIC.", "4"),
+    Row(
+        "nic",
+        "socket",
+        SocketPath(),
+        "The vhost-user socket of a switch in user space; this, `network` or `device`.",
+        '"/run/openvswitch/{vm}-{nic}.sock"',
+    ),
+    Row("nic", "mode", Choice(["server", "client"]), "Which end of the socket QEMU is.", "client", "server"),
+    Row("nic", "rx_queue_size", PowerOfTwo(256, 1024), "Buffers that each receive queue holds.", "1024"),
+    Row("nic", "tx_queue_size", PowerOfTwo(256, 1024), "Buffers that each transmit queue holds.", "1024"),
     Row(
         "nic",
         "near",
@@ -81,4 +124,13 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "prefer",
         "require",
     ),
+    Row("raw", "value", RawText(), "Its value; of a guest, one XML element.", '"1048576"'),
+    Row(
+        "raw",
+        "reason",
+        Text(),
+        "Why it is there; needed for what harms or is not known, and written beside it.",
+        '"measured on this kernel"',
+    ),
+    Row("raw", "at", Choice(RAW_PLACES), "Of a guest: the element that it stands in.", "devices"),
 )

@@ -82,7 +82,8 @@ GUEST_ROWS: tuple[Row, ...] = (
         "class",
         "cpu",
         CpuModel(),
-        "`host-passthrough`, `host-model`, `maximum`, or the name of a CPU model.",
+        "`host-passthrough`, `host-model`, `maximum`, the name of a CPU model, or `baseline`: what all hosts that it may go to "
+        "have in common.",
         "host-model",
         "host-passthrough",
     ),

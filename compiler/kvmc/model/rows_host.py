@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, PageCounts, Size, Versions
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
 from kvmc.model.site import Boot, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
@@ -43,6 +43,13 @@ HOST_ROWS: tuple[Row, ...] = (
     Row("platform", "realtime", Flag(), "The kernel is built with PREEMPT_RT.", "true", "false"),
     Row(
         "platform",
+        "facts",
+        RelativePath(),
+        "What `kvmc topology scan` saw on such a host; wins over the versions, since distributions bring knobs to older releases.",
+        '"facts/deb13.json"',
+    ),
+    Row(
+        "platform",
         "emulator",
         AbsolutePath(),
         "The path of QEMU on the host.",
@@ -76,6 +83,22 @@ HOST_ROWS: tuple[Row, ...] = (
         "0",
     ),
     Row("pool", "pages", PageCounts(), "Huge pages for guests, in each node.", "96 * 1GiB", "none"),
+    Row(
+        "pool",
+        "base_slice_ns",
+        OrNone(Integer(100_000, 1_000_000_000)),
+        "The slice that a thread of a shared CPU runs before another may; `min_granularity` before kernel 6.6.",
+        "3000000",
+        "none",
+    ),
+    Row(
+        "pool",
+        "migration_cost_ns",
+        OrNone(Integer(0, 1_000_000_000)),
+        "How long after it ran a thread counts as cache-hot and stays on its CPU.",
+        "5000000",
+        "none",
+    ),
     Row(
         "host",
         "topology",

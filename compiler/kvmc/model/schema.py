@@ -9,7 +9,7 @@ from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.blocks import BLOCKS
 from kvmc.model.kinds import BadValue, elements
-from kvmc.model.names import NAME_HELP, NearNames, name_problem, shown, write_one_of
+from kvmc.model.names import NAME_HELP, NearNames, name_problem, raw_problem, shown, write_one_of
 from kvmc.model.nodes import UNKNOWN, Given, Node, Tables
 from kvmc.model.settings import ROWS, blocks, children, settings
 from kvmc.model.table import BlockRow
@@ -63,7 +63,7 @@ class _Schema:
         if row is None:
             meant = self.misplaced_block(block, within)
             return self.as_meant(block, meant, around) if meant else None
-        label = self.label(block, row)
+        label = self.label(block, row, around)
         name = label.text if label else ""
         node = Node(
             row=row,
@@ -101,8 +101,10 @@ class _Schema:
             node.complete = False
         return node
 
-    def label(self, block: Block, row: BlockRow) -> Word | None:
+    def label(self, block: Block, row: BlockRow, around: Node | None) -> Word | None:
         """The label that names the block, if it has the labels it needs and that one can be a name."""
+        if row.words and around is not None:
+            return self.raw_label(block, row, row.words[around.row.name])
         usage = f"`{' '.join((row.name, *row.labels))}`"
         for index, fixed in enumerate(row.labels[:-1]):
             if index < len(block.labels) and block.labels[index].text not in fixed.split("|"):
@@ -127,6 +129,22 @@ class _Schema:
             self.bag.error(codes.BAD_NAME, problem, word.span, help=[NAME_HELP])
             return None
         return word
+
+    def raw_label(self, block: Block, row: BlockRow, words: tuple[str, ...]) -> Word | None:
+        """Both labels as one, `sysctl vm.swappiness`: they name the block together. A knob's name has dots and slashes."""
+        usage = f"`{row.name} {' | '.join(words)} NAME`"
+        first, last = block.labels[0] if block.labels else block.kind, block.labels[-1] if block.labels else block.kind
+        if len(block.labels) != 2 or first.text not in words:
+            named = f", not {shown(first.text)}" if len(block.labels) == 2 else ""
+            text = f"`{row.name}` takes {' or '.join(f'`{word}`' for word in words)} and a name here{named}"
+            near = self.near.help(first.text, words) if named else ()
+            self.bag.error(codes.BAD_LABELS, text, first.span, help=near or [f"write {usage}"])
+            return None
+        problem = raw_problem(last.text)
+        if problem is not None:
+            self.bag.error(codes.BAD_NAME, problem, last.span)
+            return None
+        return Word(f"{first.text} {last.text}", last.span)
 
     def parent(self, block: Block, row: BlockRow) -> Word | None:
         if block.parent is not None and row.parents is None:

@@ -12,11 +12,12 @@ from kvmc.model.blocks import BLOCKS
 from kvmc.model.rows_device import DEVICE_ROWS
 from kvmc.model.rows_guest import GUEST_ROWS
 from kvmc.model.rows_host import HOST_ROWS
+from kvmc.model.rows_machine import MACHINE_ROWS
 from kvmc.model.table import BlockRow, Row
 from kvmc.syntax.parser import parse
 from kvmc.syntax.tree import Setting, Value
 
-ROWS: tuple[Row, ...] = (*HOST_ROWS, *GUEST_ROWS, *DEVICE_ROWS)
+ROWS: tuple[Row, ...] = (*HOST_ROWS, *GUEST_ROWS, *MACHINE_ROWS, *DEVICE_ROWS)
 
 
 @cache

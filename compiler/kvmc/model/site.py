@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, InstanceOf
 
 from kvmc.model.values import PageCount, PciAddress, VersionRange
+from kvmc.topology.model import Facts
 
 
 class Boot(StrEnum):
@@ -130,6 +131,10 @@ class Platform(_Model):
     """The kernel is built with PREEMPT_RT."""
     emulator: str
     """Path of the QEMU binary on the host."""
+    facts: str | None = None
+    """Path of a snapshot that a scan of such a host made, below the folder of the site file."""
+    known: InstanceOf[Facts] | None = None
+    """What that snapshot tells of the software; wins over the versions. Not of the source: the driver reads it."""
 
 
 class DevicePool(_Model):
@@ -139,6 +144,26 @@ class DevicePool(_Model):
     parent: PciAddress | None
     vfs: int
     addresses: tuple[PciAddress, ...]
+
+
+class Raw(_Model):
+    """A setting that kvmc has no word for. `name`: its carrier and its key, `sysctl vm.swappiness`; of a guest `xml` and a
+    label."""
+
+    name: str
+    value: str | None
+    """None: a word without a value."""
+    reason: str | None
+    at: str | None
+    """Of a guest: the element that it stands in, as a path below `<domain>`."""
+
+    @property
+    def carrier(self) -> str:
+        return self.name.partition(" ")[0]
+
+    @property
+    def key(self) -> str:
+        return self.name.partition(" ")[2]
 
 
 class Host(_Model):
@@ -170,6 +195,10 @@ class Host(_Model):
     """It gets no new guests."""
     host_failures: int = 0
     """1: the guests of any one host of the pool must have a place without it."""
+    base_slice_ns: int | None = None
+    migration_cost_ns: int | None = None
+    """The scheduler's; None: the kernel's own."""
+    raws: Mapping[str, Raw] = {}
 
 
 class Network(_Model):
@@ -203,16 +232,26 @@ class Disk(_Model):
     queues: int | None
     iothread: Iothread
     boot: int | None
+    iothreads: int = 1
+    """I/O threads that its queues are spread over, with `iothread = own`."""
+    queue_size: int | None = None
+    cmd_per_lun: int | None = None
 
 
 class Nic(_Model):
-    """A NIC: a virtio NIC on a network, or one function of a device pool. Exactly one of the two is set."""
+    """A NIC: virtio on a network or on a vhost-user socket, or one function of a device pool. Exactly one of these is set."""
 
     name: str
     network: str | None
     device: str | None
     mac: str | None
     queues: int | None
+    socket: str | None = None
+    """The vhost-user socket, in place of a network or a device; with the placeholders {vm} and {nic}."""
+    mode: str = "server"
+    """Which end of the socket QEMU is: `server` or `client`."""
+    rx_queue_size: int | None = None
+    tx_queue_size: int | None = None
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
@@ -226,6 +265,13 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+
+
+class Mdev(_Model):
+    """A mediated device of the guest's host."""
+
+    name: str
+    uuid: str
 
 
 class Vm(_Model):
@@ -259,12 +305,29 @@ class Vm(_Model):
     firmware: str
     """`bios` or `uefi`."""
     cpu: str
-    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), or the name of a CPU model."""
+    """libvirt's mode (`host-passthrough`, `host-model`, `maximum`), `baseline`, or the name of a CPU model."""
     locked: bool
     pmu: bool
     disks: Mapping[str, Disk]
     nics: Mapping[str, Nic]
     hostdevs: Mapping[str, Hostdev]
+    require: tuple[str, ...] = ()
+    """CPU features by libvirt's names, on top of its model."""
+    disable: tuple[str, ...] = ()
+    migratable: bool = True
+    """With `host-passthrough`: without what blocks live migration."""
+    reason: str | None = None
+    """Why it asks for what costs speed or safety."""
+    maxphysaddr: str = "none"
+    """libvirt's mode: `passthrough`, or `none` for QEMU's own choice."""
+    clock: str = "utc"
+    hyperv: bool = False
+    tpm: bool = False
+    secure_boot: bool = False
+    launch_security: str = "none"
+    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    mdevs: Mapping[str, Mdev] = {}
+    raws: Mapping[str, Raw] = {}
 
 
 class Place(_Model):

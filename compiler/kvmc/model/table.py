@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from kvmc.model.kinds import Kind
 
@@ -12,8 +13,9 @@ class BlockRow:
     """A kind of block. within: the blocks that it may stand in; empty for the top level. labels: what its labels are; `a|b` is one
     of two words.
 
-    parents: the kind of block that may follow `:`. like: the block whose settings and blocks it has too. single: at most one in
-    the block around it (in the source, for the top level).
+    words: what the first of two labels may be, by the kind of the block around. parents: the kind of block that may follow `:`.
+    like: the block whose settings and blocks it has too. single: at most one in the block around it (in the source, for the top
+    level).
     """
 
     name: str
@@ -24,6 +26,7 @@ class BlockRow:
     like: str | None = None
     single: bool = False
     since: str = "0.1"
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

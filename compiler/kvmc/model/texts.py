@@ -36,12 +36,13 @@ class Text(Scalar):
     """A free text of printable characters."""
 
     words = "a text"
+    longest = MAX_TEXT
 
     def parse(self, word: Word) -> object:
         if not word.text.strip():
             raise BadValue(Problem(codes.BAD_TEXT, f"{self.words} is empty", word.span))
-        if len(word.text) > MAX_TEXT:
-            text = f"the text has {len(word.text)} characters, more than {MAX_TEXT}"
+        if len(word.text) > self.longest:
+            text = f"the text has {len(word.text)} characters, more than {self.longest}"
             raise BadValue(Problem(codes.BAD_TEXT, text, word.span))
         odd = next((char for char in word.text if not char.isprintable()), None)
         if odd is not None:
@@ -49,6 +50,13 @@ class Text(Scalar):
                 Problem(codes.BAD_TEXT, f"the text has U+{ord(odd):04X} in it, which is not printable", word.span)
             )
         return word.text
+
+
+class RawText(Text):
+    """The value of a raw setting, as it is to stand in the file."""
+
+    words = "a text"
+    longest = 4096
 
 
 class RelativePath(Text):
@@ -96,15 +104,23 @@ class DiskSource(AbsolutePath):
     """A path on the host with the placeholders of a disk."""
 
     words = "an absolute path with the placeholders `{vm}` and `{disk}`"
+    placeholders: tuple[str, ...] = ("{vm}", "{disk}")
 
     def parse(self, word: Word) -> object:
         Text.parse(self, word)
         for found in re.findall(r"\{[^{}]*\}|[{}]", word.text):
-            if found not in ("{vm}", "{disk}"):
-                help = ("the only placeholders are `{vm}` and `{disk}`",)
+            if found not in self.placeholders:
+                help = (f"the only placeholders are {' and '.join(f'`{one}`' for one in self.placeholders)}",)
                 raise BadValue(Problem(codes.BAD_TEXT, f"unknown placeholder {shown(found)}", word.span, help))
-        self.check(word, word.text.replace("{vm}", "x").replace("{disk}", "x"))
+        self.check(word, re.sub(r"\{[a-z]+\}", "x", word.text))
         return word.text
+
+
+class SocketPath(DiskSource):
+    """A socket on the host with the placeholders of a NIC. Linux takes 107 bytes (sockaddr_un)."""
+
+    words = "an absolute path with the placeholders `{vm}` and `{nic}`"
+    placeholders = ("{vm}", "{nic}")
 
 
 class Interface(Scalar):
@@ -136,19 +152,22 @@ class Pci(Scalar):
 
 
 class Machine(Scalar):
-    """QEMU's own versions, RHEL's (`pc-q35-rhel9.4.0`) and Ubuntu's by code name (`pc-q35-noble`, `pc-q35-noble-v2`)."""
+    """QEMU's own versions, RHEL's (`pc-q35-rhel9.4.0`) and Ubuntu's by code name (`pc-q35-noble`, `pc-q35-noble-v2`), or those of
+    Arm's `virt`."""
 
-    words = "a versioned q35 machine such as `pc-q35-9.2`"
+    words = "a versioned machine such as `pc-q35-9.2`, or `virt-9.2` on Arm"
 
     _form = re.compile(
-        r"pc-q35-(?:[0-9]{1,2}\.[0-9]{1,2}(?:\.[0-9]{1,2})?|rhel[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}|[a-z]{5,9}(?:-v[0-9]{1,2})?)"
+        r"(?:pc-q35|virt)-(?:[0-9]{1,2}\.[0-9]{1,2}(?:\.[0-9]{1,2})?|rhel[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}|[a-z]{5,9}(?:-v[0-9]{1,2})?)"
     )
 
     def parse(self, word: Word) -> object:
         if self._form.fullmatch(word.text) is not None:
             return word.text
-        help = ("name a version, such as `pc-q35-9.2`; `qemu-system-x86_64 -machine help` lists what the host has",)
-        if word.text in ("q35", "pc"):
+        arm = word.text.startswith("virt")
+        name, binary = ("virt-9.2", "aarch64") if arm else ("pc-q35-9.2", "x86_64")
+        help = (f"name a version, such as `{name}`; `qemu-system-{binary} -machine help` lists what the host has",)
+        if word.text in ("q35", "pc", "virt"):
             text = f"machine `{word.text}` is an alias, which means another machine on each QEMU"
         else:
             text = f"{shown(word.text)} is not {self.words}"
@@ -156,7 +175,7 @@ class Machine(Scalar):
 
 
 class CpuModel(Name):
-    words = "`host-passthrough`, `host-model`, `maximum`, or the name of a CPU model"
+    words = "`host-passthrough`, `host-model`, `maximum`, `baseline`, or the name of a CPU model"
 
 
 class Mac(Scalar):

@@ -178,7 +178,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
         )
         if alike not in known:
-            told = {host.name: _refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
+            told = {host.name: refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
             known[alike] = (
                 {name: site.hosts[name].rack for name, refusal in told.items() if refusal is None},
                 {name: refusal for name, refusal in told.items() if refusal is not None},
@@ -235,8 +235,9 @@ def drained(site: Site) -> dict[str, Refusal]:
     }
 
 
-def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
-    """The first intent of the guest that the host can never meet."""
+def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
+    """The first intent of the guest that the host can never meet. vcpus: of each cell; smt: the most threads of a dedicated core
+    (0: not asked, or without any)."""
 
     def no(text: str, setting: str, help: str | None = None) -> Refusal:
         return Refusal(text, ("vm", vm.name, setting), help)

@@ -57,9 +57,10 @@ def split_memory(vm: Vm) -> tuple[int, ...]:
 
 
 def iothreads(vm: Vm) -> int:
-    """The I/O threads of a guest: one for each disk that has its own, and one that the others share."""
-    kinds = [disk.iothread for disk in vm.disks.values()]
-    return kinds.count(Iothread.OWN) + (Iothread.SHARED in kinds)
+    """The I/O threads of a guest: those of each disk that has its own, and one that the others share."""
+    disks = vm.disks.values()
+    own = sum(disk.iothreads for disk in disks if disk.iothread is Iothread.OWN)
+    return own + any(disk.iothread is Iothread.SHARED for disk in disks)
 
 
 def overhead(vm: Vm, memory: Sequence[int], vcpus: Sequence[int]) -> tuple[int, ...]:
@@ -67,7 +68,7 @@ def overhead(vm: Vm, memory: Sequence[int], vcpus: Sequence[int]) -> tuple[int, 
 
     A guest with a device of the host has its memory mapped twice: for the CPU and, by VFIO, for the IOMMU.
     """
-    maps = 2 if vm.hostdevs or any(nic.device for nic in vm.nics.values()) else 1
+    maps = 2 if vm.hostdevs or vm.mdevs or any(nic.device for nic in vm.nics.values()) else 1
     fixed = QEMU_KIB + VIDEO_KIB + IOTHREAD_KIB * iothreads(vm)
     return tuple(
         maps * -(-kib // PAGE_TABLE_DIVISOR) + VCPU_KIB * number + (fixed if index == 0 else 0)

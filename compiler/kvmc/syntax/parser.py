@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import syntax as codes
 from kvmc.diagnostics.model import Code
 from kvmc.syntax.build import build
+from kvmc.syntax.layout import Layout
 from kvmc.syntax.recovery import accepted, close_lists, feed, finish, lex, unwind
 from kvmc.syntax.tables import kept
 from kvmc.syntax.text import check_text
@@ -56,6 +58,8 @@ def parse(name: str, text: str) -> tuple[File | None, Bag]:
 
 _lark = cache(kept)
 
+_BLANK = re.compile(r"\n[ \t]*\r?\n")
+
 
 class _Reader:
     """One run over one file's tokens."""
@@ -68,9 +72,10 @@ class _Reader:
         self.tokens: list[Token] = []
         self.opened: list[tuple[Token, Token]] = []
         """The `{` that are open, each with the first token of its line."""
-        self.surplus = 0
-        """How many more `{` than `}` the file has: closing braces that were lost."""
+        self.layout = Layout.of(())
         self.error_line = 0
+        self.closed_behind = 0
+        """The line behind which a block was closed that never is."""
         self.broken_text = 0
         """The line of the last quote that was not closed."""
 
@@ -88,12 +93,11 @@ class _Reader:
         self.tokens, unclosed = close_lists(tokens)
         for token in unclosed[: MAX_ERRORS + 1]:
             self.report(codes.UNCLOSED_LIST, token, "a list is never closed", "opened here", "end it with `]`")
-        kinds = [token.type for token in self.tokens]
-        self.surplus = kinds.count("OPEN") - kinds.count("CLOSE")
+        self.layout = Layout.of(self.tokens)
         if not self.run():
             return None
         while self.opened:
-            self.close_lost(None)
+            self.close_lost(len(self.tokens))
         return build(self.name, finish(self.parser), self.bag)
 
     def run(self) -> bool:
@@ -104,14 +108,20 @@ class _Reader:
             token = self.tokens[index]
             if index and self.tokens[index - 1].type == "_NL":
                 first = token
-            if first is token:
-                self.close_by_indent(token)
+            if first is token and self.layout.odd:
+                self.close_by_indent(index)
+                if self.is_extra_close(token):
+                    index += 2
+                    continue
+                self.open_by_indent(token)
             if len(self.bag) > MAX_ERRORS:
                 self.stop(token)
                 return False
             if token.type == "OPEN" and len(self.opened) == MAX_DEPTH:
                 self.report(codes.TOO_DEEP, token, f"blocks are nested more than {MAX_DEPTH} deep", "", "")
                 return False
+            if token.type == "_NL" and self.layout.odd:
+                self.open_header(index, first or token)
             if token.type != "ERROR" and feed(self.parser, token):
                 self.track(token, first or token)
                 index += 1
@@ -161,33 +171,116 @@ class _Reader:
                 return at + 1
         return len(self.tokens)
 
-    def close_by_indent(self, token: Token) -> None:
-        """Close blocks whose brace was lost: the file lacks braces, and a line stands no deeper than the block it would be in."""
-        while self.surplus > 0 and self.opened and token.type in ("WORD", "CLOSE") and len(self.bag) <= MAX_ERRORS:
+    def close_by_indent(self, index: int) -> None:
+        """Close blocks whose brace was lost: a line stands no deeper than the header of the block that it would be in."""
+        token = self.tokens[index]
+        while (
+            self.layout.lacks_close and self.opened and token.type in ("WORD", "CLOSE") and len(self.bag) <= MAX_ERRORS
+        ):
             indent = self.opened[-1][1].column or 0
             column = token.column or 0
             if column > indent or (token.type == "CLOSE" and column == indent):
                 return
-            self.close_lost(token)
+            self.close_lost(index)
 
-    def close_lost(self, before: Token | None) -> None:
+    def close_lost(self, index: int) -> None:
+        """Close a block that a token, or the file's end, stands behind."""
         from lark import Token
 
         opened, first = self.opened.pop()
-        self.surplus -= 1
-        end = self.text.find("{", first.start_pos or 0)
-        header = " ".join(self.text[first.start_pos or 0 : end][:60].split())
-        secondary = [Label(self.span(before), "the next line that is not in it")] if before else []
-        self.bag.error(
-            codes.UNCLOSED_BLOCK,
-            f"block `{header}` is never closed" if header else "a block is never closed",
-            Label(self.span(opened), "opened here"),
-            secondary=secondary,
-            help=["end it with `}` on a line of its own"],
+        self.layout.surplus -= 1
+        header = self.header(first)
+        last = next(token for token in reversed(self.tokens[:index]) if token.type != "_NL")
+        end = self.text.find("\n", last.end_pos or 0) + 1 or len(self.text)
+        indent = self.text[self.text.rfind("\n", 0, first.start_pos or 0) + 1 : first.start_pos or 0]
+        brace = ("" if self.text[:end].endswith("\n") else "\n") + (indent if indent.isspace() else "") + "}\n"
+        help = "end it with `}` on a line of its own"
+        text = f"block `{header}` is never closed" if header else "a block is never closed"
+        label, secondary = (
+            Label(self.span(last), "expected `}` behind this line"),
+            [Label(self.span(opened), "opened here")],
         )
-        for kind, text in (("CLOSE", "}"), ("_NL", "\n")):
-            at = before or self.tokens[-1]
-            feed(self.parser, Token.new_borrow_pos(kind, text, at))
+        if last is opened or last.line == self.closed_behind or self.layout.step <= 0:
+            label, secondary = secondary[0], []
+        self.closed_behind = last.line or 0
+        fixes = [Fix(Span(self.name, end, end), brace, "put a `}` there")] if self.layout.step > 0 else []
+        self.bag.error(codes.UNCLOSED_BLOCK, text, label, secondary=secondary, help=[help], fixes=fixes)
+        for kind, sign in (("CLOSE", "}"), ("_NL", "\n")):
+            feed(self.parser, Token.new_borrow_pos(kind, sign, last))
+
+    def header(self, first: Token) -> str:
+        """What stands before the `{` of a block, by the first token of its line."""
+        start = first.start_pos or 0
+        line = self.text[start : self.text.find("\n", start)]
+        words = " ".join(line.partition("{")[0].partition("#")[0][:60].split())
+        return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in words)
+
+    def open_header(self, index: int, first: Token) -> None:
+        """Open the block of a line that lost its `{`: the line behind it stands deeper."""
+        from lark import Token
+
+        last, after = self.tokens[index - 1], self.tokens[index + 1 : index + 2]
+        if not index or not after or last.type in ("OPEN", "_NL") or not self.layout.lacks_open:
+            return
+        if _BLANK.search(self.tokens[index]):
+            return  # then what stands deeper is the rest of another block
+        if (after[0].column or 0) < (first.column or 0) + self.layout.step or "OPEN" not in accepted(self.parser):
+            return
+        end = last.end_pos or 0
+        self.report(
+            codes.LOST_OPEN,
+            last,
+            f"block `{self.header(first)}` has no `{{`",
+            "expected `{` behind this, since the next line stands deeper",
+            "write `{` at the end of the line",
+            fixes=[Fix(Span(self.name, end, end), " {", "write `{` at the end of the line")],
+        )
+        brace = Token.new_borrow_pos("OPEN", "{", last)
+        feed(self.parser, brace)
+        self.layout.surplus += 1
+        self.opened.append((brace, first))
+
+    def open_by_indent(self, token: Token) -> None:
+        """Begin a block whose header was lost: its first line stands deeper than the block around it has its lines."""
+        from lark import Token
+
+        step, column = self.layout.step, token.column or 0
+        around = (self.opened[-1][1].column or 0) if self.opened else 1 - step
+        if not self.layout.lacks_open or token.type != "WORD" or column < around + 2 * step:
+            return
+        if len(self.opened) == MAX_DEPTH:
+            return
+        self.report(
+            codes.LOST_OPEN,
+            token,
+            "a block has no header and no `{`",
+            "this line stands deeper than the block around it",
+            "write the header and its `{` before this line, or move the line to the left",
+        )
+        for kind, sign in (("ERROR", ""), ("OPEN", "{"), ("_NL", "\n")):
+            feed(self.parser, Token.new_borrow_pos(kind, sign, token))
+        first = Token.new_borrow_pos("WORD", "", token)
+        first.column = column - step
+        self.layout.surplus += 1
+        self.opened.append((first, first))
+
+    def is_extra_close(self, token: Token) -> bool:
+        """Whether a `}` is one too many, and told so: it stands deeper than the header of the block that it would close."""
+        if token.type != "CLOSE" or not self.opened or not self.layout.lacks_open:
+            return False
+        first = self.opened[-1][1]
+        if (token.column or 0) <= (first.column or 0):
+            return False
+        self.layout.surplus += 1
+        self.unmatched(token, [Label(self.span(first), "the block around it stands further left")])
+        return True
+
+    def unmatched(self, token: Token, secondary: Iterable[Label] = ()) -> None:
+        help = "delete it, or look for a lost `{` above"
+        fixes = [Fix(self.span(token), "", "delete it")]
+        self.report(
+            codes.UNMATCHED_BRACE, token, "a `}` that closes no block", "", help, fixes=fixes, secondary=secondary
+        )
 
     def explain(self, index: int) -> None:
         """Say what is wrong with the token that the parser did not take."""
@@ -196,14 +289,7 @@ class _Reader:
             self.unclosed_text(token, self.tokens[index - 1] if index else None)
             return
         if token.type == "CLOSE" and not self.opened:
-            self.report(
-                codes.UNMATCHED_BRACE,
-                token,
-                "a `}` that closes no block",
-                "",
-                "delete it, or look for a lost `{` above",
-                fixes=[Fix(self.span(token), "", "delete it")],
-            )
+            self.unmatched(token)
             return
         wanted = accepted(self.parser)
         if len(wanted) > 1:
@@ -232,13 +318,24 @@ class _Reader:
         help = 'end it with `"`; a text has no newline in it'
         self.report(codes.UNCLOSED_TEXT, token, "a quoted text is not closed on its line", "opened here", help)
 
-    def report(self, code: Code, token: Token, message: str, label: str, help: str, fixes: Iterable[Fix] = ()) -> None:
+    def report(
+        self,
+        code: Code,
+        token: Token,
+        message: str,
+        label: str,
+        help: str,
+        *,
+        fixes: Iterable[Fix] = (),
+        secondary: Iterable[Label] = (),
+    ) -> None:
         """Add an error, unless its line has one already: what follows an error on its line is its echo."""
         line = token.line or 0
         if line == self.error_line:
             return
         self.error_line = line
-        self.bag.error(code, message, Label(self.span(token), label), help=[help] if help else [], fixes=fixes)
+        primary = Label(self.span(token), label)
+        self.bag.error(code, message, primary, secondary=secondary, help=[help] if help else [], fixes=fixes)
 
     def span(self, token: Token) -> Span:
         return Span(self.name, token.start_pos or 0, token.end_pos or 0)

@@ -30,6 +30,8 @@ _OPTION = re.compile(
 _MODULES = re.compile(
     r"kvm|kvm_[a-z]+|vfio|vfio_[a-z0-9_]+|vhost|vhost_[a-z]+|iommu[a-z_]*|intel_idle|processor|workqueue|rcu[a-z]+"
 )
+_DEBUGFS = ("sched", "sched/numa_balancing")
+"""Folders of debugfs with the scheduler's knobs; root alone sees them."""
 _VARIABLE = re.compile(r"net\.(?:ipv4|ipv6)\.(?:conf|neigh)\.([^.]+)\.")
 """Sysctls of each interface."""
 
@@ -50,6 +52,7 @@ def read_facts(root: Path) -> Facts:
         sysctls=files.sysctls(),
         modules=files.modules(),
         domcapabilities=_domcapabilities() if live else (),
+        debugfs=files.debugfs(),
     )
 
 
@@ -125,6 +128,15 @@ class _Files:
             return sorted(os.listdir(path)) if path is not None else []  # noqa: PTH208 - names alone
         except OSError:
             return []
+
+    def debugfs(self) -> dict[str, tuple[str, ...]]:
+        found = {folder: self.plain(f"sys/kernel/debug/{folder}") for folder in _DEBUGFS}
+        return {folder: names for folder, names in found.items() if names}
+
+    def plain(self, folder: str) -> tuple[str, ...]:
+        """Names of files in a folder, without its folders."""
+        paths = {name: self.path(f"{folder}/{name}") for name in filter(is_name, self.names(folder))}
+        return tuple(name for name, path in paths.items() if path is not None and os.path.isfile(path))  # noqa: PTH113
 
     def options(self, kernel: str | None) -> dict[str, str]:
         """Of the running kernel's configuration, the options that matter to a KVM host."""

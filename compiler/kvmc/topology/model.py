@@ -128,7 +128,7 @@ class Facts:
 
     Versions are whole, as the programs print them (`6.1.0-18-amd64`, `9.0.0`). kernel_config: options that matter to a KVM host,
     by name without `CONFIG_`. sysctls: names that exist, dots between the parts, `*` for an interface. modules: parameters that
-    each module has, by module. domcapabilities: libvirt's XML, line by line.
+    each module has, by module. domcapabilities: libvirt's XML, line by line. debugfs: names of files by folder, where root looked.
     """
 
     kernel: str | None = None
@@ -139,6 +139,7 @@ class Facts:
     sysctls: tuple[str, ...] = ()
     modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     domcapabilities: tuple[str, ...] = ()
+    debugfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,7 +300,7 @@ class _Reader:
 
     def facts(self, value: Any) -> Facts:
         lists = ("sysctls", "domcapabilities")
-        told = self.keys(value, "platform", (*FACT_VERSIONS, "kernel_config", "modules", *lists))
+        told = self.keys(value, "platform", (*FACT_VERSIONS, "kernel_config", "modules", "debugfs", *lists))
 
         def table(key: str) -> dict[str, Any]:
             found = told.get(key, {})
@@ -312,7 +312,7 @@ class _Reader:
         def texts(items: Any, where: str) -> tuple[str, ...]:
             return tuple(self.text(item, f"{where}[{index}]") for index, item in enumerate(self.items(items, where)))
 
-        config, modules = table("kernel_config"), table("modules")
+        config, modules, debugfs = table("kernel_config"), table("modules"), table("debugfs")
         kernel, libvirt, qemu, tuned = (
             self.text(told[key], f"platform.{key}") if key in told else None for key in FACT_VERSIONS
         )
@@ -326,6 +326,7 @@ class _Reader:
             sysctls,
             {name: texts(item, f"platform.modules.{name}") for name, item in modules.items()},
             domcapabilities,
+            {folder: texts(item, f"platform.debugfs.{folder}") for folder, item in debugfs.items()},
         )
 
     def pci(self, value: Any) -> dict[PciAddress, PciDevice]:

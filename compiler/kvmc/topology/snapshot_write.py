@@ -92,6 +92,11 @@ def _facts(facts: Facts) -> Iterator[str]:
             f"  {_json(module)}: {_wrapped(list(names), '      ')}" for module, names in sorted(facts.modules.items())
         )
         yield f'    "modules": {_lines(modules, "{", "  }")}'
+    if facts.debugfs:
+        folders = (
+            f"  {_json(folder)}: {_wrapped(list(names), '      ')}" for folder, names in sorted(facts.debugfs.items())
+        )
+        yield f'    "debugfs": {_lines(folders, "{", "  }")}'
     if facts.domcapabilities:
         lines = (f"  {_json(line)}" for line in facts.domcapabilities)
         yield f'    "domcapabilities": {_lines(lines, "[", "  ]")}'

@@ -26,7 +26,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "controller": (("type",), ("index",)),
     "disk": (("target", "dev"),),
     "interface": (("mac", "address"),),
-    "hostdev": (("source", "address", "bus"), ("source", "address", "slot"), ("source", "address", "function")),
+    "hostdev": tuple(("source", "address", part) for part in ("bus", "slot", "function", "uuid")),
     "feature": (("name",),),
     "timer": (("name",),),
 }

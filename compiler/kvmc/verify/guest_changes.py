@@ -122,9 +122,24 @@ def _move(name: str, old: Place, new: Place, *, visible: bool) -> Change:
     note = "live migration is possible as far as the files tell"
     if old.domain.functions or new.domain.functions:
         note = "not live: it holds PCI functions of its host"
+    elif why := _stays(old) or _stays(new):
+        note = f"not live: {why}"
     elif visible:
         note = "not live: its definition changes with it"
     return Change(new.host, name, "moved", old.host, new.host, Effect.MIGRATION, (name,), note)
+
+
+def _stays(place: Place) -> str:
+    """What else of a guest cannot leave its host while it runs."""
+    root = place.domain.root
+    if root.child("launchSecurity") is not None:
+        return "its memory is sealed to its host"
+    if any(node.get("type") == "mdev" for node in root.all("devices", "hostdev")):
+        return "it holds a mediated device of its host"
+    cpu = root.child("cpu")
+    if cpu is not None and cpu.get("migratable") == "off":
+        return "its CPU has what cannot migrate"
+    return ""
 
 
 def _of_the_place(key: tuple[str, ...], old: Place, new: Place) -> bool:

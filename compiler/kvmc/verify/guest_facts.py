@@ -106,7 +106,7 @@ def _devices(domain: Domain, found: dict[str, Fact], *, live: bool) -> None:
         value = {
             "source": disk.source,
             "bus": disk.bus,
-            "iothread": disk.iothread,
+            "iothread": disk.iothread if len(disk.iothreads) < 2 else disk.iothreads,
             "shared": disk.shared,
             **disk.driver,
         }

@@ -8,7 +8,7 @@ syn match kvmtText /[^[:space:]"{}\[\]=,:#*]\+/ contained
 syn match kvmtNumber /[^[:space:]"{}\[\]=,:#*]\@1<!\d[0-9.,-]*[^[:space:]"{}\[\]=,:#*]\@!/ contained
 syn match kvmtAddress /\%(\x\{4,8}:\)\=\x\x:[01]\x\.[0-7][^[:space:]"{}\[\]=,:#*]\@!/ contained
 syn match kvmtSize /[^[:space:]"{}\[\]=,:#*]\@1<!\d\+\%(GiB\|KiB\|MiB\|TiB\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
-syn match kvmtConstant /[^[:space:]"{}\[\]=,:#*]\@1<!\%(housekeeping\|writethrough\|directsync\|throughput\|dedicated\|writeback\|io_uring\|realtime\|isolate\|latency\|package\|require\|threads\|ignore\|native\|prefer\|shared\|virtio\|block\|bootc\|false\|other\|qcow2\|unmap\|bios\|boot\|fifo\|file\|grub\|host\|node\|none\|qemu\|rack\|sata\|scsi\|true\|uefi\|any\|bls\|kvm\|own\|raw\|l3\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
+syn match kvmtConstant /[^[:space:]"{}\[\]=,:#*]\@1<!\%(features\/hyperv\|memoryBacking\|features\/kvm\|housekeeping\|writethrough\|passthrough\|directsync\|throughput\|dedicated\|localtime\|writeback\|features\|io_uring\|realtime\|cputune\|devices\|isolate\|latency\|package\|require\|sev-snp\|threads\|client\|domain\|ignore\|native\|prefer\|server\|shared\|virtio\|block\|bootc\|clock\|false\|other\|qcow2\|unmap\|bios\|boot\|fifo\|file\|grub\|host\|node\|none\|qemu\|rack\|sata\|scsi\|true\|uefi\|any\|bls\|cpu\|kvm\|own\|raw\|tdx\|utc\|l3\|os\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
 syn match kvmtEscape /\\["\\]/ contained
 syn match kvmtPlaceholder /{\%(vm\|disk\)}/ contained
 syn region kvmtString start=/"/ skip=/\\./ end=/"\|$/ contains=kvmtEscape,kvmtPlaceholder oneline
@@ -21,8 +21,8 @@ syn match kvmtColon /:/ contained
 syn match kvmtLabel /[^[:space:]"{}\[\]=,:#*]\+/ contained
 syn region kvmtHeader start=/\s/ end=/$\|{/ contained contains=kvmtLabel,kvmtParent,kvmtString,kvmtComment,kvmtBrace keepend
 syn match kvmtBrace /[{}]/
-syn match kvmtBlock /^\s*\zs\%(housekeeping\|platform\|devices\|hostdev\|network\|reserve\|storage\|vswitch\|shared\|class\|place\|disk\|host\|pool\|site\|nic\|vm\)[^[:space:]"{}\[\]=,:#*]\@!/ nextgroup=kvmtHeader
-syn match kvmtSetting /^\s*\zs\%(host_failures\|controller\|overcommit\|addresses\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|optional\|platform\|priority\|realtime\|strength\|topology\|discard\|drained\|libvirt\|machine\|network\|pinning\|profile\|storage\|targets\|threads\|across\|beside\|bridge\|device\|format\|kernel\|locked\|memory\|parent\|queues\|source\|weight\|within\|cache\|cores\|nodes\|pages\|tuned\|vcpus\|boot\|host\|near\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|vfs\|vms\|io\|l3\)\ze\s*=/
+syn match kvmtBlock /^\s*\zs\%(housekeeping\|platform\|devices\|hostdev\|network\|reserve\|storage\|vswitch\|shared\|class\|place\|disk\|host\|mdev\|pool\|site\|nic\|raw\|vm\)[^[:space:]"{}\[\]=,:#*]\@!/ nextgroup=kvmtHeader
+syn match kvmtSetting /^\s*\zs\%(migration_cost_ns\|launch_security\|base_slice_ns\|host_failures\|rx_queue_size\|tx_queue_size\|cmd_per_lun\|maxphysaddr\|secure_boot\|controller\|migratable\|overcommit\|queue_size\|addresses\|iothreads\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|optional\|platform\|priority\|realtime\|strength\|topology\|disable\|discard\|drained\|libvirt\|machine\|network\|pinning\|profile\|require\|storage\|targets\|threads\|across\|beside\|bridge\|device\|format\|hyperv\|kernel\|locked\|memory\|parent\|queues\|reason\|socket\|source\|weight\|within\|cache\|clock\|cores\|facts\|nodes\|pages\|tuned\|value\|vcpus\|boot\|host\|mode\|near\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|tpm\|vfs\|vms\|at\|io\|l3\)\ze\s*=/
 syn match kvmtDirective /^\s*\zs\%(kvmt\|import\)\ze\%(\s\|$\)/
 syn match kvmtComment /#.*$/ contains=@Spell
 

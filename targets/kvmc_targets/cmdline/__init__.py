@@ -13,13 +13,14 @@ from kvmc.model.site import Boot
 from kvmc_targets.cmdline.templates import GRUB, KERNEL_INSTALL
 from kvmc_targets.texts import fill, grouped
 
-_SAFE = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.,:+/-]+")
+_SAFE = re.compile(r"[A-Za-z0-9_.]+(=[A-Za-z0-9_.,:+/-]+)?")
 """Words that mean the same inside and outside quotes, in the shell and in TOML."""
 
 
 def word(setting: HostSetting) -> str:
-    """`key=value`. What a shell would read otherwise raises: none of the values that kvmc derives holds such a character."""
-    text = f"{setting.key}={setting.value}"
+    """`key=value`, or the key alone. What a shell would read otherwise raises: no value that kvmc derives or takes holds such a
+    character."""
+    text = f"{setting.key}={setting.value}" if setting.value else setting.key
     if _SAFE.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not safe on a command line that a shell reads")
     return text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lxml import etree
 
-from kvmc.hostconfig.plan import DiskPlan, GuestPlan, HostdevPlan, NicPlan
+from kvmc.hostconfig.plan import DiskPlan, GuestPlan, HostdevPlan, MdevPlan, NicPlan
 from kvmc.model.values import PciAddress, VersionRange
+
+X86, ARM = "x86_64", "aarch64"
 
 _AHCI = PciAddress(0, 0, 0x1F, 2)
 """q35's own SATA controller (ICH9), which cannot be left out."""
@@ -21,15 +23,23 @@ def devices(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
     for nic in guest.nics:
         _nic(root, nic)
     serial = _add(root, "serial", type="pty")
-    _add(_add(serial, "target", type="isa-serial", port="0"), "model", name="isa-serial")
+    kind, model = ("isa-serial", "isa-serial") if guest.arch == X86 else ("system-serial", "pl011")
+    _add(_add(serial, "target", type=kind, port="0"), "model", name=model)
     _add(_add(root, "console", type="pty"), "target", type="serial", port="0")
-    _add(root, "input", type="mouse", bus="ps2")
-    _add(root, "input", type="keyboard", bus="ps2")
+    if guest.arch == X86:
+        _add(root, "input", type="mouse", bus="ps2")
+        _add(root, "input", type="keyboard", bus="ps2")
+    if guest.tpm:
+        # libvirt makes its state and starts swtpm; what Arm's `virt` has is on the platform bus.
+        tpm = _add(root, "tpm", model="tpm-crb" if guest.arch == X86 else "tpm-tis")
+        _add(tpm, "backend", type="emulator", version="2.0")
     if libvirt.since(7, 2):
         _add(root, "audio", id="1", type="none")
     for hostdev in guest.hostdevs:
         _hostdev(root, hostdev)
-    if libvirt.since(9, 1):
+    for mdev in guest.mdevs:
+        _mdev(root, mdev)
+    if libvirt.since(9, 1) and guest.arch == X86:
         # Part of q35 itself, named since then; earlier releases do not know the word.
         _add(root, "watchdog", model="itco", action="reset")
     balloon = _add(root, "memballoon", model="none" if guest.balloon_address is None else "virtio")
@@ -41,7 +51,7 @@ def devices(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
     if guest.viommu:
         iommu = _add(root, "iommu", model="intel")
         driver = _add(iommu, "driver", intremap="on")
-        if guest.hostdevs or any(nic.device for nic in guest.nics):
+        if guest.hostdevs or guest.mdevs or any(nic.device for nic in guest.nics):
             # VFIO has to see the guest's mappings change.
             driver.set("caching_mode", "on")
         driver.set("eim", "on")
@@ -72,10 +82,16 @@ def _disk(root: etree._Element, plan: DiskPlan) -> None:
         "discard": plan.discard,
         "iothread": plan.iothread,
         "queues": plan.queues if plan.bus == "virtio" else None,
+        "queue_size": plan.queue_size,
     }
     for name, value in options.items():
         if value not in (None, "default"):
             driver.set(name, str(value))
+    if plan.iothreads:
+        # No queue is named, so QEMU deals them out in turn.
+        threads = _add(driver, "iothreads")
+        for id in plan.iothreads:
+            _add(threads, "iothread", id=str(id))
     _add(disk, "source", **{"dev" if plan.type == "block" else "file": plan.source})
     _add(disk, "target", dev=plan.target, bus=plan.bus)
     if plan.boot is not None:
@@ -88,13 +104,19 @@ def _disk(root: etree._Element, plan: DiskPlan) -> None:
 
 def _controllers(root: etree._Element, guest: GuestPlan) -> None:
     _add(root, "controller", type="usb", index="0", model="none")
-    _address(_add(root, "controller", type="sata", index="0"), _AHCI)
+    if guest.arch == X86:
+        _address(_add(root, "controller", type="sata", index="0"), _AHCI)
     if guest.scsi_address is not None:
         scsi = _add(root, "controller", type="scsi", index="0", model="virtio-scsi")
-        # Queues are the controller's, whichever disk asks.
-        queues = max((disk.queues or 0 for disk in guest.disks if disk.bus == "scsi"), default=0)
-        if queues:
-            _add(scsi, "driver", queues=str(queues))
+        # Queues and depth are the controller's, whichever disk asks.
+        disks = [disk for disk in guest.disks if disk.bus == "scsi"]
+        most = {
+            "queues": [disk.queues or 0 for disk in disks],
+            "cmd_per_lun": [disk.cmd_per_lun or 0 for disk in disks],
+        }
+        asked = {name: str(max(values)) for name, values in most.items() if any(values)}
+        if asked:
+            _add(scsi, "driver", **asked)
         _address(scsi, guest.scsi_address)
     _add(root, "controller", type="pci", index="0", model="pcie-root")
     for number, address in enumerate(guest.root_ports, 1):
@@ -115,13 +137,25 @@ def _nic(root: etree._Element, plan: NicPlan) -> None:
         # A virtual function: its address of the host has a type here, in <hostdev> it has none.
         _address(_add(nic, "source"), plan.device)
     else:
-        nic = _add(root, "interface", type="bridge")
+        nic = _add(root, "interface", type="bridge" if plan.socket is None else "vhostuser")
         _add(nic, "mac", address=plan.mac)
-        _add(nic, "source", bridge=plan.bridge or "")
+        if plan.socket is None:
+            _add(nic, "source", bridge=plan.bridge or "")
+        else:
+            _add(nic, "source", type="unix", path=plan.socket, mode=plan.mode)
         _add(nic, "model", type="virtio")
-        if plan.queues is not None:
-            _add(nic, "driver", name="vhost", queues=str(plan.queues))
+        rings = {"queues": plan.queues, "rx_queue_size": plan.rx_queue_size, "tx_queue_size": plan.tx_queue_size}
+        asked = {name: str(value) for name, value in rings.items() if value is not None}
+        if asked:
+            vhost = {"name": "vhost"} if plan.socket is None else {}
+            _add(nic, "driver", **vhost, **asked)
     _address(nic, plan.address)
+
+
+def _mdev(root: etree._Element, plan: MdevPlan) -> None:
+    hostdev = _add(root, "hostdev", mode="subsystem", type="mdev", managed="no", model="vfio-pci", display="off")
+    _add(_add(hostdev, "source"), "address", uuid=plan.uuid)
+    _address(hostdev, plan.address)
 
 
 def _hostdev(root: etree._Element, plan: HostdevPlan) -> None:

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from kvmc.hostconfig.plan import GuestPlan
+from kvmc.hostconfig.plan import GuestPlan, RawElement
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import VersionRange
-from kvmc_targets.libvirt.devices import devices
+from kvmc_targets.libvirt.devices import ARM, X86, devices
 
 METADATA = "urn:kvmc:domain:1"
 """Namespace of what a domain says of its source."""
@@ -46,17 +46,32 @@ def domain(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
     _cputune(root, guest)
     _numatune(root, guest)
     _os(root, guest)
-    _features(root, guest)
+    _features(root, guest, libvirt)
     _cpu(root, guest, libvirt)
-    _clock(root)
+    _clock(root, guest)
     _text(root, "on_poweroff", "destroy")
     _text(root, "on_reboot", "restart")
     _text(root, "on_crash", "destroy")
-    power = _add(root, "pm")
-    _add(power, "suspend-to-mem", enabled="no")
-    _add(power, "suspend-to-disk", enabled="no")
+    if guest.arch == X86:
+        # ACPI's S3 and S4 are the PC's.
+        power = _add(root, "pm")
+        _add(power, "suspend-to-mem", enabled="no")
+        _add(power, "suspend-to-disk", enabled="no")
     root.append(devices(guest, libvirt))
+    _launch_security(root, guest)
+    for raw in guest.raws:
+        _raw(root, raw)
     return root
+
+
+def _raw(root: etree._Element, raw: RawElement) -> None:
+    """An element of the user's, below its parent, which is made where the guest has none."""
+    parent = root
+    for tag in raw.at.split("/") if raw.at != "domain" else ():
+        found = parent.find(tag)
+        parent = _add(parent, tag) if found is None else found
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_blank_text=True)
+    parent.append(etree.fromstring(raw.text, parser))
 
 
 def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
@@ -72,10 +87,15 @@ def _metadata(root: etree._Element, guest: GuestPlan) -> None:
     source = etree.SubElement(_add(root, "metadata"), f"{{{METADATA}}}guest", nsmap={"kvmc": METADATA})
     for block in guest.blocks:
         etree.SubElement(source, f"{{{METADATA}}}block").text = block
+    if guest.reason is not None:
+        etree.SubElement(source, f"{{{METADATA}}}reason").text = guest.reason
+    for raw in guest.raws:
+        told = etree.SubElement(source, f"{{{METADATA}}}raw", name=raw.name)
+        told.text = raw.reason or None
 
 
 def _memory_backing(root: etree._Element, guest: GuestPlan) -> None:
-    if guest.pages_kib is None and not guest.dedicated and not guest.locked:
+    if guest.pages_kib is None and not guest.dedicated and not guest.locked and not guest.shared_memory:
         return
     backing = _add(root, "memoryBacking")
     if guest.pages_kib is not None:
@@ -85,6 +105,9 @@ def _memory_backing(root: etree._Element, guest: GuestPlan) -> None:
         _add(backing, "nosharepages")
     if guest.locked:
         _add(backing, "locked")
+    if guest.shared_memory:
+        _add(backing, "source", type="memfd")
+        _add(backing, "access", mode="shared")
 
 
 def _cputune(root: etree._Element, guest: GuestPlan) -> None:
@@ -110,24 +133,34 @@ def _os(root: etree._Element, guest: GuestPlan) -> None:
     os = _add(root, "os")
     if guest.firmware == "uefi":
         os.set("firmware", "efi")
-    _text(os, "type", "hvm", arch="x86_64", machine=guest.machine)
+    _text(os, "type", "hvm", arch=guest.arch, machine=guest.machine)
     if guest.firmware == "uefi":
         firmware = _add(os, "firmware")
-        _add(firmware, "feature", enabled="no", name="enrolled-keys")
-        _add(firmware, "feature", enabled="no", name="secure-boot")
+        secure = "yes" if guest.secure_boot else "no"
+        _add(firmware, "feature", enabled=secure, name="enrolled-keys")
+        _add(firmware, "feature", enabled=secure, name="secure-boot")
     if all(disk.boot is None for disk in guest.disks):
         _add(os, "boot", dev="hd")
 
 
-def _features(root: etree._Element, guest: GuestPlan) -> None:
+def _features(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
     features = _add(root, "features")
     _add(features, "acpi")
-    _add(features, "apic")
-    if guest.dedicated and guest.type == "kvm" and guest.cpu == "host-passthrough":
+    if guest.arch == X86:
+        _add(features, "apic")
+    if guest.hyperv:
+        _hyperv(features, libvirt)
+    if guest.arch == X86 and guest.dedicated and guest.type == "kvm" and guest.cpu == "host-passthrough":
         # The guest then spins on locks natively; libvirt takes the hint with the host's own CPU model only.
         _add(_add(features, "kvm"), "hint-dedicated", state="on")
     _add(features, "pmu", state="on" if guest.pmu else "off")
-    _add(features, "vmport", state="off")
+    if guest.arch == X86:
+        _add(features, "vmport", state="off")
+    if guest.secure_boot:
+        # The firmware keeps its variables where system management mode alone can write.
+        _add(features, "smm", state="on")
+    if guest.arch == ARM:
+        _add(features, "gic", version="host" if guest.type == "kvm" else "3")
     if guest.viommu and guest.type == "kvm":
         # Interrupts can be remapped only where QEMU has the I/O APIC.
         _add(features, "ioapic", driver="qemu")
@@ -137,7 +170,7 @@ def _cpu(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
     if guest.cpu in ("host-passthrough", "maximum"):
         cpu = _add(root, "cpu", mode=guest.cpu, check="none")
         if libvirt.since(6, 5):
-            cpu.set("migratable", "on")
+            cpu.set("migratable", "on" if guest.migratable else "off")
     elif guest.cpu == "host-model":
         cpu = _add(root, "cpu", mode="host-model", check="partial")
     else:
@@ -152,6 +185,8 @@ def _cpu(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
     _add(cpu, "topology", **dict(levels))
     if guest.cache is not None:
         _add(cpu, "cache", mode=guest.cache)
+    if guest.maxphysaddr:
+        _add(cpu, "maxphysaddr", mode="passthrough")
     for feature, policy in guest.cpu_features:
         _add(cpu, "feature", policy=policy, name=feature)
     numa = _add(cpu, "numa")
@@ -167,10 +202,36 @@ def _distances(cell: etree._Element, values: Iterable[int]) -> None:
         _add(distances, "sibling", id=sibling, value=value)
 
 
-def _clock(root: etree._Element) -> None:
+def _clock(root: etree._Element, guest: GuestPlan) -> None:
     """virt-install's choice for Linux guests: lost ticks of the RTC are caught up, those of the PIT delayed; no HPET, which costs
-    exits and is no better than kvmclock or the TSC."""
-    clock = _add(root, "clock", offset="utc")
-    _add(clock, "timer", name="rtc", tickpolicy="catchup")
-    _add(clock, "timer", name="pit", tickpolicy="delay")
-    _add(clock, "timer", name="hpet", present="no")
+    exits and is no better than kvmclock or the TSC. Arm has its own timer and none of these."""
+    clock = _add(root, "clock", offset=guest.clock)
+    if guest.arch == X86:
+        _add(clock, "timer", name="rtc", tickpolicy="catchup")
+        _add(clock, "timer", name="pit", tickpolicy="delay")
+        _add(clock, "timer", name="hpet", present="no")
+    if guest.hyperv:
+        _add(clock, "timer", name="hypervclock", present="yes")
+
+
+def _hyperv(features: etree._Element, libvirt: VersionRange) -> None:
+    """What every Windows since Server 2012 uses and what QEMU's own page on these asks for together; none is the maker's alone."""
+    hyperv = _add(features, "hyperv")
+    if libvirt.since(8, 0):
+        hyperv.set("mode", "custom")
+    for name in ("relaxed", "vapic"):
+        _add(hyperv, name, state="on")
+    _add(hyperv, "spinlocks", state="on", retries=8191)
+    for name in ("vpindex", "runtime", "synic"):
+        _add(hyperv, name, state="on")
+    _add(_add(hyperv, "stimer", state="on"), "direct", state="on")
+    for name in ("frequencies", "tlbflush", "ipi"):
+        _add(hyperv, name, state="on")
+
+
+def _launch_security(root: etree._Element, guest: GuestPlan) -> None:
+    """SEV-SNP: simultaneous threads are allowed, debugging is not. TDX: no exception where the host takes a page away."""
+    policies = {"sev-snp": "0x00030000", "tdx": "0x10000000"}
+    if guest.launch_security != "none":
+        security = _add(root, "launchSecurity", type=guest.launch_security)
+        _text(security, "policy", policies[guest.launch_security])

@@ -123,11 +123,11 @@ def on_guest(guest: GuestPlan) -> Iterator[Step]:
 
 
 def _thread(disk: DiskPlan, guest: GuestPlan) -> str:
-    return (
-        f", by I/O thread {disk.iothread} on {cpus(guest.iothread_mask(disk.iothread))} of the host,"
-        if disk.iothread is not None
-        else ""
-    )
+    ids = disk.iothreads or ((disk.iothread,) if disk.iothread is not None else ())
+    if not ids:
+        return ""
+    which = f"thread {ids[0]}" if len(ids) == 1 else f"threads {', '.join(map(str, ids))}"
+    return f", by I/O {which} on {cpus(union(guest.iothread_mask(id) for id in ids))} of the host,"
 
 
 def _stress(name: str, run: tuple[str, ...], shows: str) -> Step:

@@ -42,3 +42,7 @@ RELATION_WORD = Code("KVMC0280", Severity.ERROR, "a relation has the setting of 
 RELATIONS_CONTRADICT = Code("KVMC0281", Severity.ERROR, "two relations of guests contradict each other")
 BESIDE_NOTHING = Code("KVMC0283", Severity.ERROR, "a device is to be beside one that its guest does not have")
 RELATION_GUEST = Code("KVMC0282", Severity.ERROR, "a relation contradicts its guests' own settings")
+# 0260..0269: CPU features, devices and protection of guests
+BAD_FEATURE = Code("KVMC0260", Severity.ERROR, "a CPU feature that libvirt does not know")
+NO_REASON = Code("KVMC0261", Severity.ERROR, "CPU features that a guest needs are hidden without a reason")
+MDEV_ANYWHERE = Code("KVMC0262", Severity.ERROR, "a guest with a mediated device is tied to no host")

@@ -14,3 +14,4 @@ NO_HEADER = Code("KVMC0109", Severity.ERROR, "a file does not say its language v
 UNKNOWN_VERSION = Code("KVMC0110", Severity.ERROR, "an unknown language version")
 TOO_MANY = Code("KVMC0111", Severity.ERROR, "too many errors in one file")
 TOO_LARGE = Code("KVMC0112", Severity.ERROR, "a file is too large")
+LOST_OPEN = Code("KVMC0113", Severity.ERROR, "the opening brace of a block is lost")

@@ -1,0 +1,190 @@
+"""What a guest's CPU features, queues and protection make of its domain: the audit's own statement, put below that of the rest.
+
+Facts on elements: libvirt's formatdomain page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kvmc.audit.context import Context
+from kvmc.audit.difference import Difference
+from kvmc.audit.document import FREE, Want
+from kvmc.audit.domain import Domain
+from kvmc.audit.source import At
+from kvmc.audit.visible import View
+from kvmc.knowledge.cpu_features import features_of
+from kvmc.knowledge.cpu_models import cpu_models
+from kvmc.model.site import Disk, Iothread, Nic, Platform, Vm
+
+MODES = ("host-passthrough", "host-model", "maximum")
+
+
+def threads_of(vm: Vm, platform: Platform) -> dict[str, tuple[int, ...]]:
+    """Which I/O threads each disk has: ids in the order of the disks, one for those that share; several for a disk of its own where
+    libvirt and QEMU can spread its queues."""
+    several = platform.libvirt.low >= (10, 0) and platform.qemu.low >= (9, 0)
+    found: dict[str, tuple[int, ...]] = {}
+    common: tuple[int, ...] = ()
+    last = 0
+    for disk in vm.disks.values():
+        if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
+            continue
+        if disk.iothread is Iothread.SHARED and common:
+            found[disk.name] = common
+            continue
+        wanted = disk.iothreads if several and disk.iothread is Iothread.OWN else 1
+        found[disk.name] = tuple(range(last + 1, last + 1 + wanted))
+        last += wanted
+        if disk.iothread is Iothread.SHARED:
+            common = found[disk.name]
+    return found
+
+
+def backing(vm: Vm, memory: Want) -> None:
+    """A switch behind a vhost-user NIC maps the guest's memory."""
+    if any(nic.socket for nic in vm.nics.values()):
+        memory.add("source", type="memfd")
+        memory.add("access", mode="shared")
+
+
+def cpu_features(vm: Vm, view: View | None, domain: Domain, cpu: Want) -> None:
+    """Features beside the model's. Of a baseline any may stand: whether the host has them is judged in `check_cpu`."""
+    if vm.maxphysaddr == "passthrough":
+        cpu.add("maxphysaddr", mode="passthrough")
+    wanted = dict.fromkeys(vm.require, "require") | dict.fromkeys(vm.disable, "disable")
+    if view is not None and view.topoext:
+        wanted["topoext"] = view.topoext
+    if vm.cpu == "baseline":
+        for node in domain.root.all("cpu", "feature"):
+            wanted.setdefault(node.get("name"), node.get("policy"))
+    for name, policy in wanted.items():
+        cpu.keyed("feature", ("name",), policy=policy, name=name)
+
+
+def hyperv(vm: Vm, platform: Platform, features: Want) -> None:
+    if not vm.hyperv:
+        return
+    want = features.add("hyperv", **({"mode": "custom"} if platform.libvirt.since(8, 0) else {}))
+    for name in ("relaxed", "vapic", "vpindex", "runtime", "synic", "frequencies", "tlbflush", "ipi"):
+        want.add(name, state="on")
+    want.add("spinlocks", state="on", retries="8191")
+    want.add("stimer", state="on").add("direct", state="on")
+
+
+def protection(vm: Vm, root: Want) -> None:
+    """Policies: 1 << 16 allows sibling threads and 1 << 17 is always set (SEV-SNP ABI); 1 << 28 is SEPT_VE_DISABLE (TDX module)."""
+    if vm.launch_security != "none":
+        policy = f"0x{(1 << 16) | (1 << 17):08x}" if vm.launch_security == "sev-snp" else f"0x{1 << 28:08x}"
+        root.add("launchSecurity", type=vm.launch_security).add("policy", policy)
+
+
+def devices(vm: Vm, arm: bool, wanted: Want) -> dict[str, Want]:
+    """A TPM and mediated devices; gives the latter by their key in locks, for their addresses."""
+    if vm.tpm:
+        wanted.add("tpm", model="tpm-tis" if arm else "tpm-crb").add("backend", type="emulator", version="2.0")
+    found = {}
+    for mdev in vm.mdevs.values():
+        want = wanted.keyed(
+            "hostdev",
+            ("source/address/uuid",),
+            mode="subsystem",
+            type="mdev",
+            managed="?no",
+            model="vfio-pci",
+            display="?off",
+        )
+        want.add("source").add("address", uuid=mdev.uuid)
+        found[f"mdev {mdev.name}"] = want
+    return found
+
+
+def disk_driver(disk: Disk, threads: tuple[int, ...], driver: Want) -> None:
+    """Which number a thread has is no matter: that it is its own, or all disks', is judged elsewhere."""
+    if len(threads) == 1:
+        driver.attributes["iothread"] = FREE
+    elif threads:
+        spread = driver.add("iothreads")
+        for _ in threads:
+            spread.add("iothread", id=FREE)
+    if disk.queue_size is not None:
+        driver.attributes["queue_size"] = str(disk.queue_size)
+
+
+def scsi_driver(disks: list[Disk], controller: Want) -> None:
+    """Queues and depth of the SCSI controller: the most that a disk on it asks for."""
+    values = {
+        "queues": max(disk.queues or 0 for disk in disks),
+        "cmd_per_lun": max(disk.cmd_per_lun or 0 for disk in disks),
+    }
+    asked = {name: str(value) for name, value in values.items() if value}
+    if asked:
+        controller.add("driver", **asked)
+
+
+def virtual_nic(vm: Vm, nic: Nic, mac: str, bridges: Mapping[str, str], wanted: Want) -> Want:
+    """A virtio NIC: on a bridge, or on the socket of a switch in user space."""
+    user = nic.socket is not None
+    want = wanted.keyed("interface", ("mac/address",), type="vhostuser" if user else "bridge")
+    want.add("mac", address=mac)
+    if nic.socket is not None:
+        path = nic.socket.replace("{vm}", vm.name).replace("{nic}", nic.name)
+        want.add("source", type="unix", path=path, mode=nic.mode)
+    else:
+        want.add("source", bridge=bridges[nic.network or ""])
+    want.add("model", type="virtio")
+    rings = {"queues": nic.queues, "rx_queue_size": nic.rx_queue_size, "tx_queue_size": nic.tx_queue_size}
+    asked = {name: str(value) for name, value in rings.items() if value is not None}
+    if asked:
+        want.add("driver", **({} if user else {"name": "vhost"}), **asked)
+    return want
+
+
+def check_cpu(context: Context, vm: Vm, platform: Platform | None, domain: Domain) -> Iterator[Difference]:
+    """The guest's CPU against what it asks for and what its host has."""
+    mode = domain.cpu or At("", domain.head)
+    if vm.cpu == "baseline":
+        yield from _baseline(context, platform, mode, domain)
+    elif mode.value != vm.cpu:
+        yield Difference(mode.span, f"asks for CPU `{vm.cpu}` and has `{mode.value or 'none'}`")
+    policies = {node.get("name"): (node.get("policy"), node.span) for node in domain.root.all("cpu", "feature")}
+    for names, policy in ((vm.require, "require"), (vm.disable, "disable")):
+        for name in names:
+            has, place = policies.get(name, ("", domain.head))
+            if name == "topoext":
+                continue  # the topology decides
+            if has != policy and not (vm.cpu == "baseline" and _of_model(mode.value, name) is (policy == "require")):
+                yield Difference(place, f"is to {policy} the CPU feature `{name}` and has `{has or 'none'}`")
+
+
+def _baseline(context: Context, platform: Platform | None, mode: At[str], domain: Domain) -> Iterator[Difference]:
+    """A named model that the platform knows, of which the host has all, and so of what is given beside it."""
+    model = cpu_models().get(mode.value)
+    if model is None:
+        yield Difference(
+            mode.span, f"asks for a CPU that its hosts have in common, and `{mode.value}` is no named model"
+        )
+        return
+    if platform is not None and not model.known_to(platform.libvirt, platform.qemu):
+        yield Difference(mode.span, f"has CPU model `{mode.value}`, which its platform's libvirt or QEMU does not know")
+    cpu = context.topology.cpu
+    have, untold = features_of(cpu.vendor, cpu.model, cpu.features)
+    given = set(model.features)
+    for node in domain.root.all("cpu", "feature"):
+        name = node.get("name")
+        if node.get("policy") == "require":
+            given.add(name)
+            if name not in have | untold and name != "topoext":
+                yield Difference(node.span, f"requires the CPU feature `{name}`, which its host has not")
+        else:
+            given.discard(name)
+    missing = sorted(given & model.features - have - untold)
+    if missing:
+        yield Difference(mode.span, f"has the CPU feature `{missing[0]}` by its model, which its host has not")
+    if "invtsc" in given:
+        yield Difference(mode.span, "is to be able to migrate, and has `invtsc`, which cannot")
+
+
+def _of_model(model: str, feature: str) -> bool:
+    known = cpu_models().get(model)
+    return known is not None and feature in known.features

@@ -1,0 +1,241 @@
+"""Raw elements of guests: one sound XML element each, at a place that may have more, and nothing that kvmc puts there."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+
+from kvmc.diagnostics import Bag, Code, Label
+from kvmc.diagnostics.codes import host as codes
+from kvmc.knowledge import describe
+from kvmc.knowledge.harms import harm
+from kvmc.knowledge.model import Knob, Status
+from kvmc.knowledge.registry import folklore, rows
+from kvmc.model.origins import Origins
+from kvmc.model.site import Pinning, Platform, Raw, Site, Vm
+from kvmc.model.values import VersionRange
+
+QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)")
+_MOST_DEEP = 16
+_SEVERAL = ("cpu/feature",)
+"""Elements of which there may be several, and of which kvmc writes some: `topoext` on AMD."""
+
+
+def parse(text: str) -> ET.Element | str:
+    """The element, or what is wrong. No document type, no entities of its own, no comments, no instructions; not deep."""
+    for sign, what in (("<!", "a document type, a comment or CDATA"), ("<?", "an instruction")):
+        if sign in text:
+            return f"has {what}"
+    if _ENTITY.search(text):
+        return "has an entity of its own"
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - no document type and no entity is left in it, and it is short
+    except ET.ParseError as problem:
+        return f"is not well-formed: {str(problem).partition(':')[0]}"
+    pending = [(root, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > _MOST_DEEP:
+            return f"is more than {_MOST_DEEP} elements deep"
+        if node.tag.startswith("{") and not node.tag.startswith(f"{{{QEMU}}}"):
+            return "has a namespace that is not QEMU's of libvirt"
+        if any(name.startswith("{") for name in node.attrib):
+            return "has an attribute with a namespace"
+        pending += [(child, depth + 1) for child in node]
+    return root
+
+
+def check_guest(site: Site, vm: Vm, origins: Origins, bag: Bag) -> None:
+    """All raw elements of a guest, on the platforms of all hosts that it may go to."""
+    tops: dict[str, Raw] = {}
+    for raw in vm.raws.values():
+        element = _sound(vm, raw, origins, bag)
+        if element is None:
+            continue
+        at = "" if raw.at == "domain" else f"{raw.at}/"
+        top = f"{at}{element.tag}"
+        if _owned(vm, raw, top, tops, origins, bag):
+            continue
+        tops.setdefault(top, raw)
+        if _folklore(vm, raw, element, origins, bag):
+            continue
+        _known(site, vm, raw, top, element, origins, bag)
+
+
+def _tell(
+    code: Code, vm: Vm, raw: Raw, message: str, origins: Origins, bag: Bag, *, help: str = "", other: Label | None = None,
+    notes: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    path = ("vm", vm.name, "raw", raw.name)
+    label = origins.label((*path, "value"))
+    bag.error(code, message, label, secondary=[other] if other else [], help=[help] if help else [], notes=notes)
+
+
+def _sound(vm: Vm, raw: Raw, origins: Origins, bag: Bag) -> ET.Element | None:
+    shown = f"`raw {raw.name}` of guest `{vm.name}`"
+    if raw.value is None or raw.at is None:
+        lacks = "value" if raw.value is None else "at"
+        example = "write `at = devices`" if lacks == "at" else 'say the element, as in `value = "<vsock/>"`'
+        _tell(codes.RAW_XML, vm, raw, f"{shown} has no `{lacks}`", origins, bag, help=example)
+        return None
+    found = parse(raw.value)
+    if isinstance(found, str):
+        _tell(codes.RAW_XML, vm, raw, f"{shown} {found}", origins, bag)
+        return None
+    return found
+
+
+def _owned(vm: Vm, raw: Raw, top: str, tops: dict[str, Raw], origins: Origins, bag: Bag) -> bool:
+    other = tops.get(top)
+    if _written(vm, top, raw):
+        _tell(
+            codes.RAW_OWNED,
+            vm,
+            raw,
+            f"`<{top.rpartition('/')[2]}>` in `<{raw.at}>` of guest `{vm.name}` has two owners: `raw {raw.name}`, and kvmc",
+            origins,
+            bag,
+            help="drop the raw element: kvmc writes such elements by the guest's settings",
+        )
+    elif other is not None and raw.at != "devices" and top not in _SEVERAL:
+        label = origins.label(("vm", vm.name, "raw", other.name), "the other one")
+        _tell(
+            codes.RAW_OWNED,
+            vm,
+            raw,
+            f"`<{top.rpartition('/')[2]}>` in `<{raw.at}>` of guest `{vm.name}` has two owners: `raw {raw.name}` and "
+            f"`raw {other.name}`",
+            origins,
+            bag,
+            help="drop one of them",
+            other=label,
+        )
+    else:
+        return False
+    return True
+
+
+def _written(vm: Vm, top: str, raw: Raw) -> bool:
+    """Whether kvmc writes such an element for such a guest."""
+    if top == "features/kvm/hint-dedicated":
+        return vm.pinning is Pinning.DEDICATED and vm.type == "kvm" and vm.cpu == "host-passthrough"
+    if top in _SEVERAL:
+        return "topoext" in (raw.value or "")
+    return any(row.status is Status.EMITTED for row in rows("libvirt", top))
+
+
+def _names(element: ET.Element) -> Iterator[tuple[str, str]]:
+    """Every name in an element, with its value: tags, attributes, and what QEMU's own options and CPU features are called."""
+    for node in element.iter():
+        tag = node.tag.rpartition("}")[2]
+        yield tag, (node.text or "").strip()
+        for name, value in node.attrib.items():
+            yield name, value
+            if node.tag.startswith(f"{{{QEMU}}}") or (tag == "feature" and name == "name"):
+                yield value, ""
+                for word in re.split(r"[\s,]+", value):
+                    key, _, given = word.partition("=")
+                    yield key, given
+
+
+def _folklore(vm: Vm, raw: Raw, element: ET.Element, origins: Origins, bag: Bag) -> bool:
+    for key, value in _names(element):
+        told = folklore(key, value) if key else None
+        if told is not None:
+            verb = "is not so" if told.status is Status.GARBLED else "does not exist"
+            _tell(
+                codes.RAW_FOLKLORE,
+                vm,
+                raw,
+                f"`{told.name}` {verb}: {told.real}",
+                origins,
+                bag,
+                help=told.instead,
+                notes=(f"meant: {told.meant}", told.source),
+            )
+            return True
+    return False
+
+
+def _known(site: Site, vm: Vm, raw: Raw, top: str, element: ET.Element, origins: Origins, bag: Bag) -> None:
+    found = _rows(top, element)
+    for platform in _platforms(site, vm):
+        for row in found:
+            if not row.exists_in(_versions(platform)):
+                _tell(
+                    codes.RAW_LACKS,
+                    vm,
+                    raw,
+                    f"guest `{vm.name}` has no `{row.key}`: it is in {describe.releases(row)}, and platform "
+                    f"`{platform.name}` has {platform.libvirt}",
+                    origins,
+                    bag,
+                    other=origins.label(("platform", platform.name, "libvirt"), "the platform's version"),
+                    notes=(row.source,),
+                )
+                return
+    if raw.reason is not None:
+        return
+    shared = vm.pinning is Pinning.SHARED
+    for key, value in _harm_keys(top, element):
+        harms = harm("libvirt", key, value, shared=shared)
+        if harms is not None:
+            _tell(
+                codes.RAW_HARMFUL,
+                vm,
+                raw,
+                f"`{key}` of guest `{vm.name}` harms: {harms.why}",
+                origins,
+                bag,
+                help='if it is meant, say why, as in `reason = "one tenant, behind a firewall"`',
+            )
+            return
+    if not rows("libvirt", top):
+        what = "options that libvirt passes on unseen" if top.startswith("{") else f"`<{top.rpartition('/')[2]}>` there"
+        _tell(
+            codes.RAW_UNKNOWN,
+            vm,
+            raw,
+            f"kvmc does not know {what}, so it cannot tell whether the platform has it",
+            origins,
+            bag,
+            help='say why it is there, as in `reason = "the vendor asks for it"`',
+        )
+
+
+def _rows(top: str, element: ET.Element) -> list[Knob]:
+    found: list[Knob] = []
+    pending = [(top, element)]
+    while pending:
+        path, node = pending.pop()
+        for key in (path, *(f"{path}@{name}" for name in node.attrib)):
+            found += rows("libvirt", key)
+        pending += [(f"{path}/{child.tag}", child) for child in reversed(list(node))]
+    return found
+
+
+def _harm_keys(top: str, element: ET.Element) -> Iterator[tuple[str, str]]:
+    pending = [(top, element)]
+    while pending:
+        path, node = pending.pop()
+        yield path, node.get("state", "")
+        yield from ((f"{path}@{name}", value) for name, value in node.attrib.items())
+        if path == "cpu/feature":
+            yield f"cpu/feature {node.get('name', '')}", node.get("policy", "")
+        pending += [(f"{path}/{child.tag}", child) for child in reversed(list(node))]
+
+
+def _platforms(site: Site, vm: Vm) -> list[Platform]:
+    """Of the hosts that may have the guest."""
+    names = [
+        host.platform
+        for host in site.hosts.values()
+        if (vm.host is None or host.name == vm.host) and (vm.pool is None or host.pool == vm.pool)
+    ]
+    return [site.platforms[name] for name in dict.fromkeys(names)]
+
+
+def _versions(platform: Platform) -> VersionRange:
+    return platform.libvirt

@@ -1,0 +1,101 @@
+"""A campaign: a package's mutants, or a sample of them, and what became of each."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from mutation import cold
+from mutation.mutators import mutants
+from mutation.warm import Learned, Target, Verdict, Warm, forked
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "compiler"
+TESTS = {
+    "kvmc/audit": ("tests/audit",),
+    "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),
+    "kvmc/resolver": ("tests/resolver",),
+}
+"""The tests that are to tell, by package."""
+BUDGET = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A mutant with its verdict. module: below the package, without its ending."""
+
+    module: str
+    target: Target
+    verdict: Verdict
+
+    @property
+    def key(self) -> str:
+        return f"{self.module} | {self.target.mutant.key}"
+
+
+def targets(package: str, count: int | None, seed: str, only: Sequence[str] = ()) -> list[Target]:
+    """The mutants of a package in the order of its files, or a sample. only: names of modules."""
+    every = [
+        Target(path, source, mutant)
+        for path in sorted((SOURCES / package).glob("*.py"))
+        if not only or path.stem in only
+        for source in [path.read_text()]
+        for mutant in mutants(source)
+    ]
+    if count is None or count >= len(every):
+        return every
+    chosen = sorted(random.Random(f"{package} {seed}").sample(range(len(every)), count))
+    return [every[number] for number in chosen]
+
+
+def run(package: str, wanted: Sequence[Target], say: Callable[[str], None], tests: Sequence[str] = ()) -> list[Judged]:
+    """Tries each mutant. tests: folders or files in place of the package's own. Leaves this process without kvmc imported."""
+    cold.prepare()
+    files = sorted((SOURCES / package).glob("*.py"))
+    folders = list(tests or TESTS[package])
+
+    def warm() -> tuple[Learned, list[Verdict]]:
+        settings.register_profile(
+            "mutation", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+        )
+        settings.load_profile("mutation")
+        plugin = Warm(wanted, files, BUDGET, say)
+        pytest.main([*cold.PYTEST, *folders], plugins=[plugin])
+        return plugin.learned, plugin.verdicts
+
+    learned, verdicts = cast("tuple[Learned, list[Verdict]]", forked(warm))
+    waiting = [number for number, one in enumerate(verdicts) if one.outcome == "cold"]
+    say(f"{len(waiting)} mutants of what runs at import")
+    for done, number in enumerate(waiting, 1):
+        target = wanted[number]
+        chosen = _of_module(target, files, learned)
+        module = ".".join(target.path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
+        limit = 15 + sum(learned.seconds[test] for test in chosen)
+        verdicts[number] = cold.verdict(target, module, chosen, limit) if chosen else Verdict("uncovered", 0.0)
+        if not done % 20:
+            say(f"{done} of {len(waiting)}: {dict(Counter(verdicts[n].outcome for n in waiting[:done]))}")
+    return [Judged(target.path.stem, target, verdict) for target, verdict in zip(wanted, verdicts, strict=True)]
+
+
+def _of_module(target: Target, files: Sequence[Path], learned: Learned) -> list[str]:
+    """The fastest tests that run the mutant's lines, if it is in a function; else that run the module, or one that imports it."""
+    if target.mutant.late:
+        found = set(learned.covering(target.path, target.mutant.lines))
+    else:
+        near = {str(path) for path in files if path == target.path or target.path.stem in path.read_text()}
+        found = {test for (path, _), tests in learned.lines.items() if path in near for test in tests}
+    chosen: list[str] = []
+    total = 0.0
+    for test in sorted(found, key=lambda one: learned.seconds[one]):
+        total += learned.seconds[test]
+        if chosen and total > BUDGET:
+            break
+        chosen.append(test)
+    return chosen
