@@ -25,6 +25,7 @@ from kvmc.diagnostics.fixes import fixes
 from kvmc.diagnostics.model import Code
 from kvmc.diagnostics.text import render
 from kvmc.hostconfig.plan import HostPlan
+from kvmc.syntax.format import format_text
 from kvmc_targets.libvirt import TARGET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,3 +206,15 @@ def test_explain_names_near_codes(text: str, near: str) -> None:
 
 def test_explain_shows_no_escape() -> None:
     assert "\x1b" not in CliRunner().invoke(app, ["explain", "\x1b[31m"]).stderr
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_the_examples_are_in_canonical_form(code: str) -> None:
+    """Also those that fail, as far as they can be read; files behind `-- PATH --` are sources where their name says so."""
+    for example in Page.read(code).examples.values():
+        if example.language != "kvmt":
+            continue
+        head, *files = re.split(r"^-- (\S+) --\n", example.text, flags=re.MULTILINE)
+        for name, text in [("site.kvmt", head), *zip(files[::2], files[1::2], strict=True)]:
+            made, _ = format_text(name, text)
+            assert made in (None, text) or not name.endswith(".kvmt"), f"{name}:\n{made}"

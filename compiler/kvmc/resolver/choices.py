@@ -14,6 +14,9 @@ from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State,
 _COMBINATIONS = 64
 """Sets of nodes, or of L3s in a node, looked at for one guest; the tightest nodes come first."""
 
+_NEVER = 1 << 30
+"""Cores that no slot has."""
+
 Score = tuple[int, ...]
 """Less is better: avoidable L3s, nodes with devices it does not need, distance between its nodes, then what stays free in
 its slots, its nodes and its host: small rests first, so the largest holes stay; shared vCPUs go where most are free."""
@@ -52,11 +55,15 @@ def best_choice(
     if len(demand.cells) == 1:
         return _best_node(demand, here, host, strict, only)
     best: tuple[Score, Choice] | None = None
-    for nodes in (only,) if only is not None else _node_sets(demand, here, strict):
+    known: dict[tuple[Cell, int], Fit | None] = {}
+    for nodes in (only,) if only is not None else _node_sets(demand, here, strict, known):
         devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
         if devices is None:
             continue
-        fits = [fit_cell(demand, cell, here.nodes[node]) for cell, node in zip(demand.cells, nodes, strict=True)]
+        for cell, node in zip(demand.cells, nodes, strict=True):
+            if (cell, node) not in known:
+                known[cell, node] = fit_cell(demand, cell, here.nodes[node])
+        fits = [known[one] for one in zip(demand.cells, nodes, strict=True)]
         if any(fit is None or (strict and fit.extra) for fit in fits):
             continue
         found = [fit for fit in fits if fit is not None]
@@ -79,23 +86,44 @@ def _best_node(
 ) -> tuple[Score, Choice] | None:
     """The same for a guest of one cell: devices are looked for once it is known where it fits."""
     cell = demand.cells[0]
-    best: tuple[Score, int, Fit] | None = None
-    others: list[tuple[Score, int, Fit]] = []
+    size, pages = demand.pages_kib, 0 if demand.pages_kib is None else cell.memory_kib // demand.pages_kib
+    plain = demand.dedicated and not demand.own and demand.l3 is not L3.ANY
+    cores = here.cores
+    best: tuple[Score, int, Fit | int] | None = None
+    others: list[tuple[Score, int, Fit | int]] = []
     for position in only if only is not None else range(len(here.nodes)):
         node = here.nodes[position]
         if demand.devices and not (node.devices or here.loose):
             continue
-        fit = fit_cell(demand, cell, node)
-        if fit is None or (strict and fit.extra):
+        if cell.normal_kib > node.normal or (size is not None and node.pages.get(size, 0) < pages):
             continue
-        score: Score = (
-            fit.extra,
-            node.devices if not demand.devices else 0,
-            0,
-            fit.left,
-            node.cores if demand.dedicated else -node.shared,
-            here.cores,
-        )
+        found = _tightest(demand, cell.vcpus, node) if plain else -1
+        if found is None:
+            continue
+        fit: Fit | int | None
+        score: Score
+        if found >= 0:
+            fit = found
+            score = (
+                0,
+                node.devices if not demand.devices else 0,
+                0,
+                node.free[found] - node.needs[demand.threads, cell.vcpus][0][found],
+                node.cores,
+                cores,
+            )
+        else:
+            fit = fit_cell(demand, cell, node)
+            if fit is None or (strict and fit.extra):
+                continue
+            score = (
+                fit.extra,
+                node.devices if not demand.devices else 0,
+                0,
+                fit.left,
+                node.cores if demand.dedicated else -node.shared,
+                cores,
+            )
         if demand.devices:
             others.append((score, position, fit))
         elif best is None or score < best[0]:
@@ -108,19 +136,42 @@ def _best_node(
             break
     if best is None or devices is None:
         return None
-    score, position, fit = best
-    return score, Choice(host, (CellChoice(position, fit.takes, fit.own),), devices)
+    score, position, chosen = best
+    if isinstance(chosen, Fit):
+        return score, Choice(host, (CellChoice(position, chosen.takes, chosen.own),), devices)
+    take = Take(chosen, cell.vcpus, here.nodes[position].needs[demand.threads, cell.vcpus][0][chosen])
+    return score, Choice(host, (CellChoice(position, (take,), None),), devices)
 
 
-def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
-    """Sets of node positions that may hold the cells, each ascending."""
+def _tightest(demand: Demand, vcpus: int, node: NodeState) -> int | None:
+    """The slot with the smallest rest of those that hold all vCPUs; -1 for none, None where the node can't have them at all."""
+    known = node.needs.get((demand.threads, vcpus))
+    if known is None:
+        needs = [-(-vcpus // per) if per else _NEVER for per in node.per[demand.threads]]
+        known = node.needs[demand.threads, vcpus] = (needs, min(needs, default=_NEVER))
+    needs, least = known
+    if node.cores < least:
+        return None
+    best, slot = _NEVER, -1
+    require = demand.l3 is L3.REQUIRE
+    for index, free in enumerate(node.free):
+        left = free - needs[index]
+        if 0 <= left < best and (not require or node.slots[index].l3_known):
+            best, slot = left, index
+    return None if require and slot < 0 else slot
+
+
+def _node_sets(
+    demand: Demand, here: HostState, strict: bool, known: dict[tuple[Cell, int], Fit | None]
+) -> Iterator[tuple[int, ...]]:
+    """Sets of node positions that may hold the cells, each ascending. known: how cells fit, as far as it was looked for."""
     if len(demand.cells) == 1:
         yield from ((position,) for position in range(len(here.nodes)))
         return
     smallest = demand.cells[-1]
     able: list[tuple[int, int]] = []
     for position, node in enumerate(here.nodes):
-        fit = fit_cell(demand, smallest, node)
+        fit = known[smallest, position] = fit_cell(demand, smallest, node)
         if fit is not None and not (strict and fit.extra):
             able.append((fit.left, position))
     able.sort()
@@ -146,20 +197,24 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState) -> Fit | None:
     per = node.per[demand.threads]
     if demand.l3 is L3.ANY:
         return with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
-    tightest: tuple[bool, int, int] | None = None
-    vcpus, anywhere = cell.vcpus, demand.l3 is not L3.REQUIRE
-    for index, free in enumerate(node.free):
-        threads = per[index]
-        if threads and free * threads >= vcpus and (anywhere or node.slots[index].l3_known):
-            left = free - -(-vcpus // threads)
-            if tightest is None or left <= tightest[1] or tightest[0]:
-                key = (demand.own and not left, left, index)
+    if not demand.own:
+        index = _tightest(demand, cell.vcpus, node)
+        if index is None:
+            return None
+        if index >= 0:
+            cores = -(-cell.vcpus // per[index])
+            return Fit((Take(index, cell.vcpus, cores),), None, 0, node.free[index] - cores)
+    else:
+        tightest: tuple[bool, int, int] | None = None
+        for index, free in enumerate(node.free):
+            left = free - -(-cell.vcpus // per[index]) if per[index] else -1
+            if left >= 0 and (demand.l3 is not L3.REQUIRE or node.slots[index].l3_known):
+                key = (not left, left, index)
                 if tightest is None or key < tightest:
                     tightest = key
-    if tightest is not None:
-        index = tightest[2]
-        take = Take(index, vcpus, -(-vcpus // per[index]))
-        return with_own(demand, node, (take,), 0) if demand.own else Fit((take,), None, 0, tightest[1])
+        if tightest is not None:
+            index = tightest[2]
+            return with_own(demand, node, (Take(index, cell.vcpus, -(-cell.vcpus // per[index])),), 0)
     if demand.l3 is L3.REQUIRE:
         return None
     full = [len(slot.cores) * threads for slot, threads in zip(node.slots, per, strict=True)]
@@ -207,7 +262,7 @@ def _several(vcpus: int, free: Sequence[int], per: Sequence[int]) -> list[Take] 
     )
     best = by_size[:number]
     rest = sum(capacities[index] for index in best) - vcpus
-    for some in islice(combinations(by_size, number), _COMBINATIONS):
+    for some in islice(combinations(by_size, number), _COMBINATIONS) if rest else ():
         over = sum(capacities[index] for index in some) - vcpus
         if 0 <= over < rest:
             best, rest = list(some), over

@@ -68,7 +68,7 @@ class Choice:
 class NodeState:
     """Free on one node: cores by slot, pages by size, normal KiB, vCPUs on the shared CPUs; and whether devices are near."""
 
-    __slots__ = ("cores", "devices", "free", "normal", "pages", "per", "shared", "slots")
+    __slots__ = ("cores", "devices", "free", "needs", "normal", "pages", "per", "shared", "slots")
 
     def __init__(self, cpus: NodeCpus, memory: NodeMemory, overcommit: int, devices: bool, smt: int) -> None:
         self.slots: tuple[Slot, ...] = cpus.slots
@@ -82,6 +82,8 @@ class NodeState:
             policy: [usable_threads(policy, slot.threads, smt) for slot in cpus.slots] for policy in Threads
         }
         """vCPUs that a core of each slot holds for a guest of each policy."""
+        self.needs: dict[tuple[Threads, int], tuple[list[int], int]] = {}
+        """Cores that so many vCPUs of each policy take in each slot, as far as asked, and the fewest."""
 
 
 class HostState:
