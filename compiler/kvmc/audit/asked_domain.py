@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kvmc.audit import asked_more, document, visible, xml
+from kvmc.audit import asked_devices, asked_more, document, visible, xml
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
@@ -343,8 +343,8 @@ def _number(text: str) -> int:
         return 0
 
 
-def placement(domain: Domain, known: Known) -> Iterator[Difference]:
-    """Pins, nodes and the emulator's mask against the lock."""
+def placement(context: Context, vm: Vm, domain: Domain, known: Known) -> Iterator[Difference]:
+    """Pins, nodes and the emulator's mask against the lock. I/O threads beside a controller are judged by that."""
     lock = known.locked
     if lock is None:
         return
@@ -353,7 +353,8 @@ def placement(domain: Domain, known: Known) -> Iterator[Difference]:
         pin = domain.pins.get(vcpu)
         if pin is not None and pin.value != wanted:
             yield Difference(pin.span, f"has vCPU {vcpu} on CPU {pin.value}, and its lock on {wanted}")
-    helpers = [domain.emulator, *domain.iothread_pins.values()]
+    beside = asked_devices.iothread_nodes(context, vm, domain)
+    helpers = [domain.emulator, *(pin for id, pin in domain.iothread_pins.items() if id not in beside)]
     for mask in helpers:
         if mask is not None and mask.value != lock.emulator:
             yield Difference(mask.span, f"has helper threads on CPUs {mask.value}, and its lock on {lock.emulator}")

@@ -217,7 +217,16 @@ def _one_l3(l3: tuple[CpuSet, ...], domain: Domain, pins: dict[int, At[CpuSet]])
 
 def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     helpers = [("the emulator", domain.emulator)] if domain.emulator else []
-    helpers += [(f"I/O thread {id}", pin) for id, pin in sorted(domain.iothread_pins.items())]
+    threads = sorted(domain.iothread_pins.items())
+    beside = asked_devices.iothread_nodes(context, vm, domain)
+    for id, pin in threads:
+        cpus = context.cpus_of(beside.get(id, ()))
+        able = cpus & (context.services if vm.emulator is Emulator.HOUSEKEEPING else _own(domain))
+        if able and pin.value != able:
+            text = f"asks for I/O thread {id} beside its controller, on {named(able)}, and it may run on {pin.value}"
+            yield Difference(pin.span, text)
+        if not able:
+            helpers.append((f"I/O thread {id}", pin))
     services = context.services
     if domain.emulator is None:
         yield Difference(domain.head, "has no pin for the emulator")
@@ -247,6 +256,10 @@ def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
                     f"asks for helpers on cores of its own, and shares CPUs with {other.who} of `{other.domain.name}`",
                 )
                 break
+
+
+def _own(domain: Domain) -> CpuSet:
+    return domain.emulator.value if domain.emulator is not None else CpuSet()
 
 
 def _scheduler(vm: Vm, domain: Domain) -> Iterator[Difference]:

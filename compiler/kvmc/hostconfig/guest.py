@@ -13,9 +13,9 @@ from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, ne
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Emulator, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
 from kvmc.resolver.locks import Identity
 from kvmc.resolver.placement import GuestPlacement
 from kvmc.topology import Topology
@@ -38,6 +38,7 @@ def derive_guest(
     site: Site,
     origins: Origins,
     baseline: Baseline | None = None,
+    housekeeping: CpuSet = CpuSet(),  # noqa: B008 - immutable
 ) -> tuple[GuestPlan, Bag]:
     """All that a guest's definition says. Errors: what its host's platform is too old for or its devices cannot do, each at the
     setting that asked; the plan is whole even then, but not to be rendered. baseline: the CPU for `cpu = baseline`."""
@@ -45,7 +46,7 @@ def derive_guest(
     check_machine(gate, topology.arch)
     check_cpu(gate)
     check_machine_parts(gate)
-    return _Guest(gate, guest, identity, topology, site, baseline).derive(), gate.bag
+    return _Guest(gate, guest, identity, topology, site, baseline, housekeeping).derive(), gate.bag
 
 
 class _Guest:
@@ -59,7 +60,9 @@ class _Guest:
         topology: Topology,
         site: Site,
         baseline: Baseline | None,
+        housekeeping: CpuSet,
     ) -> None:
+        self.housekeeping = housekeeping
         self.gate = gate
         self.vm = gate.vm
         self.guest = guest
@@ -93,6 +96,7 @@ class _Guest:
             pins=tuple(pin for _, pin in sorted(self._pins())),
             emulator=guest.emulator,
             iothreads=max((max(ids) for ids in iothreads.values()), default=0),
+            iothread_masks=self._iothread_masks(iothreads),
             scheduler=vm.scheduler.value,
             priority=vm.priority if vm.scheduler is Scheduler.FIFO else 0,
             isolated=vm.isolation.value == "boot",
@@ -171,6 +175,40 @@ class _Guest:
             GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row)
             for index, (cell, row) in enumerate(zip(cells, distances, strict=True))
         )
+
+    def _iothread_masks(self, iothreads: Mapping[str, tuple[int, ...]]) -> tuple[CpuSet, ...]:
+        """Each I/O thread beside the controllers of its disks; empty where none has one to be beside."""
+        nodes: dict[int, CpuSet] = {}
+        for disk, ids in iothreads.items():
+            found = self._controller_nodes(disk)
+            for number in ids:
+                # who serves a disk that may be anywhere stays where the emulator is
+                nodes[number] = nodes.get(number, found) | found if found and nodes.get(number, found) else CpuSet()
+        if not any(nodes.values()):
+            return ()
+        own = self.vm.emulator is Emulator.OWN
+        choose_from = self.guest.emulator if own else self.housekeeping
+        masks = []
+        for number in sorted(nodes):
+            near = union(node.cpus for node in self.topology.nodes if node.id in nodes[number]) & choose_from
+            masks.append(near or self.guest.emulator)
+        return tuple(masks)
+
+    def _controller_nodes(self, disk: str) -> CpuSet:
+        """The nodes of a disk's controllers that the host has."""
+        name = self.vm.disks[disk].storage
+        controllers = self.site.storages[name].controller or ()
+        pci = self.topology.pci or {}
+        here = [pci[address] for address in controllers if address in pci]
+        if controllers and not here:
+            self.gate.tell(
+                codes.CONTROLLER_ABSENT,
+                f"host `{self.gate.host.name}` has no PCI device {' or '.join(f'`{one}`' for one in controllers)}, the controller "
+                f"of storage `{name}`, where disk `{disk}` of guest `{self.vm.name}` is",
+                ("storage", name, "controller"),
+                help=["name the controllers of all hosts, as in `controller = [A, B]`"],
+            )
+        return CpuSet.of(device.node for device in here if device.node is not None)
 
     # -- devices
 

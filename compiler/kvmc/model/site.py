@@ -215,6 +215,8 @@ class Storage(_Model):
     type: str
     """libvirt's disk type: `block` or `file`."""
     source: str
+    controller: tuple[PciAddress, ...] | None = None
+    """The PCI devices behind it; a host has one of them at least."""
 
 
 class Disk(_Model):

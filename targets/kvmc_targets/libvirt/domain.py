@@ -116,7 +116,7 @@ def _cputune(root: etree._Element, guest: GuestPlan) -> None:
         _add(tune, "vcpupin", vcpu=vcpu, cpuset=pin)
     _add(tune, "emulatorpin", cpuset=guest.emulator)
     for iothread in range(1, guest.iothreads + 1):
-        _add(tune, "iothreadpin", iothread=iothread, cpuset=guest.emulator)
+        _add(tune, "iothreadpin", iothread=iothread, cpuset=guest.iothread_mask(iothread))
     if guest.scheduler != "other":
         vcpus = CpuSet.of(range(guest.vcpus))
         _add(tune, "vcpusched", vcpus=vcpus, scheduler=guest.scheduler, priority=guest.priority)
