@@ -30,6 +30,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "storage": site.Storage,
     "class": site.Vm,
     "vm": site.Vm,
+    "node": site.GuestNode,
     "disk": site.Disk,
     "nic": site.Nic,
     "hostdev": site.Hostdev,
@@ -39,7 +40,7 @@ MODELS: dict[str, type[BaseModel]] = {
 NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
     site.Host: {"name", "pool", "devices"},
-    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs"},
+    site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs"},
     site.Place: {"name", "relation"},
 }
 """Fields that come from headers and inner blocks; every model has a name."""

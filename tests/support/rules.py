@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import L3, Emulator, Host, Pinning, Site, Threads
+from kvmc.model.site import L3, Emulator, Host, Pinning, Site, Threads, Vm
 from kvmc.resolver.memory import overhead
-from kvmc.resolver.placement import GuestPlacement, HostPools, Placement
+from kvmc.resolver.placement import CellPlacement, GuestPlacement, HostPools, Placement
 from kvmc.topology.model import Topology
 
 
@@ -69,8 +69,14 @@ def _whole(topology: Topology, cpus: CpuSet) -> CpuSet:
 def _owned(site: Site, topology: Topology, guest: GuestPlacement) -> CpuSet:
     vm = site.vms[guest.vm]
     own = guest.emulator if vm.emulator is Emulator.OWN else CpuSet()
-    pins = union(pin for cell in guest.cells for pin in cell.pins) if vm.pinning is Pinning.DEDICATED else CpuSet()
-    return _whole(topology, pins | own)
+    return _whole(topology, union(pin for cell in guest.cells for pin in _own_pins(vm, cell)) | own)
+
+
+def _own_pins(vm: Vm, cell: CellPlacement) -> tuple[CpuSet, ...]:
+    """The pins of the vCPUs that are to have a CPU each."""
+    if vm.pinning is Pinning.DEDICATED:
+        return cell.pins
+    return tuple(pin for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu in vm.dedicated)
 
 
 def _owners(site: Site, topology: Topology, pools: HostPools, guests: list[GuestPlacement]) -> list[str]:
@@ -125,12 +131,15 @@ def _shared(site: Site, host: Host, topology: Topology, pools: HostPools, guests
         cpus = node.cpus & pools.shared
         vcpus = 0
         for guest in guests:
-            if site.vms[guest.vm].pinning is Pinning.SHARED:
-                for cell in guest.cells:
-                    if cell.node == node.id:
-                        vcpus += len(cell.vcpus)
-                        if any(pin != cpus for pin in cell.pins):
-                            broken.append(f"{guest.vm}: pins are not the shared CPUs of node {node.id}")
+            vm = site.vms[guest.vm]
+            for cell in guest.cells if vm.pinning is not Pinning.DEDICATED else ():
+                if cell.node == node.id:
+                    float_on = [
+                        pin for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu not in vm.dedicated
+                    ]
+                    vcpus += len(float_on)
+                    if any(pin != cpus for pin in float_on):
+                        broken.append(f"{guest.vm}: pins are not the shared CPUs of node {node.id}")
         if vcpus > len(cpus) * host.shared_overcommit:
             broken.append(f"{host.name} node {node.id}: {vcpus} shared vCPUs on {len(cpus)} CPUs")
     return broken
@@ -140,22 +149,27 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
     vm = site.vms[guest.vm]
     broken = []
     nodes = [cell.node for cell in guest.cells]
-    if len(nodes) != vm.nodes or nodes != sorted(set(nodes)):
+    even = not vm.cells
+    if len(nodes) != vm.nodes or len(set(nodes)) != len(nodes):
         broken.append(f"nodes are {nodes}, {vm.nodes} asked for")
     if [id for cell in guest.cells for id in cell.vcpus] != list(range(vm.vcpus)):
         broken.append("vCPU ids are not 0 to the last, in order")
     if sum(cell.memory_kib for cell in guest.cells) != vm.memory_kib:
         broken.append("the cells' memory is not the guest's")
-    if max(len(cell.vcpus) for cell in guest.cells) - min(len(cell.vcpus) for cell in guest.cells) > 1:
+    sizes = [(len(cell.vcpus), cell.memory_kib) for cell in guest.cells]
+    if even and max(number for number, _ in sizes) - min(number for number, _ in sizes) > 1:
         broken.append("vCPUs are unevenly split")
+    if not even and sizes != [(cell.vcpus, cell.memory_kib) for cell in vm.cells.values()]:
+        broken.append("its nodes are not those asked for")
     own = CpuSet()
     for cell in guest.cells:
         node = topology.node(cell.node)
         assert node is not None
         if vm.pages_kib and cell.memory_kib % vm.pages_kib:
             broken.append("a cell has a part of a page")
-        if vm.pinning is Pinning.DEDICATED:
-            broken += _dedicated(vm.threads, vm.l3, topology, cell.pins, node.cpus)
+        own_pins = _own_pins(vm, cell)
+        if own_pins:
+            broken += _dedicated(vm.threads, vm.l3, topology, own_pins, node.cpus)
         here = guest.emulator & node.cpus
         if vm.emulator is Emulator.OWN:
             if here not in _cores(topology) or here & union(cell.pins):
@@ -166,7 +180,7 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
         own |= here
     if own != guest.emulator:
         broken.append(f"emulator CPUs {guest.emulator - own} are on no node of the guest")
-    pins = union(pin for cell in guest.cells for pin in cell.pins) if vm.pinning is Pinning.DEDICATED else CpuSet()
+    pins = union(pin for cell in guest.cells for pin in _own_pins(vm, cell))
     if guest.idle != _whole(topology, pins) - pins:
         broken.append(f"idle is {guest.idle}, not the empty siblings")
     wanted = {("nic", nic.name) for nic in vm.nics.values() if nic.device} | {

@@ -8,6 +8,7 @@ from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
+from kvmc.model.site import MemoryMode
 from kvmc.model.values import size_text
 
 
@@ -94,6 +95,12 @@ def _strict(context: Context, domain: Domain) -> None:
         )
         return
     for at in domain.numa:
+        vm = context.vm(domain)
+        if vm is not None and vm.numatune is not MemoryMode.STRICT:
+            if at.value.mode != vm.numatune.value and at.span not in blamed:
+                text = f"memory of `{domain.name}` has mode `{at.value.mode[:40]}`, asked for is `{vm.numatune}`"
+                bag.error(codes.MEMORY_NOT_STRICT, text, at.span)
+            continue
         if held and at.value.mode not in ("strict", "restrictive") and at.span not in blamed:
             bag.error(
                 codes.MEMORY_NOT_STRICT,
@@ -112,6 +119,8 @@ def _strict(context: Context, domain: Domain) -> None:
                 loose[0].span,
             )
     if whole is None or whole.span in blamed or any(at.span in blamed for at in cells):
+        return
+    if whole.value.mode == "preferred":
         return
     taken = union(at.value.nodes for at in cells)
     if taken and not taken.issubset(whole.value.nodes):
@@ -163,6 +172,16 @@ def _beside(context: Context, domain: Domain) -> None:
             )
 
 
+def home_nodes(context: Context, domain: Domain) -> CpuSet:
+    """The host's nodes that the guest's cells are on: of their memory, or of their vCPUs where the memory is on several."""
+    found = memory_nodes(context, domain)
+    return (
+        found
+        if len(found) <= len(cells_of(domain))
+        else context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    )
+
+
 def memory_nodes(context: Context, domain: Domain) -> CpuSet:
     """The host's nodes whose memory the guest uses; empty where no file says."""
     found = (nodes_for(domain, cell.value.id) for cell in cells_of(domain))
@@ -175,12 +194,14 @@ def _emulator(context: Context, domain: Domain) -> None:
     blamed = context.blamed()
     if domain.emulator is None or domain.emulator.span in blamed or any(at.span in blamed for at in domain.numa):
         return
-    for id in memory_nodes(context, domain):
-        cpus = context.cpus_of([id])
+    there = CpuSet.of(node.id for node in context.topology.nodes)
+    wheres = [at.value & there for cell in cells_of(domain) if (at := nodes_for(domain, cell.value.id)) is not None]
+    for nodes in dict.fromkeys(wheres):
+        cpus = context.cpus_of(nodes)
         if cpus and not cpus & domain.emulator.value:
             context.bag.error(
                 codes.EMULATOR_FAR,
-                f"the emulator of `{domain.name}` runs on {named(domain.emulator.value)}, none of them on node {id}, "
+                f"the emulator of `{domain.name}` runs on {named(domain.emulator.value)}, none of them on node {nodes}, "
                 f"where memory of the guest is",
                 domain.emulator.span,
             )
@@ -190,7 +211,7 @@ def _devices(context: Context, domain: Domain) -> None:
     pci = context.topology.pci
     if pci is None:
         return
-    nodes = memory_nodes(context, domain) or context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    nodes = home_nodes(context, domain) or context.nodes_of(union(pin.value for pin in domain.pins.values()))
     blamed = context.blamed()
     moved = any(at.span in blamed for at in domain.numa)
     for function in domain.functions:

@@ -32,6 +32,17 @@ GUEST = (
         "shared vCPUs own no core whose threads could be kept together or empty",
         _PIN,
     ),
+    Rule(
+        "cores", ("performance", "efficiency"), *_SHARED, "shared vCPUs float over whatever cores the host shares", _PIN
+    ),
+    Rule(
+        "dedicated",
+        (),
+        "pinning",
+        ("dedicated", "shared"),
+        "it names the vCPUs of a mixed guest that have CPUs of their own",
+        "set `pinning = mixed`, or drop `dedicated`",
+    ),
     Rule("l3", ("require",), *_SHARED, "shared vCPUs float over all shared CPUs of their node", _PIN),
     Rule("isolation", ("boot",), *_SHARED, "isolated CPUs are not load-balanced, so nothing may float over them", _PIN),
     Rule(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 
-from kvmc.model.site import L3
+from kvmc.model.site import L3, Cores, MemoryMode
 from kvmc.model.values import PciAddress
-from kvmc.resolver.demand import Cell, Demand
-from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take
+from kvmc.resolver.demand import Cell, Demand, uneven
+from kvmc.resolver.spread import far, lay_memory
+from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 _COMBINATIONS = 64
 """Sets of nodes, or of L3s in a node, looked at for one guest; the tightest nodes come first."""
+
+_WAYS = 4096
+"""Ways to lay cells that differ on nodes, looked at for one guest."""
 
 Score = tuple[int, ...]
 """Less is better: avoidable L3s, nodes with devices it does not need, distance between its nodes, then what stays free in
@@ -45,27 +49,36 @@ def best_choice(
     if host not in demand.hosts or (claims and any(claim in state.claims for claim in demand.hosts[host])):
         return None
     here = state.hosts[host]
-    if len(demand.cells) == 1:
+    if len(demand.cells) == 1 and not demand.spread:
         return _best_node(demand, here, host, strict, only)
     best: tuple[Score, Choice] | None = None
     for nodes in (only,) if only is not None else _node_sets(demand, here, strict):
         devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
         if devices is None:
             continue
-        fits = [fit_cell(demand, cell, here.nodes[node]) for cell, node in zip(demand.cells, nodes, strict=True)]
+        fits = [
+            fit_cell(demand, cell, here.nodes[node], here.machine)
+            for cell, node in zip(demand.cells, nodes, strict=True)
+        ]
         if any(fit is None or (strict and fit.extra) for fit in fits):
             continue
         found = [fit for fit in fits if fit is not None]
+        memory = lay_memory(demand, here, nodes) if demand.spread else ((),) * len(nodes)
+        if memory is None:
+            continue
         score = (
             sum(fit.extra for fit in found),
             sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-            _spread(here, nodes),
+            _spread(here, nodes) + (far(memory, nodes) if demand.numatune is MemoryMode.PREFERRED else 0),
             sum(fit.left for fit in found),
             sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
             here.cores,
         )
         if best is None or score < best[0]:
-            cells = tuple(CellChoice(node, fit.takes, fit.own) for node, fit in zip(nodes, found, strict=True))
+            cells = tuple(
+                CellChoice(node, fit.takes, fit.own, parts)
+                for node, fit, parts in zip(nodes, found, memory, strict=True)
+            )
             best = (score, Choice(host, cells, devices))
     return best
 
@@ -74,14 +87,14 @@ def _best_node(
     demand: Demand, here: HostState, host: str, strict: bool, only: tuple[int, ...] | None
 ) -> tuple[Score, Choice] | None:
     """The same for a guest of one cell: devices are looked for once it is known where it fits."""
-    cell = demand.cells[0]
+    cell, machine = demand.cells[0], here.machine
     best: tuple[Score, int, Fit] | None = None
     others: list[tuple[Score, int, Fit]] = []
     for position in only if only is not None else range(len(here.nodes)):
         node = here.nodes[position]
         if demand.devices and not (node.devices or here.loose):
             continue
-        fit = fit_cell(demand, cell, node)
+        fit = fit_cell(demand, cell, node, machine)
         if fit is None or (strict and fit.extra):
             continue
         score: Score = (
@@ -109,14 +122,14 @@ def _best_node(
 
 
 def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
-    """Sets of node positions that may hold the cells, each ascending."""
-    if len(demand.cells) == 1:
-        yield from ((position,) for position in range(len(here.nodes)))
+    """Node positions that may hold the cells, one for each of them in order; ascending where the cells are alike."""
+    if uneven(demand.cells):
+        yield from islice(_uneven_sets(demand, here, strict), _COMBINATIONS)
         return
     smallest = demand.cells[-1]
     able: list[tuple[int, int]] = []
     for position, node in enumerate(here.nodes):
-        fit = fit_cell(demand, smallest, node)
+        fit = fit_cell(demand, smallest, node, here.machine)
         if fit is not None and not (strict and fit.extra):
             able.append((fit.left, position))
     able.sort()
@@ -124,22 +137,45 @@ def _node_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[
         yield tuple(sorted(nodes))
 
 
+def _uneven_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
+    """Cells that differ may lie in any order: each on a node that has room for it, the tightest first."""
+    able: list[list[int]] = []
+    for cell in demand.cells:
+        found: list[tuple[int, int]] = []
+        for position, node in enumerate(here.nodes):
+            fit = fit_cell(demand, cell, node, here.machine)
+            if fit is not None and not (strict and fit.extra):
+                found.append((fit.left, position))
+        able.append([position for _, position in sorted(found)])
+    for nodes in islice(product(*able), _WAYS):
+        if len(set(nodes)) == len(nodes):
+            yield nodes
+
+
 def _spread(here: HostState, nodes: Sequence[int]) -> int:
     ids = [here.machine.nodes[position].node for position in nodes]
     return sum(here.machine.distances.get(a, {}).get(b, 0) for a, b in combinations(ids, 2))
 
 
-def fit_cell(demand: Demand, cell: Cell, node: NodeState) -> Fit | None:
+def fit_cell(demand: Demand, cell: Cell, node: NodeState, machine: Machine) -> Fit | None:
     """Place a cell in a node as it is now, or None."""
     if cell.normal_kib > node.normal:
         return None
-    if demand.pages_kib is not None and cell.memory_kib > node.pages.get(demand.pages_kib, 0) * demand.pages_kib:
+    if (
+        demand.pages_kib is not None
+        and not demand.spread
+        and cell.memory_kib > node.pages.get(demand.pages_kib, 0) * demand.pages_kib
+    ):
         return None
     if not demand.dedicated:
         if cell.vcpus > node.shared:
             return None
         return _with_own(demand, node, (), 0)
-    per = node.per[demand.threads]
+    if cell.floating > node.shared:
+        return None
+    if not cell.vcpus:
+        return _with_own(demand, node, (), 0)
+    per = node.per[demand.threads] if demand.cores is Cores.ANY else node.vcpus_a_core(demand, machine)
     if demand.l3 is L3.ANY:
         return _with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
     tightest: tuple[bool, int, int] | None = None

@@ -70,7 +70,16 @@ class Index:
 
     def _table(self, demand: Demand, strict: bool) -> _Table:
         key = (
-            *(strict, demand.dedicated, demand.threads, demand.l3, demand.own, demand.pages_kib),
+            *(
+                strict,
+                demand.dedicated,
+                demand.threads,
+                demand.l3,
+                demand.own,
+                demand.pages_kib,
+                demand.cores,
+                demand.numatune,
+            ),
             *(demand.cells, demand.devices, id(demand.hosts.able)),
         )
         table = self.tables.setdefault(key, _Table())
@@ -102,7 +111,11 @@ def _shape(machine: Machine) -> Hashable:
     """What makes two empty hosts alike."""
     return (
         tuple(
-            (cpus.node, len(cpus.shared), tuple((slot.threads, len(slot.cores), slot.l3_known) for slot in cpus.slots))
+            (
+                cpus.node,
+                len(cpus.shared),
+                tuple((slot.threads, len(slot.cores), slot.l3_known, slot.kind) for slot in cpus.slots),
+            )
             for cpus in machine.nodes
         ),
         tuple((tuple(memory.pages.items()), memory.normal_kib) for memory in machine.memory),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host, Site
+from kvmc.model.site import Cores, Host, Site
 from kvmc.resolver.devices import derive_devices
 from kvmc.resolver.memory import node_memory
-from kvmc.resolver.pools import check_topology, derive_pools
+from kvmc.resolver.pools import NodeCpus, check_topology, derive_pools
 from kvmc.resolver.state import Machine
 from kvmc.topology.model import Topology
 
@@ -26,6 +26,12 @@ def derive_machines(
         if machine is not None:
             machines[host.name] = machine
     return (None if bag.has_errors else machines), bag
+
+
+def most_threads(nodes: Sequence[NodeCpus], kind: Cores) -> int:
+    """The most threads of a dedicated core of the kind; 0 without any."""
+    slots = (slot for cpus in nodes for slot in cpus.slots if kind is Cores.ANY or slot.kind is kind)
+    return max((slot.threads for slot in slots), default=0)
 
 
 def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Machine | None, Bag]:
@@ -49,7 +55,8 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             memory=tuple(memory[cpus.node] for cpus in pooled.nodes),
             functions=devices,
             distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
-            smt=max((slot.threads for cpus in pooled.nodes for slot in cpus.slots), default=0),
+            smt=most_threads(pooled.nodes, Cores.ANY),
+            kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
         ),
         bag,
     )

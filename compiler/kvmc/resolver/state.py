@@ -6,9 +6,9 @@ Cores of a slot are alike, so a choice says how many; which ones is settled once
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kvmc.model.site import Host, Threads
+from kvmc.model.site import Cores, Host, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand
 from kvmc.resolver.devices import Function
@@ -21,7 +21,7 @@ from kvmc.resolver.pools import NodeCpus, Slot
 class Machine:
     """What a host offers to guests, empty. nodes: those with usable CPUs, ascending, each with its memory. distances: by node.
 
-    smt: the most threads of a dedicated core, 0 without any.
+    smt: the most threads of a dedicated core, 0 without any; kinds: the same for each kind of cores that there is, and for `any`.
     """
 
     host: Host
@@ -31,6 +31,15 @@ class Machine:
     functions: Mapping[str, tuple[Function, ...]]
     distances: Mapping[int, Mapping[int, int]]
     smt: int
+    kinds: Mapping[Cores, int] = field(default_factory=dict)
+
+    def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
+        """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""
+        if demand.cores is Cores.ANY:
+            return usable_threads(demand.threads, slot.threads, self.smt)
+        if slot.kind is not demand.cores:
+            return 0
+        return usable_threads(demand.threads, slot.threads, self.kinds.get(demand.cores, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,13 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class CellChoice:
-    """Where one cell goes: a position in the machine's nodes, the slots, and the slot of the emulator's own core."""
+    """Where one cell goes: a position in the machine's nodes, the slots, and the slot of the emulator's own core. memory: nodes by
+    position, each with the KiB of its memory there; empty where all is on its own node."""
 
     node: int
     takes: tuple[Take, ...]
     own: int | None
+    memory: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +74,29 @@ class Choice:
 class NodeState:
     """Free on one node: cores by slot, pages by size, normal KiB, vCPUs on the shared CPUs; and whether devices are near."""
 
-    __slots__ = ("cores", "devices", "free", "normal", "pages", "per", "shared", "slots")
+    __slots__ = ("cores", "devices", "free", "kinds", "normal", "pages", "per", "shared", "slots")
 
-    def __init__(self, cpus: NodeCpus, memory: NodeMemory, overcommit: int, devices: bool, smt: int) -> None:
+    def __init__(self, cpus: NodeCpus, memory: NodeMemory, machine: Machine, devices: bool) -> None:
         self.slots: tuple[Slot, ...] = cpus.slots
         self.free: list[int] = [len(slot.cores) for slot in cpus.slots]
         self.cores: int = sum(self.free)
         self.pages: dict[int, int] = dict(memory.pages)
         self.normal: int = memory.normal_kib
-        self.shared: int = len(cpus.shared) * overcommit
+        self.shared: int = len(cpus.shared) * machine.host.shared_overcommit
         self.devices: bool = devices
         self.per: dict[Threads, list[int]] = {
-            policy: [usable_threads(policy, slot.threads, smt) for slot in cpus.slots] for policy in Threads
+            policy: [usable_threads(policy, slot.threads, machine.smt) for slot in cpus.slots] for policy in Threads
         }
         """vCPUs that a core of each slot holds for a guest of each policy."""
+        self.kinds: dict[tuple[Threads, Cores], list[int]] = {}
+        """The same for guests that ask for a kind of cores, as far as there was one."""
+
+    def vcpus_a_core(self, demand: Demand, machine: Machine) -> list[int]:
+        """vCPUs that a core of each slot holds for a guest that asks for a kind of cores."""
+        key = (demand.threads, demand.cores)
+        if key not in self.kinds:
+            self.kinds[key] = [machine.vcpus_a_core(demand, slot) for slot in self.slots]
+        return self.kinds[key]
 
 
 class HostState:
@@ -88,7 +108,7 @@ class HostState:
         self.machine = machine
         near = {function.node for functions in machine.functions.values() for function in functions}
         self.nodes = [
-            NodeState(cpus, memory, machine.host.shared_overcommit, cpus.node in near, machine.smt)
+            NodeState(cpus, memory, machine, cpus.node in near)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         ]
         self.loose: bool = None in near
@@ -119,11 +139,16 @@ class State:
         host = self.hosts[choice.host]
         for cell, where in zip(demand.cells, choice.cells, strict=True):
             node = host.nodes[where.node]
-            if demand.pages_kib is not None:
+            if where.memory:
+                for position, kib in where.memory:
+                    if demand.pages_kib is None:
+                        host.nodes[position].normal += sign * kib
+                    else:
+                        host.nodes[position].pages[demand.pages_kib] += sign * (kib // demand.pages_kib)
+            elif demand.pages_kib is not None:
                 node.pages[demand.pages_kib] += sign * (cell.memory_kib // demand.pages_kib)
             node.normal += sign * cell.normal_kib
-            if not demand.dedicated:
-                node.shared += sign * cell.vcpus
+            node.shared += sign * demand.shared(cell)
             for take in where.takes:
                 node.free[take.slot] += sign * take.cores
                 node.cores += sign * take.cores

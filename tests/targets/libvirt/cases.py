@@ -6,7 +6,7 @@ from typing import Any
 
 from kvmc.hostconfig.plan import GuestPlan
 from kvmc.model.cpuset import CpuSet
-from kvmc.model.site import Iothread, Pinning, Scheduler
+from kvmc.model.site import GuestNode, Iothread, Pinning, Scheduler
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import CellPlacement
 from kvmc.topology import Cpu
@@ -62,10 +62,25 @@ def _wide() -> GuestPlan:
     return derive(vm("wide", vcpus=256), [cell(0, 0, list(range(256)))], host)[0]
 
 
+def _uneven_cells() -> GuestPlan:
+    cells = [cell(1, 0, [9, 25, 10], 3 * GIB), cell(0, 3, [1], GIB)]
+    parts = {str(n): GuestNode(name=str(n), vcpus=v, memory_kib=v * GIB) for n, v in enumerate((3, 1))}
+    return derive(vm("uneven-cells", nodes=2, cells=parts, pages_kib=GIB), cells, emulator=CpuSet.parse("0,8"))[0]
+
+
+def _mixed() -> GuestPlan:
+    floats = CpuSet.parse("1,9")
+    cells = [CellPlacement(0, (0, 1, 2, 3), (CpuSet.of([2]), floats, CpuSet.of([10]), floats), 4 * GIB)]
+    guest = vm("mixed", pinning=Pinning.MIXED, dedicated=CpuSet.parse("0,2"), scheduler=Scheduler.FIFO)
+    return derive(guest, cells)[0]
+
+
 CASES: dict[str, GuestPlan] = {
     "plain": _plain(),
     "passed devices": _passed(),
     "no cores shared": derive(vm("shared", pinning=Pinning.SHARED, cpu="host-model"), [SHARED])[0],
+    "some vCPUs float": _mixed(),
+    "uneven cells": _uneven_cells(),
     "emulated": derive(vm("tcg", type="qemu", cpu="qemu64", vcpus=1), [cell(0, 0, [1])])[0],
     "emulated uefi": derive(vm("tcg-uefi", type="qemu", cpu="maximum", firmware="uefi", vcpus=1), [cell(0, 0, [1])])[0],
     "named model": _plain(cpu="Skylake-Server-IBRS"),

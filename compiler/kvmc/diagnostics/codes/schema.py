@@ -37,3 +37,9 @@ ONE_OF = Code("KVMC0242", Severity.ERROR, "not exactly one of two settings is se
 SAME_IDENTITY = Code("KVMC0243", Severity.ERROR, "two guests or devices have one identity")
 SAME_DEVICE = Code("KVMC0244", Severity.ERROR, "a host's device is in two pools")
 SAME_DISK = Code("KVMC0245", Severity.ERROR, "two disks have one source")
+
+BAD_VCPUS = Code("KVMC0270", Severity.ERROR, "a list of vCPUs that is malformed")
+GUEST_NODES = Code("KVMC0272", Severity.ERROR, "a guest's node blocks are not all of its nodes")
+NODES_SUM = Code("KVMC0273", Severity.ERROR, "a guest's nodes do not add up to the guest")
+INTERLEAVED_NODES = Code("KVMC0274", Severity.ERROR, "interleaved memory of a guest that is shown nodes")
+DEDICATED_VCPUS = Code("KVMC0271", Severity.ERROR, "a guest's dedicated vCPUs are not some of its vCPUs")
