@@ -27,6 +27,7 @@ from kvmc.model.site import (
     L3,
     Boot,
     DevicePool,
+    Domain,
     Emulator,
     Host,
     Isolation,
@@ -221,7 +222,7 @@ def site_of(instance: Instance, vms: list[str]) -> tuple[Site, Topologies]:
         storages={},
         vms={vm: vm_of(by_name[vm]) for vm in vms},
         places={
-            name: Place(name=name, relation="apart", vms=tuple(members), across="host")
+            name: Place(name=name, relation="apart", vms=tuple(members), across=Domain.HOST)
             for name, members in groups.items()
         },
     )  # fmt: skip

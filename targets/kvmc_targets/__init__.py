@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kvmc.artifacts import Target
-from kvmc_targets import cmdline, libvirt, modprobe, sysctl, systemd, tuned
+from kvmc_targets import cmdline, libvirt, measure, modprobe, sysctl, systemd, tuned
 
 BUILTIN: tuple[Target, ...] = (
     libvirt.TARGET,
@@ -12,4 +12,5 @@ BUILTIN: tuple[Target, ...] = (
     tuned.TARGET,
     modprobe.TARGET,
     systemd.TARGET,
+    measure.TARGET,
 )

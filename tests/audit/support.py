@@ -10,6 +10,7 @@ from kvmc.model.site import (
     Boot,
     DevicePool,
     Disk,
+    Domain,
     Emulator,
     Host,
     Hostdev,
@@ -405,7 +406,7 @@ def site() -> Site:
         networks={"core": Network(name="core", bridge="br0")},
         storages={"fast": Storage(name="fast", type="block", source="/dev/vg0/{vm}-{disk}")},
         vms={vm.name: vm for vm in vms},
-        places={"apart": Place(name="apart", relation="apart", vms=("rt-1", "other"), across="host")},
+        places={"apart": Place(name="apart", relation="apart", vms=("rt-1", "other"), across=Domain.HOST)},
     )
 
 

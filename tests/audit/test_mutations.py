@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from audit import support
-from audit.support import HOUSEKEEPING, ISOLATED, findings, places, shown, tree
+from audit.golden import same, told
+from audit.support import HOST, HOUSEKEEPING, ISOLATED, findings, places, shown, tree
 from kvmc.diagnostics import Code
 from kvmc.diagnostics.codes import audit as codes
 
@@ -618,7 +619,7 @@ def test_the_tree_is_right(site: bool) -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_finds(mutation: Mutation) -> None:
+def test_finds(mutation: Mutation, pytestconfig: pytest.Config) -> None:
     files = apply(mutation)
     alone = findings(files, with_site=False)
     found = findings(files) if mutation.site else alone
@@ -627,13 +628,17 @@ def test_finds(mutation: Mutation) -> None:
     if mutation.old or mutation.new:
         assert any(mutation.file in places(item) for item in mine), shown(mine, files)
     if mutation.at is not None:
-        told = [label for item in mine for label in (item.primary, *item.secondary) if label is not None]
-        words = [files[span.file.split("/", 1)[1]][span.start : span.end] for span in (label.span for label in told)]
+        labels = [label for item in mine for label in (item.primary, *item.secondary) if label is not None]
+        words = [files[span.file.split("/", 1)[1]][span.start : span.end] for span in (label.span for label in labels)]
         assert mutation.at in words, words
     if mutation.site:
         assert not [item for item in alone if item.code is mutation.code], "the files tell it alone"
-    other = [item for item in findings(files) if item.code is not mutation.code and item.code not in mutation.more]
+    every = findings(files)
+    other = [item for item in every if item.code is not mutation.code and item.code not in mutation.more]
     assert not other, shown(other, files)
+    texts = {f"{HOST}/{path}": text for path, text in files.items()}
+    text = f"{told(alone, texts)}\nwith the site:\n{told(every, texts)}"
+    assert same("planted", mutation.name, text, update=pytestconfig.getoption("--update")), text
 
 
 SAME = [

@@ -10,7 +10,7 @@ from kvmc.audit.check import audit_host, audit_site
 from kvmc.audit.tree import MAX_FILE_BYTES, read_tree
 from kvmc.diagnostics import Code
 from kvmc.diagnostics.codes import audit as codes
-from kvmc.model.site import Emulator, Isolation, Place, Site
+from kvmc.model.site import Domain, Emulator, Isolation, Place, Site
 
 OTHER = "kvm-b"
 
@@ -30,7 +30,7 @@ def codes_of(trees: dict[str, dict[str, str]], asked: Site | None) -> list[Code]
 
 
 def apart(*vms: str, across: str = "host") -> dict[str, Place]:
-    return {"p": Place(name="p", relation="apart", vms=vms, across=across)}
+    return {"p": Place(name="p", relation="apart", vms=vms, across=Domain(across))}
 
 
 def test_two_hosts_are_right() -> None:

@@ -136,16 +136,23 @@ def test_the_plan_says_what_is_where(site: Path) -> None:
     done = runner.invoke(app, ["plan", str(site)])
     assert done.exit_code == 0
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert next(line[:4] for line in lines if line[:1] == ["kvm-a"]) == [
-        "kvm-a",
-        "0,8,16,24",
-        "1,9,17,25",
-        "2-7,10-15,18-23,26-31",
-    ]
+    assert next(line[:6] for line in lines if line[:2] == ["L3", "0"]) == ["L3", "0", "##", "~~", "AA", "AA"]
     assert ["kvm-a", "db-1", "0", "2-3,18-19", "0,16", "4GiB", "4", "*", "1GiB", "-"] in lines
     assert not (site.parent / "locks").exists()
-    rows = json.loads(runner.invoke(app, ["plan", "--format", "json", str(site)]).stdout)["guests"]
-    assert [row["guest"] for row in rows] == ["db-1", "db-2", "web-1"]
+    told = json.loads(runner.invoke(app, ["plan", "--json", str(site)]).stdout)
+    assert [row["guest"] for row in told["guests"]] == ["db-1", "db-2", "web-1"]
+    pools = {row["host"]: (row["housekeeping"], row["shared"], row["dedicated"]) for row in told["hosts"]}
+    assert pools["kvm-a"] == ("0,8,16,24", "1,9,17,25", "2-7,10-15,18-23,26-31")
+
+
+def test_the_plan_as_a_page(site: Path) -> None:
+    page = site.parent / "plan.html"
+    done = runner.invoke(app, ["plan", "--html", str(page), "--host", "kvm-a", str(site)])
+    assert done.exit_code == 0 and page.read_text().startswith("<!doctype html>")
+    done = runner.invoke(app, ["plan", "--html", str(site), str(site)])
+    assert done.exit_code == 1 and "KVMC0040" in done.stderr and site.read_text().startswith("kvmt 1")
+    done = runner.invoke(app, ["plan", "--host", "kvm-z", "--html", str(site.parent / "no.html"), str(site)])
+    assert done.exit_code == 1 and "KVMC0021" in done.stderr and not (site.parent / "no.html").exists()
 
 
 def test_another_place_for_the_tree(site: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -26,7 +26,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kvmc.cli import app as commands
-from kvmc.cli import results
+from kvmc.cli import bringing, planning, results
 from kvmc.diagnostics import Bag, Sources, explain
 from kvmc.driver.outcome import Outcome
 
@@ -145,6 +145,8 @@ class Stage:
             with self.monkeypatch.context() as patch:
                 patch.setattr(results, "show", show)
                 patch.setattr(commands, "show", show)
+                patch.setattr(planning, "show", show)
+                patch.setattr(bringing, "show", show)
                 result = CliRunner().invoke(commands.app, words[words.index("kvmc") + 1 :], catch_exceptions=False)
         finally:
             os.close(handle)

@@ -53,15 +53,20 @@ class Menu:
     text: str
 
 
+def prepare_grub(scratch: Scratch, default_grub: str = _DEFAULT_GRUB) -> None:
+    """Let grub-mkconfig find one kernel in the copy, and a device below its root."""
+    scratch.run("sh", "-c", "rm -rf /boot/* /etc/default/grub.d; mkdir -p /boot/grub /etc/default/grub.d")
+    for name in ("vmlinuz", "initrd.img"):
+        scratch.write(f"/boot/{name}-{_RELEASE}", "x")
+    scratch.write("/etc/default/grub", default_grub)
+    scratch.run("rm", "-f", "/usr/sbin/grub-probe")
+    scratch.write("/usr/sbin/grub-probe", _PROBE)
+
+
 def grub_menu(drop_ins: Mapping[str, str], *, default_grub: str = _DEFAULT_GRUB) -> Menu:
     """Make a menu with these files in /etc/default/grub.d (name to text). Raises BootloaderError, also where a script complains."""
     with Scratch() as scratch:
-        scratch.run("sh", "-c", "rm -rf /boot/* /etc/default/grub.d; mkdir -p /boot/grub /etc/default/grub.d")
-        for name in ("vmlinuz", "initrd.img"):
-            scratch.write(f"/boot/{name}-{_RELEASE}", "x")
-        scratch.write("/etc/default/grub", default_grub)
-        scratch.run("rm", "-f", "/usr/sbin/grub-probe")
-        scratch.write("/usr/sbin/grub-probe", _PROBE)
+        prepare_grub(scratch, default_grub)
         scratch.install({f"/etc/default/grub.d/{name}": text for name, text in drop_ins.items()})
         made = scratch.run("grub-mkconfig", "-o", "/boot/grub/grub.cfg")
         if made.returncode:

@@ -5,7 +5,8 @@ set -eu
 
 cache=${KVMC_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/kvmc-lab}
 packages="qemu-system-x86 qemu-utils ovmf busybox-static cpio libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu
-    libvirt-daemon-system libxml2-utils hwloc numactl tuned procps grub-common systemd kmod iproute2 locales"
+    libvirt-daemon-system libxml2-utils hwloc numactl tuned procps grub-common systemd kmod iproute2 locales chromium
+    fio stress-ng rt-tests sysstat linux-perf linux-cpupower"
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     echo "consumers: not installed, this is no Debian-like machine"

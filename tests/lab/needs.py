@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -75,9 +76,19 @@ def _inside() -> str | None:
     return next((reason for path in PAYLOAD.trees if (reason := _file(path))), None)
 
 
+def _module(name: str) -> str | None:
+    return None if importlib.util.find_spec(name) else f"no Python package {name}"
+
+
 def _root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
+
+MEASURING = (
+    *("fio", "stress-ng", "cyclictest", "pidstat", "mpstat", "numastat", "numactl", "perf", "turbostat"),
+    *("virsh", "lscpu", "ps"),
+)
+"""What the steps of a plan of measurement run."""
 
 CHECKS: dict[str, Callable[[], str | None]] = {
     "root": _root,
@@ -92,6 +103,9 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "grub": lambda: _programs("grub-mkconfig", "grub-script-check"),
     "kernel-install": lambda: _programs("kernel-install"),
     "procps": lambda: _programs("sysctl"),
+    "ansible": lambda: _module("ansible"),
+    "chromium": lambda: _file("/usr/bin/chromium") or _module("playwright"),
+    "measuring": lambda: _programs(*MEASURING),
     "systemd-analyze": lambda: _programs("systemd-analyze"),
 }
 

@@ -100,6 +100,11 @@ class Scratch:
         self._folder.cleanup()
 
     @property
+    def init(self) -> int:
+        """The process of this machine that is the copy's first."""
+        return self._init
+
+    @property
     def folder(self) -> str:
         """A folder of this machine, outside the copy, that goes with it: for logs."""
         return self._folder.name

@@ -17,6 +17,8 @@ from lsprotocol import types
 from pygls import uris
 from pygls.lsp.client import LanguageClient
 
+from kvmc import std
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -380,5 +382,43 @@ def test_a_file_of_no_site_is_judged_alone(tmp_path: Path) -> None:
     async def steps(editor: Editor) -> None:
         await editor.open("lib.kvmt", "kvmt 1\nclass a : b {\n  memory = 1GB\n  vcpu = 1\n}\n")
         assert [one.code for one in editor.told[editor.uri("lib.kvmt")]] == ["KVMC0223", "KVMC0201"]
+
+    session(tmp_path, steps)
+
+
+def test_the_standard_library_is_completed_shown_and_left_alone(tmp_path: Path) -> None:
+    text = 'kvmt 1\nimport "std/throughput.kvmt"\n\nsite s {\n  identity = "s"\n}\n\nclass mine : throughput\n'
+    library = std.path("std/throughput.kvmt")
+
+    async def steps(editor: Editor) -> None:
+        await editor.open("site.kvmt", text)
+        document = editor.document("site.kvmt")
+        for mark in ('import "std/thr', "mine : thr"):
+            found = await editor.client.text_document_definition_async(
+                types.DefinitionParams(document, editor.at("site.kvmt", mark))
+            )
+            assert isinstance(found, list) and isinstance(found[0], types.Location)
+            assert found[0].uri == uris.from_fs_path(str(library))
+        params = types.HoverParams(document, editor.at("site.kvmt", "mine : thr"))
+        shown = await editor.client.text_document_hover_async(params)
+        assert shown is not None and isinstance(shown.contents, types.MarkupContent)
+        assert "class throughput {" in shown.contents.value and "# std/throughput.kvmt:" in shown.contents.value
+        with pytest.raises(Exception, match="site's own"):
+            await editor.client.text_document_rename_async(
+                types.RenameParams(document, editor.at("site.kvmt", "mine : thr"), "fast")
+            )
+        await editor.change("site.kvmt", text.replace('import "std/throughput.kvmt"\n', ""))
+        offers = await editor.complete("site.kvmt", "kvmt 1\n", 'import "')
+        assert offers['"std/throughput.kvmt"'].detail == "standard library"
+        await editor.change("site.kvmt", text)
+        # the file itself, opened from the definition: it belongs to the site that imports it
+        await editor.open(str(library), library.read_text().replace("pinning  =", "pinning ="))
+        params = types.HoverParams(editor.document(str(library)), editor.at(str(library), "class thr"))
+        assert await editor.client.text_document_hover_async(params) is not None
+        options = types.FormattingOptions(tab_size=2, insert_spaces=True)
+        edits = await editor.client.text_document_formatting_async(
+            types.DocumentFormattingParams(editor.document(str(library)), options)
+        )
+        assert not edits
 
     session(tmp_path, steps)

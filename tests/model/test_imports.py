@@ -53,7 +53,13 @@ def test_a_file_imported_by_two_ways_is_read_once(tmp_path: Path) -> None:
         ("KVMC0004", "*.kvmt"),
         ("KVMC0004", ""),
         ("KVMC0004", "more/"),
-        ("KVMC0007", "std/database.kvmt"),
+        ("KVMC0004", "./std/throughput.kvmt"),
+        ("KVMC0004", "more/../std/throughput.kvmt"),
+        ("KVMC0007", "std/none.kvmt"),
+        ("KVMC0007", "std/"),
+        ("KVMC0007", "std/../site.kvmt"),
+        ("KVMC0007", "std/sub/../throughput.kvmt"),
+        ("KVMC0007", "std/__init__.py"),
     ],
 )
 def test_an_import_that_names_no_file_of_ours(tmp_path: Path, code: str, path: str) -> None:

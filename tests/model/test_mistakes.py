@@ -12,6 +12,8 @@ DISK = "\n  disk {} {{\n    storage = disks\n    {}\n  }}\n"
 DISK_X = "\n  disk d {\n    storage = x\n  }\n"
 UUID = "4dea22b3-1d52-48f3-9516-782e98ab3fa0"
 
+PAIR = "vm a : base\nvm b : base\n"
+
 CASES: list[tuple[str, str]] = [
     # names of settings and blocks
     ("KVMC0201", "vm a : base {\n  «memry» = 8GiB\n}\n"),
@@ -41,7 +43,7 @@ CASES: list[tuple[str, str]] = [
     ("KVMC0207", "«network» {\n  bridge = br1\n}\n"),
     ("KVMC0207", "network x «y» {\n  bridge = br1\n}\n"),
     ("KVMC0207", "pool x {\n  shared «y» {\n  }\n}\n"),
-    ("KVMC0207", "place «together» x {\n  vms = [a, b]\n}\n"),
+    ("KVMC0207", "place «near» x {\n  vms = [a, b]\n}\n"),
     ("KVMC0207", "«place apart» {\n}\n"),
     # twice
     ("KVMC0208", "«network net» {\n  bridge = br1\n}\n"),
@@ -151,6 +153,16 @@ CASES: list[tuple[str, str]] = [
     ("KVMC0243", "class n : base {\n  nic n {\n    network = net\n    «mac = 52:54:00:12:34:56»\n  }\n}\nvm a : n\nvm b : n\n"),
     ("KVMC0244", "host x : compute {\n  topology = x.json\n  devices gpu {\n    «addresses = [3b:00.0]»\n  }\n}\n"),
     ("KVMC0245", f"storage x {{\n  «source = \"/dev/{{disk}}\"»\n}}\nvm a : base {{{DISK_X}}}\nvm b : base {{{DISK_X}}}\n"),
+    # relations
+    ("KVMC0280", "vm a : base\nvm b : base\nplace apart x {\n  vms = [a, b]\n  «within = node»\n}\n"),
+    ("KVMC0280", "vm a : base\nvm b : base\nplace together x {\n  vms = [a, b]\n  «across = node»\n}\n"),
+    ("KVMC0281", f"{PAIR}place together y {{\n  vms = [a, b]\n  within = node\n}}\n«place apart x» {{\n  vms = [a, b]\n}}\n"),
+    ("KVMC0281", f"{PAIR}vm c : base\nplace together y {{\n  vms = [a, b]\n}}\nplace together z {{\n  vms = [b, c]\n}}\n"
+     "place apart x {\n  vms = [a, c]\n  «across = rack»\n}\n"),
+    ("KVMC0282", f"{PAIR}vm c : base {{\n  nodes = 2\n  vcpus = 2\n  memory = 2GiB\n}}\n"
+     "place together x {\n  vms = [a, c]\n  «within = node»\n}\n"),
+    ("KVMC0282", f"{PAIR}vm c : base {{\n  pinning = shared\n}}\nplace apart x {{\n  vms = [a, c]\n  «across = l3»\n}}\n"),
+    ("KVMC0282", "vm a : base {\n  host = kvm-a\n}\nvm b : base {\n  host = kvm-a\n}\n«place apart x» {\n  vms = [a, b]\n}\n"),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from kvmc.diagnostics import Diagnostic
-from kvmc.model.site import L3, Emulator, Host, Isolation, Pinning, Place, Scheduler, Threads, Vm
+from kvmc.model.site import L3, Domain, Emulator, Host, Isolation, Pinning, Place, Scheduler, Threads, Vm
 from kvmc.model.values import KIB_PER_UNIT
 from kvmc.resolver.solve import resolve
 from kvmc.topology.model import Topology
@@ -118,7 +118,7 @@ def test_apart() -> None:
 
 def test_racks_must_be_told() -> None:
     hosts = [a_host("kvm-a", rack="r1"), a_host("kvm-b")]
-    (error,) = failures(hosts, [a_vm("a"), a_vm("b")], None, [apart("quorum", "a", "b", across="rack")])
+    (error,) = failures(hosts, [a_vm("a"), a_vm("b")], None, [apart("quorum", "a", "b", across=Domain.RACK)])
     assert error.code.id == "KVMC0413"
     assert "1 of 2 hosts have none: `kvm-b`" in error.message
 

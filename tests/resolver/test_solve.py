@@ -9,7 +9,20 @@ from collections.abc import Sequence
 import pytest
 
 from kvmc.diagnostics import Bag, Severity
-from kvmc.model.site import L3, Emulator, Host, Hostdev, Iothread, Isolation, Pinning, Place, Scheduler, Threads, Vm
+from kvmc.model.site import (
+    L3,
+    Domain,
+    Emulator,
+    Host,
+    Hostdev,
+    Iothread,
+    Isolation,
+    Pinning,
+    Place,
+    Scheduler,
+    Threads,
+    Vm,
+)
 from kvmc.resolver.placement import GuestPlacement, Placement
 from kvmc.resolver.solve import resolve
 from kvmc.topology.model import Topology
@@ -141,7 +154,9 @@ def test_an_iommu_group_goes_to_one_guest_whole() -> None:
 
 def test_apart_over_hosts_and_racks() -> None:
     hosts = [a_host("kvm-a", rack="r1"), a_host("kvm-b", rack="r1"), a_host("kvm-c", rack="r2")]
-    placement, _ = solved(hosts, machine(), [a_vm("one"), a_vm("two")], [apart("quorum", "one", "two", across="rack")])
+    placement, _ = solved(
+        hosts, machine(), [a_vm("one"), a_vm("two")], [apart("quorum", "one", "two", across=Domain.RACK)]
+    )
     assert {placement.guests["one"].host, placement.guests["two"].host} == {"kvm-a", "kvm-c"}
 
 
@@ -205,7 +220,7 @@ def test_two_hundred_guests_on_ten_hosts_are_quick(hosts: int) -> None:
                 )
                 for index in range(guests)
             ],
-            [apart(f"p{index}", f"v{index:03}", f"v{index + 7:03}", across="rack") for index in range(5)],
+            [apart(f"p{index}", f"v{index:03}", f"v{index + 7:03}", across=Domain.RACK) for index in range(5)],
         )
         machines = {name: machine(l3_per_node=2, memory_gib=512) for name in site.hosts}
         start = time.process_time()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import L3, Emulator, Host, Pinning, Site, Threads, Vm
+from kvmc.model.site import L3, Domain, Emulator, Host, Pinning, Place, Site, Strength, Threads, Vm
 from kvmc.resolver.memory import overhead
 from kvmc.resolver.placement import CellPlacement, GuestPlacement, HostPools, Placement
 from kvmc.topology.model import Topology
@@ -27,12 +27,32 @@ def broken_rules(site: Site, topologies: Mapping[str, Topology], placement: Plac
     for guest in placement.guests.values():
         broken += _guest(site, topologies[guest.host], placement.pools[guest.host], guest)
     for place in site.places.values():
-        where = Counter(
-            site.hosts[placement.guests[vm].host].rack if place.across == "rack" else placement.guests[vm].host
-            for vm in place.vms
-        )
-        broken += [f"{place.name}: {count} guests in {domain}" for domain, count in where.items() if count > 1]
+        if place.strength is Strength.REQUIRE:
+            broken += _relation(site, topologies, placement, place)
     return broken
+
+
+def _relation(site: Site, topologies: Mapping[str, Topology], placement: Placement, place: Place) -> list[str]:
+    inside: dict[str, set[object]] = {}
+    for vm in place.vms:
+        guest = placement.guests[vm]
+        topology = topologies[guest.host]
+        pins = union(pin for cell in guest.cells for pin in cell.pins)
+        groups = {
+            Domain.HOST: [topology.online],
+            Domain.PACKAGE: topology.packages or (),
+            Domain.NODE: [node.cpus for node in topology.nodes],
+            Domain.L3: topology.l3 or (),
+        }
+        if place.domain is Domain.RACK:
+            inside[vm] = {site.hosts[guest.host].rack}
+        else:
+            inside[vm] = {(guest.host, index) for index, cpus in enumerate(groups[place.domain]) if cpus & pins}
+    if place.relation == "together":
+        every = set().union(*inside.values())
+        return [f"{place.name}: in {len(every)} domains, not 1"] if len(every) != 1 else []
+    count = Counter(domain for domains in inside.values() for domain in domains)
+    return [f"{place.name}: {number} guests in {domain}" for domain, number in count.items() if number > 1]
 
 
 def _cores(topology: Topology) -> list[CpuSet]:

@@ -12,6 +12,7 @@ from kvmc.model.site import (
     Boot,
     DevicePool,
     Disk,
+    Domain,
     Emulator,
     Host,
     Hostdev,
@@ -26,6 +27,7 @@ from kvmc.model.site import (
     Scheduler,
     Site,
     Storage,
+    Strength,
     Threads,
     Vm,
 )
@@ -135,8 +137,12 @@ def a_vm(
     return Vm(**(values | more))
 
 
-def apart(name: str, *vms: str, across: str = "host") -> Place:
-    return Place(name=name, relation="apart", vms=vms, across=across)
+def apart(name: str, *vms: str, across: Domain = Domain.HOST, strength: Strength = Strength.REQUIRE) -> Place:
+    return Place(name=name, relation="apart", vms=vms, across=across, strength=strength)
+
+
+def together(name: str, *vms: str, within: Domain = Domain.HOST, strength: Strength = Strength.REQUIRE) -> Place:
+    return Place(name=name, relation="together", vms=vms, within=within, strength=strength)
 
 
 def a_site(
@@ -172,7 +178,7 @@ def origins_of(site: Site) -> Origins:
             ("vcpus",), ("memory",), ("nodes",), ("threads",), ("l3",), ("isolation",), ("emulator",), ("scheduler",),
             ("host",), ("pool",),
         ),
-        "place": (("across",),),
+        "place": (("across",), ("within",)),
     }  # fmt: skip
     for kind, names in (("host", site.hosts), ("vm", site.vms), ("place", site.places)):
         for name in names:

@@ -22,6 +22,7 @@ repos:
   - repo: {repo}
     rev: {rev}
     hooks:
+      - id: kvmc-fmt
       - id: kvmc-check
       - id: kvmc-build
 """
@@ -53,6 +54,18 @@ class base {
 vm m-1 : base
 
 vm m-2 : base
+"""
+LIBRARY = """
+import "std/throughput.kvmt"
+
+class busy : throughput {
+  machine = pc-q35-7.2
+  vcpus   = 2
+  memory  = 1GiB
+  pages   = none
+}
+
+vm m-3 : busy
 """
 
 
@@ -121,7 +134,38 @@ def run(folder: Path, environment: dict[str, str]) -> tuple[int, str]:
 def test_a_right_tree_passes(repository: Path, hooks: dict[str, str]) -> None:
     code, told = run(repository, hooks)
     assert code == 0, told
-    assert told.count("Passed") == 2
+    assert told.count("Passed") == 3
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_a_clone_brings_the_standard_library(repository: Path, hooks: dict[str, str]) -> None:
+    (repository / "site.kvmt").write_text(SITE + LIBRARY)
+    commit(repository, "Take a class of the library")
+    code, told = run(repository, hooks)
+    assert code == 0 and told.count("Passed") == 3, told
+
+
+def test_a_source_in_another_form_is_rewritten_and_told(repository: Path, hooks: dict[str, str]) -> None:
+    """As pre-commit's own formatters do: the hook fails, names the file, and the next run passes."""
+    site = repository / "site.kvmt"
+    site.write_text(SITE.replace("  vcpus   = 2", "\tvcpus=2  # both"))
+    commit(repository, "Write it untidily")
+    code, told = run(repository, hooks)
+    assert code == 1 and told.count("Passed") == 2, told
+    assert "site.kvmt: formatted" in told and "files were modified by this hook" in told
+    assert site.read_text() == SITE.replace("  vcpus   = 2", "  vcpus   = 2  # both")
+    commit(repository, "Take the canonical form")
+    code, told = run(repository, hooks)
+    assert code == 0, told
+
+
+def test_a_source_that_cannot_be_read_fails_every_hook(repository: Path, hooks: dict[str, str]) -> None:
+    site = repository / "site.kvmt"
+    site.write_text(SITE.replace("vcpus   = 2", "vcpus   = = 2"))
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "--no-verify", "-m", "Break it")
+    code, told = run(repository, hooks)
+    assert code == 1 and "Passed" not in told and told.count("KVMC0101") == 3, told
     assert git(repository, "status", "--porcelain") == ""
 
 

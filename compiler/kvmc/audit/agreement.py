@@ -78,6 +78,8 @@ def _equal(context: Context) -> None:
     alike = {one.cpus for one in (isolated, nohz) if one}
     for role in (Role.RCU_NOCBS, Role.TUNED_ISOLATED, Role.MANAGED_IRQ):
         for one in files.of(role):
+            if context.files.handwritten and role is Role.RCU_NOCBS and base and base.cpus.issubset(one.cpus):
+                continue  # callbacks may be moved from more CPUs than those without a tick
             if base is None or {one.span, base.span} & (blamed | context.blamed()) or one.cpus in alike:
                 continue
             if one.cpus - base.cpus:
@@ -129,13 +131,24 @@ def _same_owner(one: Knob, other: Knob) -> bool:
     return one.owner != other.owner and one.owner.startswith("tuned (") and other.owner.startswith("tuned (")
 
 
+_BOUNDS = (">", "<")
+"""tuned sets such a value only where the one in force is lower, or higher."""
 _WORDS = {"disable": "0", "off": "0", "no": "0", "n": "0", "enable": "1", "on": "1", "yes": "1", "y": "1", "": "0"}
 
 
 def _same_value(one: Knob, other: Knob) -> bool:
     """Whether two that people wrote say the same, so that it is no matter which wins."""
     left, right = (" ".join(knob.value.strip("\"' ").lower().split()) for knob in (one, other))
-    return _WORDS.get(left, left) == _WORDS.get(right, right)
+    if left.startswith(_BOUNDS) or right.startswith(_BOUNDS):
+        return True
+    return _WORDS.get(left, left) == _WORDS.get(right, right) or _one_list(left, right)
+
+
+def _one_list(left: str, right: str) -> bool:
+    try:
+        return CpuSet.parse(left) == CpuSet.parse(right)
+    except ValueError:
+        return False
 
 
 def _later(one: Knob, other: Knob) -> bool:

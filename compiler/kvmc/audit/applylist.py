@@ -158,7 +158,7 @@ class _Listing:
         rows = self._rows("files", ("path", "from", "mode", "effect"))
         for path, file in files.items():
             row = rows.pop(f"/{path}", None) if installed(path) else None
-            if path == PATH or (path.startswith("domains/") and path.endswith(".xml")):
+            if path == PATH or path.startswith("measure/") or (path.startswith("domains/") and path.endswith(".xml")):
                 continue
             if row is None and path not in KNOWN:
                 if path in self.twisted or not self.site:

@@ -11,7 +11,7 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.topology import Topology
 
-_SIZE = re.compile(r"([0-9]{1,12})([KkMmGgTt]?)")
+_SIZE = re.compile(r"([0-9]{1,12})([KkMmGgTt]?)(?:i?[Bb])?")
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _ROLES = {
     "nohz_full": Role.NOHZ_FULL,
@@ -29,7 +29,8 @@ def possible(topology: Topology) -> int:
 
 
 def size_kib(text: str) -> int | None:
-    """A size as the kernel takes it (memparse): bytes, or with a letter; None for no whole number of KiB."""
+    """A size as the kernel takes it (memparse): bytes, or with a letter, behind which it reads
+    nothing (`1GB` is known from guides); None for no whole number of KiB."""
     match = _SIZE.fullmatch(text)
     if match is None:
         return None
@@ -51,6 +52,21 @@ def _roles(option: bootline.Option, value: str) -> tuple[tuple[Role, ...], str] 
     return tuple(roles[flag] for flag in flags) or (Role.ISOLATED,), rest
 
 
+def add_sets(word: At[bootline.Option], host: HostFiles, bag: Bag) -> bool:
+    """Add the sets of CPUs that an option tells; whether it is one that tells any."""
+    key, value = word.value.key, word.value.value
+    roles = _roles(word.value, value or "")
+    if roles is None or value is None:
+        return False
+    try:
+        cpus = cpulists.kernel_list(roles[1], possible(host.topology))
+    except ValueError as problem:
+        bag.error(codes.VALUE_UNREADABLE, f"`{key}` cannot be read, and the kernel drops it: {problem}", word.span)
+        return True
+    host.sets += [RoleSet(role, key, cpus, word.span) for role in roles[0]]
+    return True
+
+
 def interpret(words: list[At[str]], owner: str, host: HostFiles, bag: Bag) -> None:
     """Add what the words mean to the host's values."""
     default = next((w for w in map(bootline.option, words) if w.value.key == "default_hugepagesz"), None)
@@ -64,17 +80,9 @@ def interpret(words: list[At[str]], owner: str, host: HostFiles, bag: Bag) -> No
             host.knobs.append(Knob(knobs.boot(key), key, owner, value, word.span))
         elif word.value.value is None and knobs.boot(key) != f"boot:{key}":
             host.knobs.append(Knob(knobs.boot(key), key, owner, "", word.span))
-        roles = _roles(word.value, value)
-        if roles is not None and word.value.value is not None:
-            try:
-                cpus = cpulists.kernel_list(roles[1], possible(host.topology))
-            except ValueError as problem:
-                bag.error(
-                    codes.VALUE_UNREADABLE, f"`{key}` cannot be read, and the kernel drops it: {problem}", word.span
-                )
-                continue
-            host.sets += [RoleSet(role, key, cpus, word.span) for role in roles[0]]
-        elif key in ("hugepagesz", "default_hugepagesz"):
+        if add_sets(word, host, bag):
+            continue
+        if key in ("hugepagesz", "default_hugepagesz"):
             kib = size_kib(value)
             if kib is None:
                 unreadable(bag, word.span, "a size of pages", value)

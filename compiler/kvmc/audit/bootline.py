@@ -10,14 +10,18 @@ import tomllib
 from dataclasses import dataclass
 
 from kvmc.audit.source import At, File
-from kvmc.diagnostics import Bag
+from kvmc.diagnostics import Bag, Code
 from kvmc.diagnostics.codes import audit as codes
 
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)(\+?=)")
 _MENTION = re.compile(r"[ \t]*[^#\s].*GRUB_CMDLINE_LINUX|[ \t]*(?:unset|eval|source|\.)(?=\s)")
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-)?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_PUT_BEFORE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*):?\+\$\{?\1\}?[ \t]*\}")
+"""`${X:+$X }`: the former value and a space, if there is one; tuned has it in `/etc/default/grub`."""
 _FILTER = re.compile(r"""\$\(\s*[A-Za-z_]\w*\s+"?\$\{?([A-Za-z_]\w*)(?::?-)?\}?"?\s*\)""")
 """A function over the variable's own former value: taken for one that drops words which are set again later."""
+
+_FORMER = (_REFERENCE, _PUT_BEFORE, _FILTER)
 
 Characters = list[tuple[str, int]]
 """A value with the offset that each of its characters has in the file."""
@@ -62,6 +66,7 @@ class _Shell:
     file: File
     at: int
     bag: Bag
+    code: Code
     filters: bool = False
 
     def value(self, name: str) -> tuple[Characters, bool] | None:
@@ -89,7 +94,7 @@ class _Shell:
                 self._not_read(start, "a command")
                 return None
             elif character == "$" and quote != "'":
-                match = _REFERENCE.match(text, self.at) or _FILTER.match(text, self.at)
+                match = next((one for form in _FORMER if (one := form.match(text, self.at))), None)
                 filters = match is not None and match.re is _FILTER
                 if match is None or name not in match.groups() or out or appends:
                     self._not_read(start, "a command or another variable")
@@ -114,15 +119,16 @@ class _Shell:
     def _not_read(self, start: int, what: str) -> None:
         end = self.file.text.find("\n", start)
         place = self.file.span(start, len(self.file.text) if end < 0 else end)
-        self.bag.error(codes.NOT_JUDGED, f"the value holds {what}, which only a shell can tell", place)
+        self.bag.error(self.code, f"the value holds {what}, which only a shell can tell", place)
         end = self.file.text.find("\n", self.at)
         self.at = len(self.file.text) if end < 0 else end
 
 
-def read_grub(files: list[File], bag: Bag) -> list[At[str]]:
+def read_grub(files: list[File], bag: Bag, code: Code = codes.NOT_JUDGED) -> list[At[str]]:
     """The words of GRUB_CMDLINE_LINUX and then of GRUB_CMDLINE_LINUX_DEFAULT, as grub-mkconfig joins them for the normal entry.
 
-    files: `/etc/default/grub`, then its drop-ins by name. A later assignment without the former value takes its place.
+    files: `/etc/default/grub`, then its drop-ins by name. A later assignment without the former value takes its place. Words that
+    GRUB itself puts in at boot (`$tuned_params`) are left out. code: of what only a shell can tell.
     """
     words: dict[str, list[At[str]]] = {"GRUB_CMDLINE_LINUX": [], "GRUB_CMDLINE_LINUX_DEFAULT": []}
     for file in files:
@@ -132,7 +138,7 @@ def read_grub(files: list[File], bag: Bag) -> list[At[str]]:
         while at < len(file.text):
             match = _ASSIGNMENT.match(file.text, at)
             if match is not None:
-                shell = _Shell(file, match.end(), bag)
+                shell = _Shell(file, match.end(), bag, code)
                 found = shell.value(match[1])
                 at = shell.at
                 filters |= shell.filters
@@ -142,14 +148,15 @@ def read_grub(files: list[File], bag: Bag) -> list[At[str]]:
             elif _MENTION.match(file.text, at):
                 end = file.text.find("\n", at)
                 line = file.text[at : len(file.text) if end < 0 else end]
-                bag.error(codes.NOT_JUDGED, "the line does more than assign", file.trimmed(at, line).span)
+                bag.error(code, "the line does more than assign", file.trimmed(at, line).span)
             end = file.text.find("\n", at)
             at = len(file.text) if end < 0 else end + 1
         if filters:
             keys = {option(word).value.key for some in words.values() for word in some if word not in before}
             for name, some in words.items():
                 words[name] = [word for word in some if word not in before or option(word).value.key not in keys]
-    return words["GRUB_CMDLINE_LINUX"] + words["GRUB_CMDLINE_LINUX_DEFAULT"]
+    every = words["GRUB_CMDLINE_LINUX"] + words["GRUB_CMDLINE_LINUX_DEFAULT"]
+    return [word for word in every if not word.value.startswith("$")]
 
 
 def read_words(file: File) -> list[At[str]]:

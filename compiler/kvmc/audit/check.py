@@ -17,6 +17,7 @@ from kvmc.audit import (
     nodes,
     offers,
     pages,
+    relations,
 )
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
@@ -25,10 +26,11 @@ from kvmc.audit.hostfiles import HostFiles
 from kvmc.audit.identities import Known
 from kvmc.audit.locktexts import Lock
 from kvmc.audit.reading import read_files, read_host
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
-from kvmc.model.site import Place, Site
+from kvmc.model.site import Site
+from kvmc.model.values import Version
 from kvmc.topology import Topology
 
 
@@ -77,12 +79,19 @@ def _consistent(context: Context) -> None:
     pages.check(context)
 
 
-def audit_handwritten(host: str, found: Iterable[Found], topology: Topology) -> Bag:
-    """Whether the files of one host that people wrote agree with each other and with its topology. What they do not tell is not
-    judged. Spans have the files' own names."""
+def audit_handwritten(host: str, found: Iterable[Found], topology: Topology, kernel: Version | None = None) -> Bag:
+    """Whether the files of one host that people wrote agree with each other, with its topology and with what is known of the knobs
+    that they name. What they do not tell is not judged. Spans have the files' own names.
+
+    kernel: the host's release, where its topology does not tell it.
+    """
+    from kvmc.audit import known
+
     bag = Bag()
     files = handwritten.host_files(found, bag)
-    _consistent(Context(read_files(host, files, topology, bag, handwritten=True), None, bag))
+    context = Context(read_files(host, files, topology, bag, handwritten=True), None, bag)
+    _consistent(context)
+    known.check(context, {file.name: file for file in files}, kernel)
     return bag
 
 
@@ -93,7 +102,7 @@ def audit_site(
     locks: Mapping[str, str] | None = None,
 ) -> Bag:
     """Every host as `audit_host` does, then all together: identities, and with the site that each guest is there once, none is
-    missing, and what is to be apart is apart. Hosts in the order of their names.
+    missing, and their relations hold. Hosts in the order of their names.
 
     locks: host -> text of its lock. With them guests are judged by the placement and the identity that the last build gave them;
     without, by the rule that makes identities from names.
@@ -120,8 +129,7 @@ def audit_site(
     identity.check_identities([domain for _, domain in domains], bag)
     if site is not None:
         _all_there(trees, domains, site, bag)
-        for place in site.places.values():
-            _apart(place, domains, site, bag)
+        relations.check(site, domains, topologies, bag)
     return bag
 
 
@@ -135,23 +143,4 @@ def _all_there(trees: Mapping[str, Mapping[str, str]], domains: list[tuple[str, 
             bag.error(
                 codes.GUEST_MISSING,
                 f"`{name}` is in no host's files: {counted(len(trees), 'host')}, and no `domains/{name}.xml`",
-            )
-
-
-def _apart(place: Place, domains: list[tuple[str, Domain]], site: Site, bag: Bag) -> None:
-    """The first two that are together."""
-    first: dict[str, tuple[str, Domain]] = {}
-    for host, domain in domains:
-        if domain.name not in place.vms:
-            continue
-        known = site.hosts.get(host)
-        rack = known.rack if known and place.across == "rack" else None
-        where = f"rack `{rack}`" if rack else f"host `{host}`"
-        _, other = first.setdefault(where, (host, domain))
-        if other is not domain:
-            bag.error(
-                codes.NOT_APART,
-                f"`{other.name}` and `{domain.name}` are together on {where}; `place {place.name}` keeps them apart",
-                Label(domain.head),
-                secondary=[Label(other.head)],
             )

@@ -118,7 +118,8 @@ def hostdevs(root: xml.Node, reader: Reader) -> tuple[At[PciAddress], ...]:
 
 
 def told_twice(root: xml.Node, reader: Reader) -> None:
-    """What may be there once: single elements, a guest's own PCI addresses, its names of disks, its controllers."""
+    """What may be there once: single elements, a guest's own PCI addresses, its names of disks, its controllers
+    (companions of a USB controller bear its index, and name it as their master)."""
     for path in _SINGLE:
         *parents, last = path.split("/")
         for parent in root.all(*parents):
@@ -132,7 +133,7 @@ def told_twice(root: xml.Node, reader: Reader) -> None:
         if device.element not in root.places:
             continue
         keys = {f"the guest's PCI address {key}" for key in map(_pci_key, device.children("address")) if key}
-        if device.tag == "controller":
+        if device.tag == "controller" and device.child("master") is None:
             keys.add(f"controller `{device.get('type')[:20]}` {device.get('index')[:20]}")
         target = device.child("target") if device.tag == "disk" else None
         if target is not None and target.get("dev"):

@@ -68,7 +68,8 @@ class GuestTopology:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One guest. `head`: the place for what is not there. Pins by vCPU or I/O thread id; a repeated id is in `repeated`."""
+    """One guest. `head`: the place for what is not there. `unplugged`: vCPUs that it does not start with.
+    Pins by vCPU or I/O thread id; of a repeated id, the first."""
 
     root: xml.Node
     file: File
@@ -80,6 +81,7 @@ class Domain:
     current: At[int] | None
     binary: At[str] | None
     vcpus: At[int] | None
+    unplugged: CpuSet
     mask: At[CpuSet] | None
     pins: dict[int, At[CpuSet]]
     emulator: At[CpuSet] | None
@@ -123,6 +125,16 @@ class _Reader(Reader):
             ids.add(next(free))
         place = node or root.child("iothreadids")
         return At(frozenset(ids), place.text().span) if place else None
+
+    def unplugged(self, root: xml.Node, count: int) -> CpuSet:
+        """vCPUs that `<vcpu current=>` or `<vcpus>` keep for later."""
+        node = root.child("vcpu")
+        current = self.number(node.attribute("current")) if node else None
+        each = root.all("vcpus", "vcpu")
+        off = {self.number(one.attribute("id")) for one in each if one.get("enabled") == "no"} - {None}
+        if off:
+            return CpuSet.of(id for id in off if id is not None and id < count)
+        return CpuSet.of(range(current, count)) if current is not None and current < count else CpuSet()
 
     def pins(self, root: xml.Node, tag: str, key: str) -> dict[int, At[CpuSet]]:
         found: dict[int, At[CpuSet]] = {}
@@ -258,6 +270,7 @@ def read_domain(file: File, bag: Bag) -> Domain | None:
         current=reader.kib(current.text(), current.get("unit", "KiB")) if current else None,
         binary=binary.text() if binary else None,
         vcpus=At(count, vcpu.text().span) if vcpu and count is not None else None,
+        unplugged=reader.unplugged(root, count or 0),
         mask=reader.cpus(vcpu.attribute("cpuset"), cpulists.libvirt_list, "the mask of vCPUs") if vcpu else None,
         pins=reader.pins(root, "vcpupin", "vcpu"),
         emulator=reader.cpus(emulator, cpulists.libvirt_list, "the emulator's mask"),

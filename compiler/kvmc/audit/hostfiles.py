@@ -8,7 +8,8 @@ from enum import Enum
 from kvmc.audit.bootline import Option
 from kvmc.audit.domain import Domain
 from kvmc.audit.source import At
-from kvmc.diagnostics import Label, Span
+from kvmc.diagnostics import Code, Label, Span
+from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import PciAddress
 from kvmc.topology import Topology
@@ -94,6 +95,11 @@ class HostFiles:
     """Written by people: what the files do not tell may be told by others that are not here."""
     boot_place: Span | None = None
     """Where the boot line begins, for what is not on it."""
+
+    @property
+    def unknown(self) -> Code:
+        """The code of what these files do not tell: no fault of theirs where people wrote them."""
+        return codes.TOLD_ELSEWHERE if self.handwritten else codes.NOT_JUDGED
 
     def of(self, *roles: Role) -> list[RoleSet]:
         return [one for one in self.sets if one.role in roles]

@@ -89,6 +89,8 @@ def _strict(context: Context, domain: Domain) -> None:
     held = context.dedicated(domain) or context.vm(domain) is not None
     if len(context.topology.nodes) < 2:
         return
+    if context.files.handwritten:
+        held = False  # which mode its people wanted, they alone know
     if not domain.numa and held:
         bag.error(
             codes.MEMORY_NOT_STRICT, f"no `numatune` keeps the memory of `{domain.name}` on its nodes", domain.head
@@ -112,7 +114,7 @@ def _strict(context: Context, domain: Domain) -> None:
     if len(domain.cells) > 1:
         bound = {at.value.cell for at in cells}
         loose = [cell for cell in domain.cells if cell.value.id not in bound]
-        if loose and held:
+        if loose and (held or cells):
             bag.error(
                 codes.MEMORY_NOT_STRICT,
                 f"no `memnode` keeps the memory of cell {loose[0].value.id} of `{domain.name}` on its node",
@@ -192,6 +194,8 @@ def memory_nodes(context: Context, domain: Domain) -> CpuSet:
 def _emulator(context: Context, domain: Domain) -> None:
     """Strict pages on a node are taken by a thread that wants a CPU of it (measured: such a guest does not start)."""
     blamed = context.blamed()
+    if context.files.handwritten and not domain.pages:
+        return
     if domain.emulator is None or domain.emulator.span in blamed or any(at.span in blamed for at in domain.numa):
         return
     there = CpuSet.of(node.id for node in context.topology.nodes)
@@ -263,6 +267,8 @@ def _topology(context: Context, domain: Domain) -> None:
         if any(pin.span in blamed for pin in pins) or (domain.pins and len(pins) < threads):
             continue
         own = bool(pins) and all(len(pin.value) == 1 for pin in pins)
+        if context.files.handwritten and not own:
+            continue
         if not own or not union(pin.value for pin in pins).issubset(context.core(pins[0].value.first)):
             shown = ", ".join(str(pin.value) for pin in pins) or "no CPU of its own"
             context.bag.error(

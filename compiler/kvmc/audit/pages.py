@@ -124,7 +124,9 @@ def kept(context: Context, size_kib: int) -> dict[int, tuple[int, PageSupply | N
         if supply.size_kib != size_kib:
             continue
         for node in nodes if supply.node is None else [supply.node]:
-            share = supply.count // len(nodes) if supply.node is None else supply.count
+            share = supply.count if supply.node is not None else supply.count // len(nodes)
+            if supply.node is None and context.files.handwritten:
+                share = -(-supply.count // len(nodes))  # which node gets one more, the files don't tell
             before = found.get(node, (0, None))[0]
             found[node] = (before + share, supply)
     return found

@@ -12,6 +12,7 @@ from kvmc.audit.settings import Entry
 from kvmc.audit.source import At, File, integer
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import audit as codes
+from kvmc.knowledge.stock_profiles import PROFILES
 from kvmc.model.cpuset import CpuSet
 from kvmc.topology import Topology
 
@@ -34,6 +35,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("plain", r"etc/tuned/(active_profile|profile_mode)|etc/modules-load\.d/[^/]+\.conf"),
     ("plain", r"etc/kernel/install\.d/[^/]+|etc/grub\.d/[^/]+"),
     ("json", r"apply\.json"),
+    ("measure", r"measure/.+"),
 )
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _ENVIRONMENT = re.compile(r"\"?(IRQBALANCE_BANNED_CPU(?:LIST|S))=([^\"\s]*)")
@@ -127,7 +129,7 @@ def _encodes(text: str) -> bool:
 def _boot(groups: Mapping[str, list[File]], value: HostFiles, bag: Bag) -> None:
     """The carriers of the boot line, in the order in which their words join."""
     carriers: list[tuple[str, list[At[str]]]] = [
-        ("the boot line (GRUB)", bootline.read_grub(groups.get("grub", []), bag))
+        ("the boot line (GRUB)", bootline.read_grub(groups.get("grub", []), bag, value.unknown))
     ]
     carriers += [("the boot line", bootline.read_words(file)) for file in groups.get("words", [])]
     carriers += [("the boot line (bootc)", bootline.read_bootc(file, bag)) for file in groups.get("bootc", [])]
@@ -193,13 +195,19 @@ def _tuned(files: Iterable[File], value: HostFiles, bag: Bag) -> None:
             sections = file.text.lstrip().startswith("[") or "\n[" in file.text
             entries = settings.read_sections(file, bag) if sections else settings.read_environment(file, bag)
             shared |= {entry.key: entry.value for entry in entries}
+            for entry in entries:
+                if value.handwritten and entry.key == "isolated_cores" and "$" not in entry.value.value:
+                    # The variable of the stock profiles, which are not among the files.
+                    add_set(Role.TUNED_ISOLATED, entry.key, entry.value, cpulists.systemd_list, value, bag)
     there = {file.path.rsplit("/", 2)[-2] for file, _ in profiles}
     for file, entries in profiles:
         for entry in entries:
             absent = [name for name in re.split(r"[\s,;]+", entry.value.value) if name and name not in there]
+            # What a stock profile sets is judged by what is known of it, among files that people wrote (known.py).
+            absent = [name for name in absent if not (value.handwritten and name in PROFILES)]
             if entry.section == "main" and entry.key == "include" and absent:
                 what = f"what profile `{absent[0][:40]}` sets is in no file of the host"
-                bag.error(codes.NOT_JUDGED, what, entry.value.span)
+                bag.error(value.unknown, what, entry.value.span)
         variables = shared | {entry.key: entry.value for entry in entries if entry.section == "variables"}
         for entry in entries:
             _tuned_entry(file, entry, {key: at.value for key, at in variables.items()}, value, bag)
@@ -216,15 +224,18 @@ def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: 
     owner = f"tuned ({file.path})"
     if plugin == "modules":
         for word in text.split():
-            name, equals, _ = word.partition("=")
+            name, equals, setting = word.partition("=")
             if equals:
-                value.knobs.append(Knob(knobs.module(key, name), f"{key} {name}", owner, word, entry.span))
+                value.knobs.append(Knob(knobs.module(key, name), f"{key} {name}", owner, setting, entry.span))
         return
     if plugin == "bootloader":
         if key.startswith("cmdline"):
             for word in text.strip("\"'+ ").split():
-                name = word.partition("=")[0].replace("-", "_")
-                value.knobs.append(Knob(knobs.boot(name), name, owner, word, entry.span))
+                name, _, setting = word.partition("=")
+                name = name.replace("-", "_")
+                value.knobs.append(Knob(knobs.boot(name), name, owner, setting, entry.span))
+                if value.handwritten and "$" not in word and all(one.value.key != name for one in value.options):
+                    boot.add_sets(bootline.option(At(word, at.span)), value, bag)
         return
     value.knobs.append(Knob(knobs.tuned(plugin, key), f"{plugin}.{key}", owner, text, entry.span, entry.head))
     role = {
@@ -236,7 +247,7 @@ def _tuned_entry(file: File, entry: Entry, variables: Mapping[str, str], value: 
     if role is None or not text:
         return
     if "$" in text:
-        bag.error(codes.NOT_JUDGED, f"`{key}` holds a variable that no file of the host sets", at.span)
+        bag.error(value.unknown, f"`{key}` holds a variable that no file of the host sets", at.span)
         return
     parse = cpulists.hex_mask if role is Role.WORKQUEUE else cpulists.systemd_list
     add_set(role, f"{plugin}.{key}", at, parse, value, bag)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from kvmc.audit.source import At, File
 from kvmc.diagnostics import Bag, Label
@@ -62,10 +63,17 @@ def _marked(some: Sequence[At[str]], holes: Mapping[str, re.Pattern[str]]) -> li
     return found
 
 
+@lru_cache
+def _words_of(statement: str) -> tuple[str, ...]:
+    return tuple(line.value for line in lines(File("", "", statement)))
+
+
 def compare(file: File, statement: str, holes: Mapping[str, re.Pattern[str]], bag: Bag) -> None:
     """Whether a script is the statement. holes: what may stand on the statement's lines of that name, once or more."""
     has = _marked(lines(file), holes)
-    wanted = [line.value for line in lines(File("", "", statement))]
+    wanted = list(_words_of(statement))
+    if [line.value for line in has] == wanted:
+        return
     matcher = SequenceMatcher(None, [line.value for line in has], wanted, autojunk=False)
     for what, first, last, low, high in matcher.get_opcodes():
         if what == "equal":

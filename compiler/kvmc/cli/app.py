@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kvmc.cli import running, source
+from kvmc.cli import bringing, planning, running, source
+from kvmc.cli.measure import measure
 from kvmc.cli.results import Format, check_command, show, status
 from kvmc.cli.streams import put, tell
 from kvmc.cli.topology import topology
@@ -26,7 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(topology, name="topology")
-for command in (running.capture, running.verify, running.diff):
+app.add_typer(measure, name="measure")
+for command in (bringing.init, planning.plan, bringing.rollout, running.capture, running.verify, running.diff):
     app.command()(command)
 
 
@@ -82,6 +85,7 @@ def replan(
     check: Check = False,
     output: Output = None,
     force: Force = False,
+    html: planning.Html = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Look for a better placement (of all, a host's, a guest's), tell the moves and what each costs, and build.
@@ -95,7 +99,7 @@ def replan(
             "it decides by itself who moves; leave --host and --vm away", param_hint="'--conflicts'"
         )
     forget = Forget(tuple(host or ()), tuple(vm or ()), conflicts)
-    _build(site, format, check=check, output=output, force=force, forget=forget)
+    _build(site, format, check=check, output=output, force=force, forget=forget, html=html)
 
 
 @app.command()
@@ -105,32 +109,6 @@ def check(site: Site, format: AnyFormat = Format.TEXT) -> None:
 
 
 @app.command()
-def plan(
-    site: Site,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    format: AnyFormat = Format.TEXT,
-) -> None:
-    """Show what is placed where, what changes against the locks, and what is stranded; writes nothing."""
-    from kvmc.cli.tables import placement_rows, plan_text
-    from kvmc.driver.changes import change_rows, stranded_rows
-    from kvmc.driver.inputs import site_file
-    from kvmc.driver.stages import plan_site
-
-    format = Format.JSON if json else format
-    outcome = plan_site(site_file(site))
-    result: dict[str, object] = {}
-    if outcome.ok and format is Format.JSON:
-        result = {
-            "guests": placement_rows(outcome),
-            "changes": change_rows(outcome),
-            "stranded": stranded_rows(outcome),
-        }
-    show(outcome, format, site_file(site).parent, result)
-    if outcome.ok and format is Format.TEXT:
-        put(plan_text(outcome))
-    raise typer.Exit(status(outcome))
-
-
 @app.command()
 def audit(
     paths: Annotated[
@@ -145,17 +123,26 @@ def audit(
             "--topology", metavar="[HOST=]FILE", help="A host's topology; without HOST, of the one host of all PATHs."
         ),
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="VERSION",
+            help="With --topology FILE: the host's kernel, as 6.12; a scan's file tells it.",
+        ),
+    ] = None,
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Read a generated tree back and check that it holds together; with a site, that it gives what the site asks for.
 
     Without --site, a site.kvmt beside the folder is taken, unless --topology is given. With --topology FILE, without a host's
     name, the paths are files and folders of one host, in any layout, that people wrote: domains, GRUB's, boot entries, sysctl.d,
-    tuned profiles, modprobe.d.
+    tuned profiles, modprobe.d. Then it also finds what does not exist, what the kernel no longer has, and what harms.
     """
     from kvmc.diagnostics.text import counted
     from kvmc.driver.audit import audit_paths, audit_tree
     from kvmc.driver.inputs import SITE_NAME, site_file
+    from kvmc.model.values import Version
 
     named: dict[str, Path] = {}
     alone: list[Path] = []
@@ -171,8 +158,11 @@ def audit(
         raise typer.BadParameter("a FILE without a host is the only one, and without --site", param_hint="'--topology'")
     if not alone and len(paths) > 1:
         raise typer.BadParameter("several need --topology FILE", param_hint="'PATH...'")
+    release = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.-].*)?", kernel) if kernel is not None else None
+    if kernel is not None and (release is None or not alone):
+        raise typer.BadParameter("give it as 6.12, with --topology FILE", param_hint="'--kernel'")
     if alone:
-        outcome = audit_paths(paths, alone[0])
+        outcome = audit_paths(paths, alone[0], Version(int(release[1]), int(release[2])) if release else None)
         show(outcome, format, Path())
     else:
         tree = paths[0]
@@ -201,18 +191,23 @@ app.command()(source.show)
 app.command()(source.lsp)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="CODE|vm", help="A code such as KVMC0205 (its digits will do), or the word `vm`.")
+        str,
+        typer.Argument(
+            metavar="CODE|KNOB|vm",
+            help="A code such as KVMC0205 (its digits will do), the name of a knob as any file or article has it, or `vm`.",
+        ),
     ],
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest.")] = None,
     site: Annotated[Path, typer.Argument(metavar="[SITE]", help="With `vm`: the site file, or its folder.")] = Path(),
     format: AnyFormat = Format.TEXT,
 ) -> None:
-    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended), or with
-    `vm NAME [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
-    from kvmc.cli.explain_vm import explain_vm
+    """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended); a kernel parameter, a
+    sysctl, a module option, an option of tuned or QEMU, real or not (what it does, since when, what it costs); or with `vm NAME
+    [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
+    from kvmc.cli.explain_vm import explain_knob, explain_vm
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
@@ -221,6 +216,8 @@ def explain(
             raise typer.BadParameter("give the guest: `kvmc explain vm NAME [SITE]`")
         raise typer.Exit(explain_vm(name, site, format))
     known = find(what)
+    if known is None and re.fullmatch(r"[A-Za-z]{0,4}[0-9]+", what) is None:
+        raise typer.Exit(explain_knob(" ".join([what, *([name] if name else [])])))
     if known is None:
         lines = "".join(f"  {one.id}  {one.title}\n" for one in near(what))
         tell(f"kvmc has no code `{visible(what[:40])}`; the nearest are\n{lines}")
@@ -239,7 +236,9 @@ def _build(
     target: list[str] | None = None,
     locked: bool = False,
     forget: Forget | None = None,
+    html: Path | None = None,
 ) -> None:
+    from kvmc.cli.progress import Progress
     from kvmc.driver.build import Options, build_site
     from kvmc.driver.changes import change_rows
     from kvmc.driver.inputs import site_file
@@ -250,9 +249,10 @@ def _build(
     for name in target or ():
         if name not in names:
             raise typer.BadParameter(f"'{name}' is not one of {', '.join(names)}", param_hint="'--target'")
-    announce = partial(_announce, format) if forget is not None else None
-    options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget, announce)
-    outcome = build_site(site_file(site), BUILTIN, options)
+    announce = partial(_announce, format, html) if forget is not None else None
+    with Progress() as stage:
+        options = Options(check, tuple(host or ()), tuple(target or ()), output, locked, force, forget, announce, stage)
+        outcome = build_site(site_file(site), BUILTIN, options)
     layout, changes = outcome.layout, outcome.changes
     if layout is None or changes is None:
         show(outcome, format, site_file(site).parent)
@@ -268,9 +268,13 @@ def _build(
     raise typer.Exit(status(outcome))
 
 
-def _announce(format: Format, outcome: Outcome) -> None:
+def _announce(format: Format, html: Path | None, outcome: Outcome) -> None:
     """The moves and what each costs, before anything is written."""
     from kvmc.cli.tables import changes_text
 
-    if format is Format.TEXT:
+    if html is not None:
+        from kvmc.driver.page import write_page
+
+        write_page(html, outcome)
+    if format is Format.TEXT and outcome.ok:
         put(changes_text(outcome))

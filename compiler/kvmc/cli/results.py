@@ -64,9 +64,12 @@ def show(
 
 def _from_here(outcome: Outcome, folder: Path, tree: Path | None) -> Place:
     """Spans name files from the site's folder, or a host's from the tree's; other programs look for them from where kvmc runs."""
+    from kvmc.std import PREFIX
 
     def place(file: str) -> str:
         of_host = tree is not None and file.partition("/")[0] in outcome.files
+        if file.startswith(PREFIX) and not of_host:
+            return file  # of the standard library: no place below any folder of the user's
         return Path(os.path.relpath((tree if tree is not None and of_host else folder) / file)).as_posix()
 
     return place

@@ -6,7 +6,7 @@ Columns count code points from 1. GitHub takes them only where the span is withi
 from __future__ import annotations
 
 from kvmc.diagnostics.model import Bag, Diagnostic, Severity, Sources
-from kvmc.diagnostics.paths import Place, as_named
+from kvmc.diagnostics.paths import Place, anchor, as_named
 from kvmc.diagnostics.text import visible
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -19,8 +19,9 @@ def render(bag: Bag, sources: Sources, place: Place = as_named) -> str:
 
 def _line(item: Diagnostic, sources: Sources, place: Place) -> str:
     properties: list[tuple[str, str | int]] = []
-    if item.primary is not None:
-        span = item.primary.span
+    label, _ = anchor(item)
+    if label is not None:
+        span = label.span
         line, column = sources.position(span.file, span.start)
         end_line, end_column = sources.position(span.file, span.end)
         properties = [("file", place(span.file)), ("line", line)]

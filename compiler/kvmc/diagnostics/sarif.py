@@ -13,7 +13,7 @@ from urllib.parse import quote
 from kvmc.diagnostics.codes import registry
 from kvmc.diagnostics.fixes import fixes
 from kvmc.diagnostics.model import Bag, Diagnostic, Fix, Label, Severity, Sources, Span
-from kvmc.diagnostics.paths import Place, as_named
+from kvmc.diagnostics.paths import Place, anchor, as_named
 from kvmc.diagnostics.text import visible
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -60,11 +60,12 @@ def _result(item: Diagnostic, rule: int, sources: Sources, place: Place) -> dict
         "level": _LEVELS[item.severity],
         "message": {"text": _plain("\n".join(lines)), "markdown": "\n\n".join(lines)},
     }
-    if item.primary is not None:
-        result["locations"] = [_location(item.primary, sources, place)]
-    if item.secondary:
+    own, others = anchor(item)
+    if own is not None:
+        result["locations"] = [_location(own, sources, place)]
+    if others:
         result["relatedLocations"] = [
-            {"id": number, **_location(label, sources, place)} for number, label in enumerate(item.secondary, 1)
+            {"id": number, **_location(label, sources, place)} for number, label in enumerate(others, 1)
         ]
     found = fixes(item, sources)
     if found:

@@ -11,6 +11,7 @@ from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.driver.inputs import read_inputs
 from kvmc.driver.outcome import Outcome
+from kvmc.model.values import Version
 from kvmc.output import LOCKS, TEMP_SUFFIX
 from kvmc.output.disk import read_found, reason, walk
 
@@ -57,8 +58,11 @@ def audit_tree(tree: Path, site: Path | None, topologies: Mapping[str, Path]) ->
     return outcome
 
 
-def audit_paths(paths: Sequence[Path], topology: Path) -> Outcome:
-    """Audit the files of one host that people wrote, wherever they lie, by the host's topology alone."""
+def audit_paths(paths: Sequence[Path], topology: Path, kernel: Version | None = None) -> Outcome:
+    """Audit the files of one host that people wrote, wherever they lie, by the host's topology and what is known of knobs.
+
+    kernel: the host's release; a topology that `kvmc topology scan` took tells it by itself.
+    """
     from kvmc.audit.check import audit_handwritten
     from kvmc.audit.handwritten import read
     from kvmc.topology.read import read_topology
@@ -75,7 +79,7 @@ def audit_paths(paths: Sequence[Path], topology: Path) -> Outcome:
     found = read(paths)
     outcome.texts.update({one.name: one.text for one in found})
     outcome.files = {topology.stem: {}}
-    outcome.tell(audit_handwritten(topology.stem, found, of))
+    outcome.tell(audit_handwritten(topology.stem, found, of, kernel))
     if not any(one.kind for one in found):
         outcome.bag.error(codes.NOTHING_TO_AUDIT, "there is no file that the audit knows in what is named")
     return outcome

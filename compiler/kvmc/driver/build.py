@@ -11,7 +11,7 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as codes
 from kvmc.diagnostics.text import counted
 from kvmc.driver.outcome import Outcome
-from kvmc.driver.stages import Forget, audit_files, check_names, plan_site, render
+from kvmc.driver.stages import Forget, audit_files, check_names, plan_site, quiet, render
 from kvmc.output.diff import describe
 from kvmc.output.transaction import hold, interrupted, recover, write
 from kvmc.output.tree import Layout, OutputFile, Wanted, compare
@@ -25,7 +25,7 @@ class Options:
     """check: compare only. hosts, only: write the files of these hosts, of these targets; empty means all, and then files that are
     wanted no more go. The locks are one solution of the whole site and are always written together. output: another place for the
     generated tree. locked: the locks may not change. force: hand edits are given up. forget: placements to decide anew. announce:
-    called with what shall be written, before it is."""
+    called with what shall be written, before it is. stage: told what is being done."""
 
     check: bool = False
     hosts: tuple[str, ...] = ()
@@ -35,6 +35,7 @@ class Options:
     force: bool = False
     forget: Forget | None = None
     announce: Callable[[Outcome], None] | None = None
+    stage: Callable[[str], None] = quiet
 
 
 def build_site(path: Path, targets: Sequence[Target], options: Options = Options()) -> Outcome:
@@ -47,13 +48,15 @@ def build_site(path: Path, targets: Sequence[Target], options: Options = Options
         if not outcome.tell(held) or not outcome.tell(interrupted(folder) if options.check else recover(folder)):
             return outcome
         before = outcome.bag
-        outcome = plan_site(path, forget=options.forget, search=not options.locked)
+        outcome = plan_site(path, forget=options.forget, search=not options.locked, stage=options.stage)
         outcome.bag.items[:0] = before.items
         if not outcome.ok or outcome.site is None:
             return outcome
         check_names(outcome, options.hosts, options.only)
+        options.stage("writing the files of every host")
         owners = render(outcome, targets)
         if outcome.ok:
+            options.stage("auditing them")
             audit_files(outcome)
         if outcome.ok:
             _to_disk(folder, outcome, owners, options)

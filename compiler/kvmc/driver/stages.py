@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.model import Code
+from kvmc.diagnostics.text import counted
 from kvmc.driver.inputs import read_inputs
 from kvmc.driver.outcome import Outcome
 from kvmc.model.names import NearNames
@@ -49,10 +50,18 @@ def check_site(path: Path) -> Outcome:
     return outcome
 
 
-def plan_site(path: Path, *, forget: Forget | None = None, search: bool = True) -> Outcome:
-    """Place all guests and derive every host's plan."""
+def quiet(text: str) -> None:
+    """Tells nobody what stage a run is in."""
+
+
+def plan_site(
+    path: Path, *, forget: Forget | None = None, search: bool = True, stage: Callable[[str], None] = quiet
+) -> Outcome:
+    """Place all guests and derive every host's plan. stage: is told what is being done."""
+    stage("reading the site and its hosts")
     outcome = read_inputs(path)
-    if outcome.ok:
+    if outcome.ok and outcome.site is not None:
+        stage(f"placing {counted(len(outcome.site.vms), 'guest')} on {counted(len(outcome.site.hosts), 'host')}")
         _place(outcome, forget, search=search)
     return outcome
 

@@ -191,6 +191,7 @@ class _Guest:
             target=target,
             address=self.identity.addresses[f"disk {disk.name}"] if virtio else None,
             unit=None if virtio else target_index(target),
+            own_iothread=disk.iothread is Iothread.OWN and disk.name in iothreads,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:

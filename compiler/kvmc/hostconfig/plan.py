@@ -117,6 +117,8 @@ class DiskPlan:
     target: str
     address: PciAddress | None
     unit: int | None
+    own_iothread: bool = False
+    """It asks for an I/O thread that no other disk has."""
 
 
 @dataclass(frozen=True, slots=True)

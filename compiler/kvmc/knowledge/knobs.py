@@ -8,8 +8,7 @@ Left out on purpose, though guides list them:
 - `tsc=reliable`: newer kernels trust a TSC by themselves where it is safe; elsewhere a wrong clock is worse than jitter.
 - `nosoftlockup`: with nohz_full the watchdog stays on the other CPUs by itself.
 - `idle=poll`, driver switches for C-states: `/dev/cpu_dma_latency`, which tuned holds, is enough.
-- `vfio-pci.ids`: it takes every device of that id, the host's own too.
-"""
+- `vfio-pci.ids`: it takes every device of that id, the host's own too."""
 
 from __future__ import annotations
 

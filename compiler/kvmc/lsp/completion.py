@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from kvmc import std
 from kvmc.lsp.devices import device_text
 from kvmc.lsp.sites import View
 from kvmc.model.kinds import Choice, Flag, Kind, ListOf, OrNone, PageCounts, PageSize, Size
@@ -103,7 +104,8 @@ def _header(view: View, cursor: Cursor, row: BlockRow) -> Iterator[Offer]:
         if row.parents:
             yield from _names(view, row.parents)
     elif len(before) == 1 and len(row.labels) == 2:
-        yield Offer(f"{row.labels[0]} ", What.WORD, "", row.doc, row.labels[0])
+        for word in row.labels[0].split("|"):
+            yield Offer(f"{word} ", What.WORD, "", row.doc, word)
     elif len(before) == 1 and row.within and row.labels and cursor.blocks:
         # a label of an ancestor's block: to override it
         around = cursor.blocks[-1]
@@ -174,6 +176,11 @@ def _devices(view: View) -> Iterator[Offer]:
 def _sources(view: View, file: str) -> Iterator[Offer]:
     known = set(view.reader.texts)
     yield from _files(view, file, lambda name: name.endswith(".kvmt"), known)
+    for name in std.names():
+        if name not in known:
+            text = std.text(name)
+            comments = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
+            yield Offer(f'"{name}"', What.FILE, "standard library", next(iter(comments), ""))
 
 
 def _files(view: View, file: str, fits: object, known: Iterable[str] = ()) -> Iterator[Offer]:
@@ -183,7 +190,7 @@ def _files(view: View, file: str, fits: object, known: Iterable[str] = ()) -> It
     home = (root / file).parent
     count = 0
     for folder, folders, names in os.walk(root):
-        hidden = ("generated", "locks") if Path(folder) == root else ()
+        hidden = ("generated", "locks", std.FOLDER) if Path(folder) == root else ()
         folders[:] = sorted(one for one in folders if not one.startswith(".") and one not in hidden)
         for name in sorted(names):
             path = Path(os.path.relpath(Path(folder, name), root)).as_posix()

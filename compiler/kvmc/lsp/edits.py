@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from kvmc import std
 from kvmc.diagnostics import Diagnostic, Fix, Span
 from kvmc.diagnostics.fixes import fixes as of_diagnostic
 from kvmc.lsp.sites import View
@@ -30,9 +31,10 @@ class Edit:
 
 
 def renamable(view: View, file: str, offset: int) -> Occurrence | None:
-    """The name at a place, if the site defines it."""
+    """The name at a place, if the site defines it, and the standard library does not."""
     found = at(view.occurrences, file, offset)
-    defined = found is not None and any(one.block and one.symbol == found.symbol for one in view.occurrences)
+    places = [one for one in view.occurrences if found is not None and one.symbol == found.symbol]
+    defined = any(one.block for one in places) and not any(_shipped(one.word.span.file) for one in places)
     return found if defined else None
 
 
@@ -40,7 +42,7 @@ def rename(view: View, file: str, offset: int, new: str) -> tuple[Edit, ...]:
     """All places of a name, in all files. Raises Refused for a name that cannot be or is another's already."""
     found = renamable(view, file, offset)
     if found is None:
-        raise Refused("there is no name of a block here")
+        raise Refused("there is no name of a block of the site's own here")
     problem = name_problem(new)
     if problem is not None:
         raise Refused(problem)
@@ -50,9 +52,12 @@ def rename(view: View, file: str, offset: int, new: str) -> tuple[Edit, ...]:
 
 
 def formatting(file: str, text: str) -> tuple[Edit, ...]:
-    """The edits that bring a text into its canonical form, by lines, so that an editor's marks stay; none beside errors."""
+    """The edits that bring a text into its canonical form, by lines, so that an editor's marks stay; none beside errors.
+
+    A file of the standard library stays as it is.
+    """
     made, _ = format_text(file, text)
-    if made is None or made == text:
+    if made is None or made == text or _shipped(file):
         return ()
     old, new = text.splitlines(keepends=True), made.splitlines(keepends=True)
     starts = [0]
@@ -72,7 +77,7 @@ def fixes(view: View, file: str, start: int, end: int) -> Iterator[tuple[Diagnos
             continue
         span = item.primary.span
         if span.start <= end and start <= span.end:
-            yield from ((item, fix) for fix in of_diagnostic(item, view.sources))
+            yield from ((item, fix) for fix in of_diagnostic(item, view.sources) if not _shipped(fix.span.file))
 
 
 def imported(view: View, file: str, offset: int) -> str | None:
@@ -87,5 +92,13 @@ def imported(view: View, file: str, offset: int) -> str | None:
         word = item.value
     if not isinstance(word, Word) or not word.span.start <= offset <= word.span.end:
         return None
-    named = Path(view.absolute(file)).parent / word.text
+    if isinstance(item, Block) and word.text.startswith(std.PREFIX):
+        named = std.path(word.text)
+    else:
+        named = Path(view.absolute(file)).parent / word.text
     return os.path.normpath(named) if named.is_file() else None
+
+
+def _shipped(file: str) -> bool:
+    """Whether the file is of the standard library, which an editor only shows."""
+    return file.startswith(std.PREFIX)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from kvmc import std
 from kvmc.diagnostics import Bag, Diagnostic, Label, Sources
 from kvmc.driver.inputs import SITE_NAME, read_topologies
 from kvmc.lsp.symbols import Occurrence, occurrences
@@ -59,12 +60,12 @@ class View:
 
     def absolute(self, file: str) -> str:
         """The path of a file by its shown name."""
-        return os.path.normpath(self.path.parent / file)
+        return str(std.path(file)) if file.startswith(std.PREFIX) else os.path.normpath(self.path.parent / file)
 
     def shown(self, path: str) -> str | None:
         """The name by which the site's spans know a file."""
-        name = Path(os.path.relpath(path, self.path.parent)).as_posix()
-        return name if name in self.reader.texts else None
+        names = (Path(os.path.relpath(path, self.path.parent)).as_posix(), std.name_of(Path(path)))
+        return next((name for name in names if name in self.reader.texts), None)
 
 
 @dataclass

@@ -40,7 +40,8 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
     BlockRow(
         "place",
-        "A relation between guests: `place apart NAME` keeps them on different hosts.",
-        labels=("apart", "NAME"),
+        "A relation between guests: `place apart NAME` keeps them on different hosts (or what else `across` says), "
+        "`place together NAME` on one (or in what else `within` says). What counts is where their vCPUs run.",
+        labels=("apart|together", "NAME"),
     ),
 )

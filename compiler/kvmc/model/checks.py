@@ -31,6 +31,10 @@ def check_merged(merged: Tables, bag: Bag) -> None:
     for vm in merged["vm"].values():
         _guest(vm, merged, bag)
         claims.guest(vm, merged)
+    if merged["place"]:
+        from kvmc.model.relations import check_places
+
+        check_places(merged, bag)
 
 
 def _required(node: Node, owner: Node, bag: Bag) -> None:

@@ -48,7 +48,9 @@ def textmate() -> str:
     """The TextMate grammar, as JSON."""
     end = rf"(?!{_WORD})"
     kinds = _alternatives(row.name for row in BLOCKS)
-    labels = _alternatives(label for row in BLOCKS for label in row.labels if label != "NAME")
+    labels = _alternatives(
+        label for row in BLOCKS for words in row.labels if words != "NAME" for label in words.split("|")
+    )
     units = _alternatives(KIB_PER_UNIT)
     grammar = {
         "name": "kvmt",

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kvmc import std
 from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import driver, schema, syntax
-from kvmc.model.names import shown
+from kvmc.model.names import NearNames, shown
 from kvmc.syntax.parser import parse
 from kvmc.syntax.text import MAX_BYTES
 from kvmc.syntax.tree import Block, File, Setting, Word
@@ -117,9 +118,12 @@ class SourceReader:
             self.open.append(_Open(name, via, iter(items), {}))
 
     def text(self, name: str, via: Span | None) -> str | None:
-        opened = self.open_texts.get(os.path.normpath(Path.cwd() / self.folder / name)) if self.open_texts else None
+        path = std.path(name) if name.startswith(std.PREFIX) else self.folder / name
+        opened = self.open_texts.get(os.path.normpath(Path.cwd() / path)) if self.open_texts else None
         if opened is not None:
             return opened.removeprefix("\ufeff")
+        if name.startswith(std.PREFIX):
+            return std.text(name)
         code = driver.IMPORT_UNREADABLE if via else driver.SITE_UNREADABLE
         data = read_bytes(self.folder / name, MAX_BYTES)
         if isinstance(data, str):
@@ -186,11 +190,8 @@ class SourceReader:
         path = word.text
         name = posixpath.normpath(posixpath.join(posixpath.dirname(importer), path))
         problem, help = "", "write a path relative to this file, below the folder of the site file"
-        if path.startswith("std/"):
-            help = "copy the classes that you need into a file of your own"
-            text = f"{shown(path)} is of the standard library, which this release does not have"
-            self.bag.error(driver.NO_STANDARD_LIBRARY, text, word.span, help=[help])
-            return None
+        if path.startswith(std.PREFIX) or importer.startswith(std.PREFIX):
+            return self.library(word, importer)
         if not path.strip() or path.endswith("/") or not path.isprintable():
             problem = f"import path {shown(path)} names no file"
         elif path.startswith("/"):
@@ -199,10 +200,34 @@ class SourceReader:
             problem, help = f"import path {shown(path)} is a pattern", "import each file by its name"
         elif name.startswith("..") or not self.inside(name):
             problem = f"import path {shown(path)} leads out of the folder of the site file"
+        elif name.startswith(std.PREFIX):
+            problem = f"import path {shown(path)} leads into a folder `{std.FOLDER}`, as the standard library is called"
+            help = "give the folder another name"
         if problem:
             self.bag.error(driver.IMPORT_PATH, problem, word.span, help=[help])
             return None
         return name
+
+    def library(self, word: Word, importer: str) -> str | None:
+        """The name of a file of the standard library, which its own files may give relative to themselves."""
+        path = word.text
+        known = std.names()
+        name = path if path.startswith(std.PREFIX) else std.PREFIX + path
+        beside = posixpath.join(posixpath.dirname(importer), path)
+        plain = path == posixpath.normpath(path) and path.isprintable()
+        if plain and not importer.startswith(std.PREFIX) and os.path.lexists(self.folder / beside):
+            text = f"import path {shown(path)} means the standard library, and there is a file {shown(beside)} here too"
+            help = f"give the folder `{std.FOLDER}` here another name, also where it is imported from"
+            self.bag.error(driver.STANDARD_LIBRARY_SHADOWED, text, word.span, help=[help])
+            return None
+        if name in known:
+            return name
+        near = NearNames().names(path, known) or known
+        fixes = [Fix(word.span, f'"{one}"', f"write `{one}`") for one in near]
+        help = f"did you mean {' or '.join(f'`{one}`' for one in near)}?"
+        text = f"the standard library has no file {shown(path)}"
+        self.bag.error(driver.NOT_IN_STANDARD_LIBRARY, text, word.span, help=[help], fixes=fixes)
+        return None
 
     def inside(self, name: str) -> bool:
         """Whether no symbolic link among the folders leads elsewhere."""

@@ -27,7 +27,7 @@ def lower(merged: Tables, lineage: Mapping[tuple[str, str], tuple[str, ...]]) ->
             "networks": _named(merged["network"]),
             "storages": _named(merged["storage"]),
             "vms": {name: _vm(node, lineage["vm", name]) for name, node in merged["vm"].items()},
-            "places": {name: _fields(node) | {"relation": "apart"} for name, node in merged["place"].items()},
+            "places": {name: _fields(node) | {"relation": node.word} for name, node in merged["place"].items()},
         }
     )
 

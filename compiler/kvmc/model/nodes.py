@@ -47,6 +47,8 @@ class Node:
     values: dict[str, Given] = field(default_factory=dict)
     children: dict[tuple[str, str], Node] = field(default_factory=dict)
     complete: bool = True
+    word: str = ""
+    """The label before its name: which relation a `place` is."""
 
     def get(self, name: str) -> object:
         """The value, else its default, else None; UNKNOWN where it was set and could not be read."""

@@ -13,7 +13,8 @@ _HEAD = """# Blocks and settings
 Written from the tables in `compiler/kvmc/model/rows_*.py`; a test keeps it so.
 
 The first line of each file is the language version, `kvmt 1`. `import "file.kvmt"`, outside of blocks, takes in another file: its
-path is relative to the importing file and stays below the folder of the site file.
+path is relative to the importing file and stays below the folder of the site file. `import "std/NAME.kvmt"` takes in a file of
+classes of the standard library, which comes with kvmc.
 
 A block is `KIND NAME : PARENT { ... }`, or the same line without `{ ... }`. A setting is `name = value` and ends with its line.
 A name has letters, digits, `.`, `_` and `-`, begins with a letter or a digit, and has at most 63 characters. `#` begins a comment.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Integer, ListOf
-from kvmc.model.site import Iothread
+from kvmc.model.site import Domain, Iothread, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
@@ -40,5 +40,14 @@ DEVICE_ROWS: tuple[Row, ...] = (
     Row("nic", "queues", Integer(1, 256), "Queues of a virtio NIC.", "4"),
     Row("hostdev", "device", Ref("devices"), "The device pool that it owns a function of.", "gpu", required=True),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
-    Row("place", "across", Choice(["host", "rack"]), "What they must differ in.", "rack", "host"),
+    Row("place", "across", Choice(Domain), "Of `place apart`: what they differ in.", "rack", "host"),
+    Row("place", "within", Choice(Domain), "Of `place together`: what they are in together.", "node", "host"),
+    Row(
+        "place",
+        "strength",
+        Choice(Strength),
+        "Whether it must hold, or is met where the guests have a place with it and broken before one has none.",
+        "prefer",
+        "require",
+    ),
 )

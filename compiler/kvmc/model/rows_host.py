@@ -66,6 +66,15 @@ HOST_ROWS: tuple[Row, ...] = (
         "none",
     ),
     Row("pool", "profile", Choice(Profile), "What the hosts are tuned for.", "realtime", "throughput"),
+    Row(
+        "pool",
+        "host_failures",
+        Integer(0, 1),
+        "With 1, the guests of any one of its hosts must have a place on the others without it: pins, pages and devices. Judged "
+        "where places are looked for (`build`, `plan`), without guests tied to that host and optional ones.",
+        "1",
+        "0",
+    ),
     Row("pool", "pages", PageCounts(), "Huge pages for guests, in each node.", "96 * 1GiB", "none"),
     Row(
         "host",
@@ -76,6 +85,14 @@ HOST_ROWS: tuple[Row, ...] = (
         required=True,
     ),
     Row("host", "rack", Name(), "The rack that the host stands in.", "r1"),
+    Row(
+        "host",
+        "drained",
+        Flag(),
+        "It gets no new guests; those that it has stay until `kvmc replan --host` moves them.",
+        "true",
+        "false",
+    ),
     Row("housekeeping", "cores", Integer(1, 1024), "Whole cores, in each node.", "2", "1", "housekeeping_cores"),
     Row(
         "housekeeping",

@@ -72,6 +72,7 @@ class _Schema:
             header=block.header,
             top=around.top if around else f"{row.name} {name}",
             parent=self.parent(block, row),
+            word=block.labels[0].text if len(row.labels) > 1 and block.labels else "",
         )
         meant_settings: dict[str, Setting] = {}
         for item in block.items:
@@ -104,7 +105,7 @@ class _Schema:
         """The label that names the block, if it has the labels it needs and that one can be a name."""
         usage = f"`{' '.join((row.name, *row.labels))}`"
         for index, fixed in enumerate(row.labels[:-1]):
-            if index < len(block.labels) and block.labels[index].text != fixed:
+            if index < len(block.labels) and block.labels[index].text not in fixed.split("|"):
                 found = block.labels[index]
                 text = f"`{row.name}` has no relation {shown(found.text)}"
                 self.bag.error(codes.BAD_LABELS, text, found.span, help=[f"write {usage}"])

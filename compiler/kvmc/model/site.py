@@ -104,6 +104,27 @@ class Scheduler(StrEnum):
     FIFO = "fifo"
 
 
+class Domain(StrEnum):
+    """What guests are kept apart by or together in, each a part of the one before it."""
+
+    RACK = "rack"
+    HOST = "host"
+    PACKAGE = "package"
+    NODE = "node"
+    L3 = "l3"
+
+    @property
+    def text(self) -> str:
+        return "L3 cache" if self is Domain.L3 else self.value
+
+
+class Strength(StrEnum):
+    """Whether a wish must be met: Nova's (anti-)affinity and its soft- forms."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -157,6 +178,10 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    drained: bool = False
+    """It gets no new guests."""
+    host_failures: int = 0
+    """1: the guests of any one host of the pool must have a place without it."""
 
 
 class Network(_Model):
@@ -268,14 +293,25 @@ class Vm(_Model):
 
 
 class Place(_Model):
-    """`place apart NAME`: no two of `vms` on one host, or in one rack."""
+    """`place apart NAME`: no two of `vms` in one domain (`across`); `place together NAME`: all in one (`within`)."""
 
     name: str
     relation: str
-    """`apart`."""
+    """`apart` or `together`."""
     vms: tuple[str, ...]
-    across: str
-    """`host` or `rack`."""
+    across: Domain = Domain.HOST
+    within: Domain = Domain.HOST
+    strength: Strength = Strength.REQUIRE
+
+    @property
+    def domain(self) -> Domain:
+        """What the guests are apart by, or together in."""
+        return self.across if self.relation == "apart" else self.within
+
+    @property
+    def title(self) -> str:
+        """As the source names it."""
+        return f"place {self.relation} {self.name}"
 
 
 class Site(_Model):

@@ -9,7 +9,8 @@ from kvmc.model.kinds import Kind
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """A kind of block. within: the blocks that it may stand in; empty for the top level. labels: what its labels are.
+    """A kind of block. within: the blocks that it may stand in; empty for the top level. labels: what its labels are; `a|b` is one
+    of two words.
 
     parents: the kind of block that may follow `:`. like: the block whose settings and blocks it has too. single: at most one in
     the block around it (in the source, for the top level).

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvmc.model.origins import Path
-from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Pinning, Scheduler, Threads, Vm
+from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Pinning, Scheduler, Strength, Threads, Vm
 from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
 from kvmc.resolver.conflict import Conflict
 from kvmc.resolver.variant import Trials, Variant
@@ -24,6 +24,7 @@ _HOST_FIELDS = {
     ("housekeeping", "cores"): "housekeeping_cores",
     ("reserve", "memory"): "reserve_memory_kib",
     ("reserve", "pages"): "reserve_pages",
+    ("drained",): "drained",
 }
 _LOOSER: dict[str, tuple[object, str]] = {
     "threads": (Threads.PREFER, "`threads = prefer`"),
@@ -56,7 +57,7 @@ def edited(variant: Variant, change: Change) -> Variant:
         if kind == "vm":
             vms[name] = vms[name].model_copy(update={_VM_FIELDS.get(rest[0], rest[0]): value})
         elif kind == "place":
-            places[name] = places[name].model_copy(update={"vms": value})
+            places[name] = places[name].model_copy(update={rest[0] if rest else "vms": value})
         elif rest:
             hosts[name] = hosts[name].model_copy(update={_HOST_FIELDS[tuple(rest)]: value})
         else:
@@ -89,14 +90,22 @@ def _candidates(
             names = mine[setting] if head in mine[setting] else mine[setting][:1]
             yield Change(f"{text} for {_some(names)}", tuple((("vm", name, setting), value) for name in names))
     for line in conflict.lines:
+        if line.path[0] == "place":
+            soft = ((("place", line.path[1], "strength"), Strength.PREFER),)
+            yield Change(f"`strength = prefer` in `{whole.site.places[line.path[1]].title}`", soft)
         if line.path[0] == "place" and head in whole.site.places[line.path[1]].vms:
             rest = tuple(name for name in whole.site.places[line.path[1]].vms if name != head)
-            yield Change(f"take `{head}` out of `place apart {line.path[1]}`", ((("place", line.path[1]), rest),))
+            yield Change(
+                f"take `{head}` out of `{whole.site.places[line.path[1]].title}`", ((("place", line.path[1]), rest),)
+            )
     if "memory" in mine and vm.pages_kib is not None:
         for host in _reachable(whole, vm):
             yield from _more_pages(host, vm.pages_kib, fits, trials)
     for line in conflict.lines:
-        if line.path[0] == "host":
+        if line.path[0] == "host" and line.path[2:] == ("drained",):
+            edits = tuple((("host", name, "drained"), False) for name in line.names)
+            yield Change(f"no `drained` on {_some(line.names)}", edits)
+        elif line.path[0] == "host":
             yield from _less_kept(whole, line.path[2:], line.names, fits)
     if vm.cells:
         mine = {setting: names for setting, names in mine.items() if setting not in ("vcpus", "memory")}
@@ -214,4 +223,7 @@ def _one_more(whole: Variant, like: Host, trials: Trials) -> Change:
         f"{like.name}-{number}" for number in range(2, 10**6) if f"{like.name}-{number}" not in whole.site.hosts
     )
     trials.topologies = {**trials.topologies, name: trials.topologies[like.name]}
-    return Change(f"one more host like `{like.name}`", ((("host", name), like.model_copy(update={"name": name})),))
+    return Change(
+        f"one more host like `{like.name}`",
+        ((("host", name), like.model_copy(update={"name": name, "drained": False})),),
+    )

@@ -1,6 +1,7 @@
 """Free cores, pages and device functions of all hosts as plain numbers, and where guests may lie: what repacking works on.
 
-Only plain guests are on the board: dedicated CPUs, and devices that share no IOMMU group. All others stay where they are.
+Only plain guests are on the board: dedicated CPUs, devices that share no IOMMU group, no relations but being apart across hosts
+or racks. All others stay where they are.
 """
 
 from __future__ import annotations
@@ -64,8 +65,6 @@ class Board:
         self.hosts: list[HostState] = list(state.hosts.values())
         self.names = list(state.hosts)
         self.position = {name: index for index, name in enumerate(self.names)}
-        self.paged = True
-        """Whether pages count; else a node may be short of them."""
         self.free: list[int] = []
         self.size: list[int] = []
         self.kind: list[int] = []
@@ -103,7 +102,7 @@ class Board:
 
     def item(self, id: int, demand: Demand, weight: int) -> Item | None:
         """The guest as the board has it; None for one that is not plain."""
-        if not demand.dedicated or demand.floating or demand.spread or not demand.hosts:
+        if not demand.dedicated or demand.floating or demand.spread or demand.relations or not demand.hosts:
             return None
         pools: dict[str, int] = {}
         for _, pool in demand.devices:
@@ -212,7 +211,7 @@ class Board:
             for node, slots in groups:
                 if not self._open(item, node):
                     continue
-                devices = self._devices(item, (node,))
+                devices = self.devices(item, (node,))
                 if devices is None:
                     continue
                 for left, takes, own in self._fits(item, cells[0], node, slots):
@@ -228,7 +227,7 @@ class Board:
                 host = self.node_host[some[0][0]]
                 if any(self.node_host[node] != host for node, _ in some):
                     continue
-                devices = self._devices(item, tuple(node for node, _ in some))
+                devices = self.devices(item, tuple(node for node, _ in some))
                 if devices is None:
                     continue
                 ways = [
@@ -251,7 +250,8 @@ class Board:
         hosts = item.demand.hosts
         return not hosts.apart or not any(claim in self.claims for claim in hosts[self.names[self.node_host[node]]])
 
-    def _devices(self, item: Item, nodes: tuple[int, ...]) -> tuple[tuple[int, str, int], ...] | None:
+    def devices(self, item: Item, nodes: tuple[int, ...]) -> tuple[tuple[int, str, int], ...] | None:
+        """Free functions for the item on these nodes; None where there are too few."""
         taken: list[tuple[int, str, int]] = []
         for pool, need in item.pools:
             for node in nodes:
@@ -271,7 +271,7 @@ class Board:
         size = item.demand.pages_kib
         if normal > self.normal[node]:
             return []
-        if size is not None and (size not in self.pages[node] or (self.paged and self.pages[node][size] < pages)):
+        if size is not None and self.pages[node].get(size, -1) < pages:
             return []
         own = item.demand.own
         found: list[tuple[int, tuple[tuple[int, int], ...], int | None]] = []

@@ -48,6 +48,10 @@ def best_choice(
     """
     if host not in demand.hosts or (claims and any(claim in state.claims for claim in demand.hosts[host])):
         return None
+    if demand.relations:
+        from kvmc.resolver.relations import best_related
+
+        return best_related(demand, state, host, strict=strict, only=only)
     here = state.hosts[host]
     if len(demand.cells) == 1 and not demand.spread:
         return _best_node(demand, here, host, strict, only)
@@ -69,7 +73,7 @@ def best_choice(
         score = (
             sum(fit.extra for fit in found),
             sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-            _spread(here, nodes) + (far(memory, nodes) if demand.numatune is MemoryMode.PREFERRED else 0),
+            node_spread(here, nodes) + (far(memory, nodes) if demand.numatune is MemoryMode.PREFERRED else 0),
             sum(fit.left for fit in found),
             sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
             here.cores,
@@ -152,7 +156,7 @@ def _uneven_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tupl
             yield nodes
 
 
-def _spread(here: HostState, nodes: Sequence[int]) -> int:
+def node_spread(here: HostState, nodes: Sequence[int]) -> int:
     ids = [here.machine.nodes[position].node for position in nodes]
     return sum(here.machine.distances.get(a, {}).get(b, 0) for a, b in combinations(ids, 2))
 
@@ -170,14 +174,14 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState, machine: Machine) -> F
     if not demand.dedicated:
         if cell.vcpus > node.shared:
             return None
-        return _with_own(demand, node, (), 0)
+        return with_own(demand, node, (), 0)
     if cell.floating > node.shared:
         return None
     if not cell.vcpus:
-        return _with_own(demand, node, (), 0)
+        return with_own(demand, node, (), 0)
     per = node.per[demand.threads] if demand.cores is Cores.ANY else node.vcpus_a_core(demand, machine)
     if demand.l3 is L3.ANY:
-        return _with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
+        return with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
     tightest: tuple[bool, int, int] | None = None
     vcpus, anywhere = cell.vcpus, demand.l3 is not L3.REQUIRE
     for index, free in enumerate(node.free):
@@ -191,16 +195,16 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState, machine: Machine) -> F
     if tightest is not None:
         index = tightest[2]
         take = Take(index, vcpus, -(-vcpus // per[index]))
-        return _with_own(demand, node, (take,), 0) if demand.own else Fit((take,), None, 0, tightest[1])
+        return with_own(demand, node, (take,), 0) if demand.own else Fit((take,), None, 0, tightest[1])
     if demand.l3 is L3.REQUIRE:
         return None
     full = [len(slot.cores) * threads for slot, threads in zip(node.slots, per, strict=True)]
     fewest = fewest_slots(cell.vcpus, full)
     takes = _several(cell.vcpus, node.free, per)
-    return _with_own(demand, node, takes, len(takes) - fewest) if takes and fewest else None
+    return with_own(demand, node, takes, len(takes) - fewest) if takes and fewest else None
 
 
-def _with_own(demand: Demand, node: NodeState, takes: Sequence[Take] | None, extra: int) -> Fit | None:
+def with_own(demand: Demand, node: NodeState, takes: Sequence[Take] | None, extra: int) -> Fit | None:
     """Add the emulator's own core: beside the vCPUs where a core is left, else in the slot with the smallest rest."""
     if takes is None:
         return None

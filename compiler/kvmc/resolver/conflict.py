@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Pinning, Scheduler, Threads, Vm
+from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Pinning, Scheduler, Strength, Threads, Vm
 from kvmc.resolver.variant import LIMIT, Trials, Variant
 
 _FREE: Mapping[str, Any] = {
@@ -27,6 +27,7 @@ _KEPT: tuple[tuple[Path, str, Any], ...] = (
     (("housekeeping", "cores"), "housekeeping_cores", 1),
     (("reserve", "memory"), "reserve_memory_kib", 0),
     (("reserve", "pages"), "reserve_pages", ()),
+    (("drained",), "drained", False),
 )
 """What a host keeps from guests: its path below the host, its field, and the least of it."""
 
@@ -129,7 +130,8 @@ def _settings(variant: Variant, origins: Origins) -> list[Line]:
     hosts have from one class or pool is one line."""
     site = variant.site
     paths: list[tuple[Path, str]] = [(("lock", vm), vm) for vm in site.vms if vm in variant.locked]
-    paths += [(("place", name), name) for name, place in site.places.items() if len(place.vms) > 1]
+    places = [place for place in site.places.values() if place.strength is Strength.REQUIRE and len(place.vms) > 1]
+    paths += [(("place", place.name), place.name) for place in places]
     for host in site.hosts.values():
         paths += [(("host", host.name, *path), host.name) for path in _kept(host)]
     vms = tuple(site.vms.values())

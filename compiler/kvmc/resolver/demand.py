@@ -11,7 +11,22 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import EMPTY, CpuSet
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, MemoryMode, Pinning, Scheduler, Site, Threads, Vm
+from kvmc.model.site import (
+    L3,
+    Cores,
+    Domain,
+    Emulator,
+    Host,
+    Isolation,
+    MemoryMode,
+    Pinning,
+    Place,
+    Scheduler,
+    Site,
+    Strength,
+    Threads,
+    Vm,
+)
 from kvmc.resolver.memory import overhead, split_memory, split_vcpus
 
 Claim = tuple[str, str]
@@ -49,6 +64,17 @@ def arrangements(cells: Sequence[Cell], nodes: Iterable[int]) -> Iterator[tuple[
     for found in permutations(nodes, len(cells)):
         if all(found[a] < found[b] for a, b in twins):
             yield found
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One of a guest's relations to others, besides being apart across hosts or racks where that must be."""
+
+    place: str
+    title: str
+    together: bool
+    domain: Domain
+    required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +162,7 @@ class Demand:
     numatune: MemoryMode = MemoryMode.STRICT
     spread: bool = False
     """Its memory is not bound to the nodes of its cells (spread.py); `normal_kib` of a cell is then its overhead alone."""
+    relations: tuple[Relation, ...] = ()
 
     def shared(self, cell: Cell) -> int:
         """vCPUs of a cell that float over the shared CPUs of its node."""
@@ -152,6 +179,7 @@ def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
 def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: Origins, bag: Bag) -> dict[str, Demand]:
     """All guests, in source order. smt: by host, the most threads that a dedicated core of each kind has."""
     apart = _apart(site, origins, bag)
+    related = _related(site)
     demands: dict[str, Demand] = {}
     known: dict[tuple[object, ...], tuple[dict[str, str | None], dict[str, Refusal]]] = {}
     for vm in site.vms.values():
@@ -193,7 +221,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             vm=vm.name,
             dedicated=vm.pinning is not Pinning.SHARED,
             threads=vm.threads,
-            l3=vm.l3,
+            l3=L3.REQUIRE if any(_in_one_l3(one) for one in related.get(vm.name, ())) else vm.l3,
             own=vm.emulator is Emulator.OWN,
             pages_kib=vm.pages_kib,
             cells=cells,
@@ -205,6 +233,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             cores=vm.cores,
             numatune=vm.numatune,
             spread=spread,
+            relations=related.get(vm.name, ()),
         )
     return demands
 
@@ -215,6 +244,30 @@ def _numbers(vcpus: Sequence[int]) -> Iterator[CpuSet]:
     for number in vcpus:
         yield CpuSet.of(range(first, first + number))
         first += number
+
+
+def only_hosts(demands: Mapping[str, Demand], vms: Iterable[str], away: Mapping[str, Refusal]) -> dict[str, Demand]:
+    """The guests' needs without some hosts, each with its reason. Guests that may go to the same hosts still share one value."""
+    shared: dict[int, dict[str, str | None]] = {}
+    found: dict[str, Demand] = {}
+    for vm in vms:
+        demand = demands[vm]
+        able = demand.hosts.able
+        if id(able) not in shared:
+            shared[id(able)] = {name: rack for name, rack in able.items() if name not in away}
+        more = {host: one for host, one in away.items() if host in able}
+        refused = {**demand.refused, **more} if more else demand.refused
+        found[vm] = replace(demand, hosts=Hosts(shared[id(able)], demand.hosts.apart), refused=refused)
+    return found
+
+
+def drained(site: Site) -> dict[str, Refusal]:
+    """Hosts that get no new guests, each with the reason."""
+    return {
+        host.name: Refusal("it is drained", ("host", host.name, "drained"))
+        for host in site.hosts.values()
+        if host.drained
+    }
 
 
 def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mapping[Cores, int]) -> Refusal | None:
@@ -266,21 +319,48 @@ def _refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mappi
     return None
 
 
+def _in_one_l3(relation: Relation) -> bool:
+    """Who is to be together with others in one L3 is in one himself."""
+    return relation.together and relation.required and relation.domain is Domain.L3
+
+
+def _by_claims(place: Place) -> bool:
+    """Whether the hosts' claims say all of it."""
+    required = place.strength is Strength.REQUIRE
+    return required and place.relation == "apart" and place.domain in (Domain.HOST, Domain.RACK)
+
+
+def _related(site: Site) -> Mapping[str, tuple[Relation, ...]]:
+    found: dict[str, tuple[Relation, ...]] = {}
+    for place in site.places.values():
+        if _by_claims(place) or len(place.vms) < 2:
+            continue
+        required = place.strength is Strength.REQUIRE
+        one = Relation(place.name, place.title, place.relation == "together", place.domain, required)
+        for vm in place.vms:
+            found[vm] = (*found.get(vm, ()), one)
+    return found
+
+
 def _apart(site: Site, origins: Origins, bag: Bag) -> Mapping[str, tuple[tuple[str, str], ...]]:
     found: dict[str, tuple[tuple[str, str], ...]] = {}
     for place in site.places.values():
-        for vm in place.vms:
-            found[vm] = (*found.get(vm, ()), (place.name, place.across))
         hosts = tuple(site.hosts.values())
         lacking = [f"`{host.name}`" for host in hosts if host.rack is None]
-        if place.across == "rack" and lacking:
+        word = "across" if place.relation == "apart" else "within"
+        if place.domain is Domain.RACK and lacking:
             bag.error(
                 codes.RACK_UNKNOWN,
-                f"`place apart {place.name}` is across racks, {len(lacking)} of {len(hosts)} hosts have none: "
+                f"`{place.title}` is {word} racks, {len(lacking)} of {len(hosts)} hosts have none: "
                 f"{', '.join(lacking[:6])}{'' if len(lacking) <= 6 else f' and {len(lacking) - 6} more'}",
-                origins.label(("place", place.name, "across")),
-                help=("set `rack` on every host, or `across = host`",),
+                origins.label(("place", place.name, word)),
+                help=(f"set `rack` on every host, or `{word} = host`",),
             )
+        if not _by_claims(place):
+            continue
+        for vm in place.vms:
+            found[vm] = (*found.get(vm, ()), (place.name, place.across))
+        if place.domain is Domain.RACK and lacking:
             continue
         domains = {host.rack if place.across == "rack" else host.name for host in hosts}
         if len(place.vms) > len(domains):

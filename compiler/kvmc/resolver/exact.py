@@ -74,10 +74,11 @@ def a_solver(limit: float) -> cp_model.CpSolver:
 
 @dataclass(slots=True)
 class _Cell:
-    """One cell on one node. slots: vCPUs, cores and the emulator's own core of each slot."""
+    """One cell on one node. slots: vCPUs, cores and the emulator's own core of each slot. used: whether it has cores of a slot."""
 
     at: Any
     slots: dict[int, tuple[Any, Any, Any]]
+    used: dict[int, Any]
 
 
 class Model:
@@ -122,6 +123,10 @@ class Model:
             self.model.add(sum(amount * number for amount, number in uses) <= self.room[key])
         for holders in self.claims.values():
             self.model.add_at_most_one(holders)
+        if any(demand.relations for demand in self.demands):
+            from kvmc.resolver.exact_relations import relate
+
+            relate(self)
 
     def _use(self, key: tuple[Any, ...], room: int, amount: Any, number: int = 1) -> None:
         self.room[key] = room
@@ -134,7 +139,7 @@ class Model:
             places: dict[int, _Cell] = {}
             for position, node in enumerate(here.nodes):
                 at = self.model.new_bool_var("")
-                places[position] = _Cell(at, {})
+                places[position] = _Cell(at, {}, {})
                 key = (name, position)
                 self._use((*key, "normal"), max(node.normal, 0), at, cell.normal_kib)
                 if demand.pages_kib is not None and not demand.spread:
@@ -202,6 +207,7 @@ class Model:
                 model.add(cores <= free * some)
                 partial.append(part)
                 used.append(some)
+                place.used[index] = some
                 self.spread.append(some)
                 self._use((*key, "slot", index), free, cores)
             own: Any = 0

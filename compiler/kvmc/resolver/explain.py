@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from kvmc.diagnostics import Bag, Label
@@ -82,7 +82,7 @@ def report(
         codes.NOT_PLACED: f"no placement found for {guests}",
     }[code]
     first = reasons[0] if reasons else Reason("", "the site has no host", None)
-    message = f"{what}: {_by_host(reasons) or first.text}"
+    message = f"{what}: {reasons_text(reasons) or first.text}"
     blames = {one.blame for one in reasons}
     asks = origins.label(first.blame, "asked for here") if first.blame and len(blames) == 1 else None
     gives = origins.label(first.gives, "offered here") if first.gives and len(reasons) == 1 else None
@@ -97,7 +97,7 @@ def report(
     bag.error(code, message, primary, secondary=secondary, notes=notes, help=help)
 
 
-def _by_host(reasons: Sequence[Reason]) -> str:
+def reasons_text(reasons: Sequence[Reason]) -> str:
     """The reasons with the hosts that have them, hosts of the same one together; at most `_SHOWN` hosts by name."""
     groups: dict[str, list[str]] = {}
     for one in reasons[:_SHOWN]:
@@ -118,6 +118,10 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
                 host, f"`{other}` {where}, and `place apart {place}` keeps them apart", path, None, "add a host for it"
             )
     here = state.hosts[host]
+    if demand.relations:
+        related = _relation_reason(demand, state, host)
+        if related is not None:
+            return related
     if len(here.nodes) < len(demand.cells):
         return Reason(
             host,
@@ -173,6 +177,31 @@ def _shortages(demand: Demand, here: HostState, cell: Cell) -> dict[int, Shortag
         for position in range(len(here.nodes))
         if (shortage := _shortage(demand, cell, here, position)) is not None
     }
+
+
+def _relation_reason(demand: Demand, state: State, host: str) -> Reason | None:
+    """The first relation that keeps the guest from the host, if it had a place there without it."""
+    alone = best_choice(replace(demand, relations=()), state, host, strict=False)
+    if alone is None:
+        return None
+    from kvmc.resolver.relations import broken
+
+    choice = alone[1]
+    breaks = broken(demand, state.hosts[host].machine, choice, state.groups)
+    if breaks is None:
+        return None
+    relation, other = breaks
+    path = ("place", relation.place)
+    if other == demand.vm:
+        return Reason(host, f"`{relation.title}`: no one {relation.domain.text} has room for all of it", path)
+    where = state.chosen[other].host if other in state.chosen else host
+    at = f"`{other}` is on `{where}`" if where != host else f"`{other}` is there"
+    if relation.together:
+        more = "" if where != host else f", and its {relation.domain.text} has no room left"
+        return Reason(host, f"{at}{more}; `{relation.title}` keeps them in one {relation.domain.text}", path)
+    return Reason(
+        host, f"{at}; `{relation.title}` keeps them in different {relation.domain.text}s, and no other has room", path
+    )
 
 
 def _node_reason(demand: Demand, here: HostState, shortages: Mapping[int, Shortage], able: int) -> Reason:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kvmc.diagnostics import Bag
-from kvmc.diagnostics.codes import artifacts as codes
+from kvmc.diagnostics.codes import artifacts as lock_codes
+from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named
 from kvmc.model.origins import Origins
-from kvmc.model.site import Site
+from kvmc.model.site import Domain, Site, Strength
 from kvmc.model.values import PciAddress, size_text
-from kvmc.resolver.demand import Demand, derive_demands
+from kvmc.resolver.demand import Demand, derive_demands, drained, only_hosts
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.pins import owned
@@ -45,6 +46,8 @@ def keep(
     if machines is None:
         return None, bag
     demands = derive_demands(site, {name: machine.kinds for name, machine in machines.items()}, origins, bag)
+    if site.places:
+        _check_together(site, demands, origins, bag)
     _check_locks(topologies, locks, origins, bag)
     if bag.has_errors:
         return None, bag
@@ -59,12 +62,12 @@ def keep(
             locked.setdefault(vm, []).append(one.placement)
     for demand in demands.values():
         entries = locked.get(demand.vm, [])
-        found = [still_holds(demand, entry, machines.get(entry.host), state.claims) for entry in entries]
+        found = [still_holds(demand, entry, machines.get(entry.host), state) for entry in entries]
         valid = [one for one in found if not isinstance(one, Broken)]
         if len(valid) > 1:
             hosts = " and ".join(f"`{guest.host}`" for guest, _ in valid)
             bag.error(
-                codes.LOCK_TWO_HOSTS,
+                lock_codes.LOCK_TWO_HOSTS,
                 f"`{demand.vm}` is locked on {hosts}",
                 origins.label(("vm", demand.vm)),
                 help=(
@@ -84,14 +87,42 @@ def keep(
     _check_full(state, demands, origins, bag)
     if bag.has_errors:
         return None, bag
+    if away := drained(site):
+        demands |= only_hosts(demands, missing, away)
     return Kept(machines, demands, guests, dict(state.chosen), missing, before), bag
+
+
+def _check_together(site: Site, demands: Mapping[str, Demand], origins: Origins, bag: Bag) -> None:
+    """Guests that must be together need a host, or a rack, that each of them may go to."""
+    for place in site.places.values():
+        if place.relation != "together" or place.strength is not Strength.REQUIRE:
+            continue
+        of = {name: host.rack or name if place.domain is Domain.RACK else name for name, host in site.hosts.items()}
+        able = [{of[host] for host in demands[vm].hosts} for vm in place.vms]
+        if not all(able) or set.intersection(*able):
+            continue
+        what = "rack" if place.domain is Domain.RACK else "host"
+        parts = [f"`{vm}` may go to {_listed(hosts)}" for vm, hosts in zip(place.vms, able, strict=True)]
+        bag.error(
+            codes.TOGETHER_NOWHERE,
+            f"no {what} can have all guests of `{place.title}`",
+            origins.label(("place", place.name)),
+            notes=list(dict.fromkeys(parts))[:6],
+            help=("drop a setting that keeps one of them from the others' hosts, or the relation",),
+        )
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)
+    more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""
+    return ", ".join(f"`{name}`" for name in shown[:6]) + more
 
 
 def _check_locks(topologies: Mapping[str, Topology], locks: Mapping[str, HostLock], origins: Origins, bag: Bag) -> None:
     for name, lock in locks.items():
         if lock.host != name:
             bag.error(
-                codes.LOCK_OTHER_HOST,
+                lock_codes.LOCK_OTHER_HOST,
                 f"`locks/{name}.json` is the lock of `{lock.host}`",
                 origins.label(("host", name)),
                 help=(
@@ -102,7 +133,7 @@ def _check_locks(topologies: Mapping[str, Topology], locks: Mapping[str, HostLoc
         topology = topologies.get(name)
         if topology is not None and lock.guests and lock.fingerprint != fingerprint(topology):
             bag.error(
-                codes.LOCK_TOPOLOGY,
+                lock_codes.LOCK_TOPOLOGY,
                 f"the topology of `{name}` changed since it was locked",
                 origins.label(("host", name, "topology")),
                 notes=(
@@ -139,7 +170,7 @@ class _Owners:
         if claims:
             others = [origins.label(("vm", vm), "the other") for vm in both]
             bag.error(
-                codes.LOCK_CONFLICT,
+                lock_codes.LOCK_CONFLICT,
                 claims[0],
                 origins.label(("vm", guest.vm)),
                 secondary=[label for label in others if label is not None],
@@ -188,7 +219,7 @@ def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, b
             ]
             shown = ", ".join(f"`{vm}`" for vm in here[:6]) + (f" and {len(here) - 6} more" if len(here) > 6 else "")
             bag.error(
-                codes.LOCK_OVERFULL,
+                lock_codes.LOCK_OVERFULL,
                 f"guests locked on `{name}` node {cpus.node} need {'; '.join(over)}: {shown}",
                 origins.label(("vm", here[-1])),
                 secondary=[label] if (label := origins.label(("host", name), "the host")) else (),

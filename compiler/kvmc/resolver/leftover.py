@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
 from kvmc.model.site import Site
 from kvmc.model.values import PageCount
-from kvmc.resolver.demand import Demand, derive_demands, fewest_cores
+from kvmc.resolver.demand import Demand, Relation, derive_demands, fewest_cores
 from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.placement import Placement
+from kvmc.resolver.relations import unmet
 from kvmc.resolver.state import Choice, HostState, State
 from kvmc.resolver.still import Broken, still_holds
 from kvmc.topology.model import Topology
@@ -38,7 +39,7 @@ def state_of(
     demands = derive_demands(site, {name: machine.kinds for name, machine in machines.items()}, origins, Bag())
     state = State(machines)
     for vm, guest in placement.guests.items():
-        found = still_holds(demands[vm], guest, machines.get(guest.host), state.claims)
+        found = still_holds(demands[vm], guest, machines.get(guest.host), state)
         if isinstance(found, Broken):
             return None
         state.place(demands[vm], found[1])
@@ -46,14 +47,30 @@ def state_of(
 
 
 def quality(state: State, demands: Mapping[str, Demand]) -> tuple[int, ...]:
-    """Less is better: L3s beyond the fewest, nodes with devices that are not needed, distance, cores that are stranded; then small
-    holes (the squares of what is free in each L3, and in each node, negative: one large hole beats two)."""
+    """Less is better: guests on drained hosts, L3s beyond the fewest, preferred relations that are not met, nodes with devices that
+    are not needed, distance, cores that are stranded; then small holes (the squares of what is free
+    in each L3, and in each node, negative: one large hole beats two)."""
     parts = [measure(demands[vm], choice, state.hosts[choice.host]) for vm, choice in state.chosen.items()]
     extra, near, far = (sum(part[index] for part in parts) for index in range(3))
+    wishes = sum(len(missed) for _, missed in unmet_wishes(state, demands))
     spare = sum(_spare(host, _smallest(demands, host)) for host in state.hosts.values())
     nodes = [node for host in state.hosts.values() for node in host.nodes]
     holes = sum(free * free for node in nodes for free in node.free)
-    return extra, near, far, spare, -holes, -sum(node.cores * node.cores for node in nodes)
+    away = sum(state.hosts[choice.host].machine.host.drained for choice in state.chosen.values())
+    return away, extra, wishes, near, far, spare, -holes, -sum(node.cores * node.cores for node in nodes)
+
+
+def unmet_wishes(state: State, demands: Mapping[str, Demand]) -> list[tuple[Relation, list[str]]]:
+    """Preferred relations that are not met, each with the guests that do not meet it with some other."""
+    found: dict[Relation, list[str]] = {}
+    for vm, choice in state.chosen.items():
+        demand = demands[vm]
+        for relation in demand.relations:
+            if not relation.required and unmet(
+                replace(demand, relations=(relation,)), state.hosts[choice.host].machine, choice.cells, state.groups
+            ):
+                found.setdefault(relation, []).append(vm)
+    return list(found.items())
 
 
 def measure(demand: Demand, choice: Choice, host: HostState) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kvmc.diagnostics import Bag
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Cores, Host, Site
 from kvmc.resolver.devices import derive_devices
@@ -57,6 +58,12 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
             smt=most_threads(pooled.nodes, Cores.ANY),
             kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
+            packages=tuple(_packages(topology, by_id[cpus.node].cpus & topology.usable) for cpus in pooled.nodes),
         ),
         bag,
     )
+
+
+def _packages(topology: Topology, cpus: CpuSet) -> tuple[int, ...]:
+    """The packages of a node's CPUs, by their place in the topology; none where it does not tell them."""
+    return tuple(index for index, package in enumerate(topology.packages or ()) if package & cpus)

@@ -41,12 +41,14 @@ def without_newer(
     dropped: set[tuple[str, str]] = set()
     for _, _, host, vm in entries:
         demand, entry = demands[vm], locks[host].guests[vm].placement
-        alone = still_holds(demand, entry, machines.get(host), {})
+        alone = still_holds(demand, entry, machines.get(host), None)
         if isinstance(alone, Broken):
             continue  # the next build places it anew in any case
         guest, choice = alone
         claimed = _claims(demand, guest)
         held = vm in state.chosen or bool(claimed & owners) or any(c in state.claims for c in demand.hosts[host])
+        if demand.relations:
+            held = held or isinstance(still_holds(demand, entry, machines[host], state), Broken)
         if not held:
             state.place(demand, choice)
             held = _overfull(state, host)

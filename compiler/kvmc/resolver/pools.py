@@ -26,6 +26,8 @@ class Slot:
     threads: int
     cores: tuple[CpuSet, ...]
     l3_known: bool
+    l3: int | None = None
+    """The first CPU of that L3."""
     kind: Cores | None = None
 
 
@@ -151,4 +153,7 @@ def _slots(cores: Sequence[tuple[CpuSet, CpuSet | None]], topology: Topology) ->
     for core, l3 in cores:
         kind = next((Cores(kind) for kind, cpus in kinds.items() if core.issubset(cpus)), None)
         groups.setdefault((l3, len(core), kind), []).append(core)
-    return tuple(Slot(threads, tuple(found), l3 is not None, kind) for (l3, threads, kind), found in groups.items())
+    return tuple(
+        Slot(threads, tuple(found), l3 is not None, l3.first if l3 is not None else None, kind)
+        for (l3, threads, kind), found in groups.items()
+    )

@@ -80,17 +80,6 @@ class _Pack:
         return over
 
 
-def pack_all(board: Board, items: Sequence[Item], groups: Sequence[Group]) -> tuple[list[Spot] | None, int]:
-    """A spot for every item on these slots, and the steps spent; the board is left as it was."""
-    order = sorted(range(len(items)), key=lambda index: -items[index].cores)
-    pack = _Pack(board, [items[index] for index in order], groups, 0)
-    pack.run()
-    if pack.found is None or None in pack.found:
-        return None, pack.steps
-    by_index = dict(zip(order, pack.found, strict=True))
-    return [spot for index in range(len(items)) if (spot := by_index[index]) is not None], pack.steps
-
-
 class Repack:
     """A board, where each item lies on it, and those that lie nowhere."""
 
@@ -116,11 +105,6 @@ class Repack:
     def run(self, steps: int) -> None:
         """Until nothing is left or the steps are spent."""
         while self.left and self.steps < steps and not self.over:
-            self.once()
-
-    def shuffle(self, number: int) -> None:
-        """Pack so many regions anew, each as well as it was."""
-        for _ in range(number):
             self.once()
 
     def once(self) -> None:
@@ -157,17 +141,6 @@ class Repack:
             for slot in spot.slots():
                 self.residents[slot].add(item.id)
         self.left = [id for id in self.left if id in left] + [id for id in ids if id in left]
-
-    def settle(self, slots: Mapping[int, int]) -> None:
-        """Lay these items each in one slot."""
-        board = self.board
-        for id, slot in slots.items():
-            item = self.items[id]
-            node = board.slot_node[slot]
-            cores = -(-item.cells[0][0] // item.per[board.kind[slot]])
-            devices = tuple((node, pool, number) for pool, number in item.pools)
-            self.where[id] = Spot(board.node_host[node], ((node, ((slot, cores),), None),), devices)
-        self.left = [id for id in self.left if id not in slots]
 
     def small(self) -> bool:
         """Whether one region holds all."""

@@ -16,8 +16,10 @@ from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, arrangements, fewest_cores
 from kvmc.resolver.index import Index
+from kvmc.resolver.relations import blockers
 from kvmc.resolver.squeeze import squeeze
 from kvmc.resolver.state import Choice, HostState, State
+from kvmc.resolver.together import find_related, place_together, prefer
 
 STEPS = 300
 """Places looked at while making room, at most, for each guest to be placed, in each of the two passes."""
@@ -69,6 +71,7 @@ def search(
     needed = [vm for vm in order if demands[vm].weight is None]
     optional = [vm for vm in order if demands[vm].weight is not None]
     left = _place_all(work, needed, limit)
+    prefer(work, needed)
     if not left and optional:
         left = _place_some(work, needed, sorted(optional, key=lambda vm: -(demands[vm].weight or 0)))
     return sorted(left, key=lambda vm: position[vm])
@@ -152,6 +155,8 @@ class _Search:
     def find(self, vm: str, *, strict: bool) -> Choice | None:
         """The best choice over all hosts: where it was, then by score, then the first host."""
         demand = self.demands[vm]
+        if demand.relations:
+            return find_related(self, vm, strict=strict)
         was = self.before.get(vm)
         if was is not None:
             found = best_choice(demand, self.state, was.host, strict=strict)
@@ -182,6 +187,8 @@ class _Search:
         """Place each where it fits best now; those that don't fit come back."""
         left: list[str] = []
         for vm in order:
+            if self.demands[vm].relations and place_together(self, vm, order):
+                continue
             choice = self.find(vm, strict=vm in self.strict)
             if choice is None:
                 left.append(vm)
@@ -320,6 +327,7 @@ class _Search:
             holder = self.state.claims.get(claim)
             if holder is not None and holder not in forced:
                 forced.append(holder)
+        forced += [one for one in blockers(demand, self.state, host, nodes) if one not in forced]
         if any(not self._movable(one) for one in forced):
             return
         here = list(

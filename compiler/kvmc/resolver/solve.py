@@ -9,6 +9,7 @@ from dataclasses import replace
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import artifacts as lock_codes
 from kvmc.diagnostics.codes import placement as codes
+from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Emulator, MemoryMode, Site, Vm
@@ -65,6 +66,12 @@ def _resolve(
         )
     placement, found = solve(site, topologies, kept, origins)
     bag.extend(found)
+    if placement is not None and search and any(host.host_failures for host in site.hosts.values()):
+        from kvmc.resolver.failures import check_failures
+
+        bag.extend(check_failures(site, kept, placement, origins))
+        if bag.has_errors:
+            return None, bag
     if placement is not None:
         tell_broken(kept, origins, bag)
     return placement, bag
@@ -96,6 +103,10 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
             return None, bag
         for vm in unplaced:
             _tell_unplaced(vm, origins, bag)
+    if any(demand.relations for demand in kept.demands.values()):
+        from kvmc.resolver.wishes import tell_unmet
+
+        tell_unmet(state, kept.demands, origins, bag)
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
         demand = kept.demands[vm]
@@ -111,6 +122,7 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
             guests[vm], busy[host] = settle(
                 demand, state.chosen[vm], kept.machines[host], busy[host], kept.before.get(vm)
             )
+    _tell_drained(site, guests, origins, bag)
     placement = Placement({name: machine.pools for name, machine in kept.machines.items()}, guests)
     _tell_far(site, placement, origins, bag)
     _check_budget(site, placement, origins, bag)
@@ -123,6 +135,20 @@ def housekeeping_threads(vm: Vm) -> int:
     if vm.emulator is Emulator.OWN:
         return 0
     return 1 + iothreads(vm) + sum(nic.queues or 1 for nic in vm.nics.values() if nic.network is not None)
+
+
+def _tell_drained(site: Site, guests: Mapping[str, GuestPlacement], origins: Origins, bag: Bag) -> None:
+    """What is still to be moved off a drained host."""
+    for host in site.hosts.values():
+        here = [vm for vm, guest in guests.items() if guest.host == host.name] if host.drained else []
+        if here:
+            shown = ", ".join(f"`{vm}`" for vm in here[:6]) + (f" and {len(here) - 6} more" if len(here) > 6 else "")
+            bag.error(
+                codes.DRAINED,
+                f"`{host.name}` is drained and still has {counted(len(here), 'guest')}: {shown}",
+                origins.label(("host", host.name, "drained")),
+                help=(f"`kvmc replan --host {host.name}` moves them",),
+            )
 
 
 def _tell_unplaced(vm: str, origins: Origins, bag: Bag) -> None:

@@ -5,16 +5,19 @@ Cores of a slot are alike, so a choice says how many; which ones is settled once
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kvmc.model.site import Cores, Host, Threads
+from kvmc.model.site import Cores, Domain, Host, Threads
 from kvmc.model.values import PciAddress
-from kvmc.resolver.demand import Claim, Demand
+from kvmc.resolver.demand import Claim, Demand, Relation
 from kvmc.resolver.devices import Function
 from kvmc.resolver.memory import NodeMemory
 from kvmc.resolver.placement import HostPools
 from kvmc.resolver.pools import NodeCpus, Slot
+
+Groups = dict[str, dict[str, frozenset[str]]]
+"""By place, for each of its guests that has one: the domains of the relation that its vCPUs are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Machine:
     distances: Mapping[int, Mapping[int, int]]
     smt: int
     kinds: Mapping[Cores, int] = field(default_factory=dict)
+    packages: tuple[tuple[int, ...], ...] = ()
+    """Of each node those that its CPUs are in, by number; empty where not told."""
 
     def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
         """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""
@@ -119,12 +124,13 @@ class HostState:
 class State:
     """Free on all hosts, and who holds what. `claims` are site-wide, since a rack has several hosts."""
 
-    __slots__ = ("chosen", "claims", "hosts")
+    __slots__ = ("chosen", "claims", "groups", "hosts")
 
     def __init__(self, machines: Mapping[str, Machine]) -> None:
         self.hosts = {name: HostState(machine) for name, machine in machines.items()}
         self.claims: dict[Claim, str] = {}
         self.chosen: dict[str, Choice] = {}
+        self.groups: Groups = {}
 
     def place(self, demand: Demand, choice: Choice) -> None:
         self.chosen[demand.vm] = choice
@@ -167,6 +173,49 @@ class State:
                 self.claims[claim] = demand.vm
             else:
                 del self.claims[claim]
+        for relation in demand.relations:
+            group = self.groups.setdefault(relation.place, {})
+            if sign < 0:
+                group[demand.vm] = domains(host.machine, relation, choice.cells)
+            else:
+                del group[demand.vm]
+
+
+def domains(machine: Machine, relation: Relation, cells: Sequence[CellChoice]) -> frozenset[str]:
+    """The domains of a relation that these cells' vCPUs are in."""
+    if relation.domain is not Domain.L3:
+        return frozenset(one for cell in cells for one in node_domains(machine, relation, cell.node))
+    found: set[str] = set()
+    for cell in cells:
+        node = machine.nodes[cell.node]
+        for take in cell.takes:
+            l3 = node.slots[take.slot].l3
+            found.add(f"L3 of CPU {l3} of {machine.host.name}" if l3 is not None else _node_name(machine, cell.node))
+    return frozenset(found)
+
+
+def node_domains(machine: Machine, relation: Relation, position: int) -> frozenset[str]:
+    """The domains that the node is in or, for L3s, has in it."""
+    name = machine.host.name
+    if relation.domain is Domain.HOST:
+        return frozenset((name,))
+    if relation.domain is Domain.RACK:
+        return frozenset((f"rack {machine.host.rack}" if machine.host.rack else name,))
+    if relation.domain is Domain.PACKAGE:
+        known = machine.packages[position] if machine.packages else ()
+        if known:
+            return frozenset(f"package {number} of {name}" for number in known)
+        return frozenset((_node_name(machine, position) if relation.together else name,))
+    if relation.domain is Domain.NODE:
+        return frozenset((_node_name(machine, position),))
+    slots = machine.nodes[position].slots
+    return domains(
+        machine, relation, [CellChoice(position, tuple(Take(index, 1, 1) for index in range(len(slots))), None)]
+    )
+
+
+def _node_name(machine: Machine, position: int) -> str:
+    return f"node {machine.nodes[position].node} of {machine.host.name}"
 
 
 def usable_threads(policy: Threads, threads: int, smt: int) -> int:

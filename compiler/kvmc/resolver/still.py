@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import L3, Cores, MemoryMode, Threads
 from kvmc.model.values import size_text
-from kvmc.resolver.demand import Cell, Claim, Demand
+from kvmc.resolver.demand import Cell, Demand
 from kvmc.resolver.pins import own_pins
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.resolver.pools import NodeCpus
-from kvmc.resolver.state import CellChoice, Choice, Machine, Take
+from kvmc.resolver.state import CellChoice, Choice, Machine, State, Take
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +23,9 @@ class Broken:
 
 
 def still_holds(
-    demand: Demand, entry: GuestPlacement, machine: Machine | None, claims: Mapping[Claim, str]
+    demand: Demand, entry: GuestPlacement, machine: Machine | None, state: State | None
 ) -> tuple[GuestPlacement, Choice] | Broken:
-    """The placement, and how it counts against the host; or why it no longer holds.
+    """The placement, and how it counts against the host; or why it no longer holds. state: who it is related to; None: nobody.
 
     Which host, nodes, cores and devices is the lock's word. What follows from them (masks on shared and housekeeping CPUs, idle
     siblings) is derived anew, so that pools may change under a guest that need not move.
@@ -35,9 +34,9 @@ def still_holds(
         return Broken(f"host `{entry.host}` is gone")
     if entry.host in demand.refused:
         return Broken(f"`{entry.host}`: {demand.refused[entry.host].text}")
-    for claim in demand.hosts[entry.host]:
-        if claim in claims:
-            return Broken(f"`place apart {claim[0]}` keeps it from `{claims[claim]}`")
+    for claim in demand.hosts[entry.host] if state is not None else ():
+        if state is not None and claim in state.claims:
+            return Broken(f"`place apart {claim[0]}` keeps it from `{state.claims[claim]}`")
     if len(entry.cells) != len(demand.cells):
         return Broken(f"locked on {counted(len(entry.cells), 'node')}, {len(demand.cells)} asked for")
     positions = {cpus.node: position for position, cpus in enumerate(machine.nodes)}
@@ -68,7 +67,16 @@ def still_holds(
     guest = replace(entry, vm=demand.vm, cells=tuple(cells), emulator=emulator)
     idle = used - own_pins(guest, demand) - (emulator if demand.own else CpuSet())
     guest = replace(guest, idle=idle)
-    return guest, Choice(entry.host, tuple(choices), tuple(entry.devices.items()))
+    choice = Choice(entry.host, tuple(choices), tuple(entry.devices.items()))
+    if demand.relations:
+        from kvmc.resolver.relations import broken
+
+        breaks = broken(demand, machine, choice, state.groups if state is not None else {})
+        if breaks is not None:
+            relation, other = breaks
+            with_whom = f" with `{other}`" if other != demand.vm else ""
+            return Broken(f"`{relation.title}` no longer holds{with_whom}")
+    return guest, choice
 
 
 def _cell(

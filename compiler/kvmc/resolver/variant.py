@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Site, Vm
-from kvmc.resolver.demand import Demand, derive_demands
+from kvmc.resolver.demand import Demand, derive_demands, drained, only_hosts
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.machines import derive_machine
 from kvmc.resolver.placement import GuestPlacement
@@ -109,11 +109,13 @@ class Trials:
         missing: list[str] = []
         for vm, demand in demands.items():
             entry = self.guests.get(vm) if vm in variant.locked else None
-            found = still_holds(demand, entry, machines.get(entry.host), state.claims) if entry is not None else None
+            found = still_holds(demand, entry, machines.get(entry.host), state) if entry is not None else None
             if found is None or isinstance(found, Broken):
                 missing.append(vm)
             else:
                 state.place(demand, found[1])
+        if away := drained(variant.site):
+            demands |= only_hosts(demands, missing, away)
         if len(missing) <= _PROVEN and shortage([demands[vm] for vm in missing], state, State(machines)) is not None:
             return None
         was = {vm: _was(self.before[vm], demands[vm]) for vm in missing if vm in self.before}

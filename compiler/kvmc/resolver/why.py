@@ -9,11 +9,12 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Cores, Emulator, Site, Threads
 from kvmc.resolver.choices import best_choice
-from kvmc.resolver.demand import Demand
+from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.explain import reason
 from kvmc.resolver.leftover import measure
 from kvmc.resolver.placement import GuestPlacement
-from kvmc.resolver.state import Choice, HostState, State
+from kvmc.resolver.relations import held_by_others
+from kvmc.resolver.state import Choice, HostState, State, domains
 from kvmc.topology.model import Topology
 
 
@@ -50,6 +51,7 @@ def why(
         *([("L3", _l3(site, guest, topology))] if demand.dedicated else []),
         ("cpus", _cpus(site, guest)),
         ("emulator", _emulator(site, guest)),
+        *[(relation.title, _relation(demand, relation, choice, state)) for relation in demand.relations],
     ]
     return Why(tuple(facts), tuple(elsewhere))
 
@@ -103,6 +105,19 @@ def _emulator(site: Site, guest: GuestPlacement) -> str:
     return f"{guest.emulator or CpuSet()}: {what}"
 
 
+def _relation(demand: Demand, relation: Relation, choice: Choice, state: State) -> str:
+    """Whether a relation holds, and with whom."""
+    machine = state.hosts[choice.host].machine
+    mine = domains(machine, relation, choice.cells)
+    others = held_by_others(demand, relation, state.groups)
+    missed = [vm for vm, held in others.items() if (held != mine if relation.together else held & mine)]
+    strength = "" if relation.required else ", preferred"
+    where = ", ".join(sorted(mine))
+    if missed:
+        return f"in {where}; not met with {', '.join(f'`{vm}`' for vm in missed[:6])}{strength}"
+    return f"in {where}, {'with' if relation.together else 'without'} {', '.join(f'`{vm}`' for vm in others)}{strength}"
+
+
 def _other_nodes(demand: Demand, own: Choice, state: State) -> list[Elsewhere]:
     here = state.hosts[own.host]
     if len(demand.cells) > 1 or len(here.nodes) < 2:
@@ -121,6 +136,9 @@ def _other_hosts(site: Site, demand: Demand, own: Choice, state: State) -> list[
     found: list[Elsewhere] = []
     for host in site.hosts:
         if host == own.host:
+            continue
+        if site.hosts[host].drained:
+            found.append(Elsewhere(host, "it is drained"))
             continue
         if host in demand.refused:
             found.append(Elsewhere(host, demand.refused[host].text))

@@ -27,7 +27,7 @@ def changes(host: str, old: HostFiles, new: HostFiles, old_texts: Texts, new_tex
     apply = ApplyList(new_texts.get(APPLY, ""))
     for path in sorted(old_texts.keys() | new_texts.keys()):
         kind = kind_of(path)
-        if kind in ("domain", *_BOOT) or path == APPLY:
+        if kind in ("domain", "measure", *_BOOT) or path == APPLY:
             continue
         before, after = old_texts.get(path), new_texts.get(path)
         if before == after:

@@ -23,6 +23,7 @@ _NAMES = {
     "unit": "etc/systemd/system/more.service",
     "script": "etc/kvmc/more",
     "apply": "apply-more.json",
+    "measure": "measure/guests/more/host.sh",
 }
 
 

@@ -30,6 +30,7 @@ KINDS = {
     "unit": r"etc/systemd/.*",
     "script": r"etc/kvmc/(make-vfs|reserve-hugepages)|etc/kernel/install\.d/.*",
     "apply": r"apply\.json",
+    "measure": r"measure/.*",
 }
 
 
@@ -349,6 +350,33 @@ APPLY: dict[str, Operator] = {
     "order": _json_order,
 }
 
+MEASURE: dict[str, Operator] = {
+    "sets": any_of(
+        changing(rf"^step .*CPUs? {_LIST}", cpus),
+        changing(rf'"(?:emulator|nodes)": "{_LIST}"', cpus),
+    ),
+    "nodes": changing(r"^step .* on node ([0-9]+)", number),
+    "sizes": changing(r"^step .* ([0-9]+) (?:pages of|MB on)", number),
+    "names": any_of(
+        changing(r"^step ([a-z-]+) ", word),
+        changing(r"^step .*' ([a-z-]+) ", word),
+        changing(r"^(?:filename|rw|runtime|ioengine)=([a-z0-9/_-]+)", word),
+        changing(r'^  "host": "([^"]+)"', word),
+    ),
+    "values": any_of(
+        changing(r"^step .*(?:--matrix|--stream|--threads=)[ =]([0-9]+)", number),
+        changing(r"^(?:direct|bs|iodepth|fsync)=([0-9]+)", number),
+    ),
+    "missing": any_of(
+        dropping(r"^(?:step (?!latency|sleep-states|noise|disturb)|set -u|failed=|exit )"),
+        dropping(r"^(?:rw|filename|direct|runtime|fsync|directory)="),
+    ),
+    "extra": any_of(
+        inserting(r"^step ", "id > /tmp/x", "step more 'all of it' true", "exit 0"),
+        inserting(r"^rw=", "exec_prerun=id", "rw=randwrite", "verify=crc32c"),
+    ),
+}
+
 OPERATORS: dict[str, dict[str, Operator]] = {
     "domain": DOMAIN,
     "grub": GRUB,
@@ -359,5 +387,6 @@ OPERATORS: dict[str, dict[str, Operator]] = {
     "unit": UNIT,
     "script": SCRIPT,
     "apply": APPLY,
+    "measure": MEASURE,
 }
 """By kind of artifact, then by name. Whole files that are missing or extra come beside them, for every kind."""

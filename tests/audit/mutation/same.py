@@ -205,6 +205,11 @@ _SAME: dict[str, list[Operator]] = {
         _lines(r"make_vfs 0.*|reserve /sys.*"),
     ],
     "apply": [_json],
+    "measure": [
+        _comments("# rw=write", r"(?:step|\[|rw=)"),
+        _every(r"^( +)(?=\S)", lambda rng, _: rng.choice(["\t", "     "])),
+        _lines(r"(?:rw|bs|iodepth|direct|time_based)=.*"),
+    ],
 }
 
 

@@ -26,3 +26,6 @@ PLACED_ANEW = Code("KVMC0619", Severity.NOTE, "a guest's locked placement no lon
 LEFT_BEHIND = Code("KVMC0650", Severity.NOTE, "files that kvmc did not write stay in the folder of a host that is gone")
 JOURNAL_UNREADABLE = Code("KVMC0651", Severity.ERROR, "the journal of an interrupted build cannot be read")
 TREE_UNREADABLE = Code("KVMC0652", Severity.ERROR, "a generated file or its folder cannot be read")
+
+FOLDER_TAKEN = Code("KVMC0660", Severity.ERROR, "a folder holds files that are somebody else's")
+FOLDER_UNWRITABLE = Code("KVMC0661", Severity.ERROR, "a folder cannot be written")

@@ -30,6 +30,8 @@ CELLS_WRONG = Code("KVMC0726", Severity.ERROR, "the guest's cells do not add up"
 GUEST_TOPOLOGY = Code("KVMC0727", Severity.ERROR, "the guest sees a topology that it does not have")
 GROUP_SPLIT = Code("KVMC0728", Severity.ERROR, "a guest is given a part of an IOMMU group")
 
+TOLD_ELSEWHERE = Code("KVMC0729", Severity.NOTE, "what a line sets is told elsewhere")
+
 PAGES_SHORT = Code("KVMC0730", Severity.ERROR, "guests take more huge pages than the host keeps")
 PAGE_SIZE_ABSENT = Code("KVMC0731", Severity.ERROR, "a size of huge pages that the host does not have")
 MEMORY_SHORT = Code("KVMC0732", Severity.ERROR, "a node has less memory than it must give")
@@ -41,6 +43,9 @@ KNOB_TWICE = Code("KVMC0742", Severity.ERROR, "a knob has two owners")
 CPU_OUT_OF_RANGE = Code("KVMC0743", Severity.ERROR, "a list names a CPU that the host does not have")
 BOOT_NODE_ABSENT = Code("KVMC0744", Severity.ERROR, "huge pages are asked of a node that the host does not have")
 BOOT_CPU_ISOLATED = Code("KVMC0745", Severity.ERROR, "the boot CPU is isolated")
+
+MEASURE_WRONG = Code("KVMC0746", Severity.ERROR, "a plan of measurement is not that of its host and guests")
+MEASURE_WRITES = Code("KVMC0747", Severity.ERROR, "a job of a plan of measurement writes to a disk")
 
 GUEST_MISSING = Code("KVMC0750", Severity.ERROR, "a guest of the site is on no host")
 GUEST_EXTRA = Code("KVMC0751", Severity.ERROR, "a guest is not of the site")
@@ -62,3 +67,10 @@ SCRIPT_DIFFERS = Code("KVMC0765", Severity.ERROR, "a script does not do what its
 APPLY_WRONG = Code("KVMC0766", Severity.ERROR, "the list of steps does not apply the tree")
 FILE_UNLISTED = Code("KVMC0767", Severity.ERROR, "a file is in the tree and not of the site")
 BOOT_LINE_ELSE = Code("KVMC0768", Severity.NOTE, "a file is not taken for the boot line")
+
+FOLKLORE = Code("KVMC0770", Severity.ERROR, "a name that does not exist, or not so")
+KNOB_GONE = Code("KVMC0771", Severity.ERROR, "a knob that the host's kernel does not have")
+KNOB_AGED = Code("KVMC0772", Severity.WARNING, "a knob of older kernels, on a kernel that is not known")
+HARMFUL = Code("KVMC0773", Severity.WARNING, "a value that costs more than it gives")
+STOCK_SETS = Code("KVMC0774", Severity.WARNING, "a stock profile of tuned brings what another file has")
+NOT_TOGETHER = Code("KVMC0790", Severity.ERROR, "guests that are to be together are apart")

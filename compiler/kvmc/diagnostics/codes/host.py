@@ -11,6 +11,13 @@ VENDOR_UNKNOWN = Code(
 NOTHING_TO_ISOLATE = Code("KVMC0506", Severity.WARNING, "isolation without dedicated or vswitch CPUs")
 PAGES_AT_RUN_TIME = Code("KVMC0508", Severity.NOTE, "huge pages are reserved by a unit, not by the kernel at boot")
 
+# 0510 to 0519: measured values
+MEASURE_UNREADABLE = Code("KVMC0510", Severity.ERROR, "a form of measurement cannot be read")
+MEASURE_NO_RESULT = Code("KVMC0511", Severity.WARNING, "a measure has no result")
+MEASURE_OTHER = Code("KVMC0512", Severity.ERROR, "a baseline and a result are not of one host")
+MEASURE_MOVED = Code("KVMC0513", Severity.WARNING, "a guest had another placement when its baseline was measured")
+MEASURE_WORSE = Code("KVMC0514", Severity.ERROR, "a measured value is worse than its baseline")
+
 # 0550..0599: guests
 UUID_TWICE = Code("KVMC0550", Severity.ERROR, "a guest's uuid is another's in the locks")
 MAC_TWICE = Code("KVMC0551", Severity.ERROR, "a NIC's MAC address is another's in the locks")

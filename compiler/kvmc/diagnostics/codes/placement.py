@@ -19,3 +19,7 @@ APART_TOO_MANY = Code("KVMC0414", Severity.ERROR, "more guests to keep apart tha
 HOUSEKEEPING_BUDGET = Code("KVMC0416", Severity.WARNING, "more threads on the housekeeping CPUs than their budget")
 MEMORY_FAR = Code("KVMC0420", Severity.WARNING, "memory that a guest prefers on its node is planned on another")
 OPTIONAL_UNPLACED = Code("KVMC0417", Severity.WARNING, "an optional guest has no place")
+TOGETHER_NOWHERE = Code("KVMC0430", Severity.ERROR, "no host can have all guests that are to be together")
+DRAINED = Code("KVMC0432", Severity.NOTE, "a drained host still has guests")
+HOST_FAILURE = Code("KVMC0433", Severity.ERROR, "guests have no place without one host")
+PREFERENCE_UNMET = Code("KVMC0431", Severity.NOTE, "a preferred relation of guests is not met")

@@ -43,3 +43,6 @@ GUEST_NODES = Code("KVMC0272", Severity.ERROR, "a guest's node blocks are not al
 NODES_SUM = Code("KVMC0273", Severity.ERROR, "a guest's nodes do not add up to the guest")
 INTERLEAVED_NODES = Code("KVMC0274", Severity.ERROR, "interleaved memory of a guest that is shown nodes")
 DEDICATED_VCPUS = Code("KVMC0271", Severity.ERROR, "a guest's dedicated vCPUs are not some of its vCPUs")
+RELATION_WORD = Code("KVMC0280", Severity.ERROR, "a relation has the setting of another")
+RELATIONS_CONTRADICT = Code("KVMC0281", Severity.ERROR, "two relations of guests contradict each other")
+RELATION_GUEST = Code("KVMC0282", Severity.ERROR, "a relation contradicts its guests' own settings")

@@ -1,0 +1,1 @@
+"""A config repository to start from."""
