@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import L3, Domain, Emulator, Host, Pinning, Place, Site, Strength, Threads, Vm
+from kvmc.model.site import L3, Domain, Emulator, Host, MemoryMode, Pinning, Place, Site, Strength, Threads, Vm
 from kvmc.resolver.memory import overhead
 from kvmc.resolver.placement import CellPlacement, GuestPlacement, HostPools, Placement
 from kvmc.topology.model import Topology
@@ -125,13 +125,12 @@ def _memory(site: Site, host: Host, topology: Topology, guests: list[GuestPlacem
             vm = site.vms[guest.vm]
             extra = overhead(vm, [cell.memory_kib for cell in guest.cells], [len(cell.vcpus) for cell in guest.cells])
             for cell, more in zip(guest.cells, extra, strict=True):
-                if cell.node != node.id:
-                    continue
-                normal += more
+                normal += more if cell.node == node.id else 0
+                here = dict(cell.memory or ((cell.node, cell.memory_kib),)).get(node.id, 0)
                 if vm.pages_kib is None:
-                    normal += cell.memory_kib
+                    normal += here
                 else:
-                    pages[vm.pages_kib] += -(-cell.memory_kib // vm.pages_kib)
+                    pages[vm.pages_kib] += -(-here // vm.pages_kib)
         for size, number in pages.items():
             if number > offered.get(size, 0):
                 broken.append(
@@ -187,7 +186,11 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
         assert node is not None
         if vm.pages_kib and cell.memory_kib % vm.pages_kib:
             broken.append("a cell has a part of a page")
+        broken += _parts(vm, topology, cell)
         own_pins = _own_pins(vm, cell)
+        kinds = {str(kind): cpus for kind, cpus in (topology.core_kinds or {}).items()}
+        if vm.cores != "any" and not union(own_pins).issubset(kinds.get(str(vm.cores), CpuSet())):
+            broken.append(f"CPUs {union(own_pins)} are not all {vm.cores} cores")
         if own_pins:
             broken += _dedicated(vm.threads, vm.l3, topology, own_pins, node.cpus)
         here = guest.emulator & node.cpus
@@ -209,6 +212,20 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
     if set(guest.devices) != wanted:
         broken.append("devices are not those asked for")
     return [f"{guest.vm}: {one}" for one in broken]
+
+
+def _parts(vm: Vm, topology: Topology, cell: CellPlacement) -> list[str]:
+    """Memory that is not bound to its node: all of it, in equal shares where it goes round."""
+    if vm.numatune is MemoryMode.STRICT:
+        return ["its memory is not on its node"] if cell.memory else []
+    if vm.numatune is MemoryMode.PREFERRED:
+        return [] if sum(kib for _, kib in cell.memory) == cell.memory_kib else ["its memory is not all counted"]
+    shares = {kib for _, kib in cell.memory}
+    nodes = [node.id for node in topology.nodes if node.cpus & topology.usable and node.memory_kib]
+    held = [node for node, _ in cell.memory]
+    return (
+        [] if held == nodes and len(shares) == 1 and shares.pop() * len(nodes) >= cell.memory_kib else ["uneven shares"]
+    )
 
 
 def _dedicated(threads: Threads, l3: L3, topology: Topology, pins: tuple[CpuSet, ...], node: CpuSet) -> list[str]:

@@ -96,8 +96,8 @@ def _strict(context: Context, domain: Domain) -> None:
             codes.MEMORY_NOT_STRICT, f"no `numatune` keeps the memory of `{domain.name}` on its nodes", domain.head
         )
         return
+    vm = context.vm(domain)
     for at in domain.numa:
-        vm = context.vm(domain)
         if vm is not None and vm.numatune is not MemoryMode.STRICT:
             if at.value.mode != vm.numatune.value and at.span not in blamed:
                 text = f"memory of `{domain.name}` has mode `{at.value.mode[:40]}`, asked for is `{vm.numatune}`"
@@ -122,7 +122,7 @@ def _strict(context: Context, domain: Domain) -> None:
             )
     if whole is None or whole.span in blamed or any(at.span in blamed for at in cells):
         return
-    if whole.value.mode == "preferred":
+    if vm is not None and vm.numatune is MemoryMode.PREFERRED:
         return
     taken = union(at.value.nodes for at in cells)
     if taken and not taken.issubset(whole.value.nodes):
