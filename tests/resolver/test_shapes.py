@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import L3, Cores, Emulator, GuestNode, MemoryMode, Pinning, Site, Threads, Vm
+from kvmc.model.site import L3, Cores, Emulator, GuestNode, MemoryKind, MemoryMode, Pinning, Site, Threads, Vm
 from kvmc.model.values import PageCount
 from kvmc.resolver.keep import keep
 from kvmc.resolver.placement import Placement
 from kvmc.resolver.solve import resolve
 from kvmc.resolver.state import State
-from kvmc.topology.model import CoreKind, Topology
+from kvmc.topology.model import CoreKind, Memory, Node, Topology
 from support.locking import locks_of
 from support.machines import machine
 from support.rules import broken_rules
@@ -108,8 +108,7 @@ def test_the_overcommit_counts_node_by_node(ratio: int) -> None:
 
 def test_two_sizes_of_pages_on_one_host_and_pages_for_others() -> None:
     topology = machine(packages=2, cores_per_l3=8, memory_gib=32)
-    offer = {"pages": 0, "reserve_memory_kib": 4 * GIB}
-    host = a_host("kvm-a", **offer).model_copy(
+    host = a_host("kvm-a", pages=0, reserve_memory_kib=4 * GIB).model_copy(
         update={"pages": (PageCount(8, GIB), PageCount(2048, 2048)), "reserve_pages": (PageCount(4, GIB),)}
     )
     vms = [a_vm("large", vcpus=2, gib=8), a_vm("small", vcpus=2, gib=4, pages_kib=2048), a_vm("third", vcpus=2, gib=8)]
@@ -141,6 +140,7 @@ def a_guest(rng: random.Random, name: str, nodes: int) -> Vm:
     mode = MemoryMode.STRICT
     if rng.random() < 0.3:
         mode = rng.choice((MemoryMode.PREFERRED, MemoryMode.INTERLEAVE if nodes == 1 else MemoryMode.PREFERRED))
+    special = MemoryKind.HBM if nodes == 1 and mode is MemoryMode.STRICT and rng.random() < 0.1 else None
     kind = rng.choice((Cores.ANY, Cores.ANY, *Cores)) if pinning is not Pinning.SHARED else Cores.ANY
     own = Emulator.OWN if rng.random() < 0.1 and pinning is not Pinning.SHARED else Emulator.HOUSEKEEPING
     return a_vm(
@@ -155,6 +155,8 @@ def a_guest(rng: random.Random, name: str, nodes: int) -> Vm:
         l3=rng.choice(l3),
         emulator=own,
         numatune=mode,
+        memory_kind=special,
+        pages_kib=None if special else GIB,
         cores=kind,
     )
 
@@ -169,6 +171,10 @@ def a_case(seed: int) -> tuple[Site, dict[str, Topology]]:
         fast = union(cores[::2])
         shape = dataclasses.replace(
             shape, core_kinds={CoreKind.PERFORMANCE: fast, CoreKind.EFFICIENCY: shape.online - fast}
+        )
+    if rng.random() < 0.9:
+        shape = dataclasses.replace(
+            shape, nodes=(*shape.nodes, Node(nodes, CpuSet(), rng.randint(2, 6) * GIB, memory=Memory.HBM))
         )
     host = a_host("kvm-a", pages=rng.randint(4, 9), shared_cores=1, shared_overcommit=rng.choice((1, 2)))
     left = len(shape.online) * rng.uniform(0.1, 0.5)
@@ -204,7 +210,7 @@ def check(seed: int) -> bool:
 @pytest.mark.skipif(find_spec("ortools") is None, reason="ortools is not installed")
 def test_fast_and_exact_search_agree_on_every_shape() -> None:
     found = [check(seed) for seed in range(QUICK)]
-    assert 0.2 < sum(found) / len(found) < 0.95
+    assert 0.1 < sum(found) / len(found) < 0.95
 
 
 @pytest.mark.proof

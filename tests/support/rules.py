@@ -137,6 +137,7 @@ def _memory(site: Site, host: Host, topology: Topology, guests: list[GuestPlacem
                     f"{host.name} node {node.id}: {number} pages of {size} KiB, {offered.get(size, 0)} offered"
                 )
         kept = sum(count.kib for count in (*host.pages, *host.reserve_pages)) + host.reserve_memory_kib
+        kept = kept if node.cpus else 0
         if guests and normal and normal > (node.memory_kib or 0) - kept:
             broken.append(
                 f"{host.name} node {node.id}: {normal} KiB of normal memory, {(node.memory_kib or 0) - kept} left"
@@ -216,6 +217,10 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
 
 def _parts(vm: Vm, topology: Topology, cell: CellPlacement) -> list[str]:
     """Memory that is not bound to its node: all of it, in equal shares where it goes round."""
+    if vm.memory_kind is not None:
+        kinds = {node.id: node.memory for node in topology.nodes}
+        on = [str(kinds[node]) for node, kib in cell.memory if kib == cell.memory_kib]
+        return [] if on == [vm.memory_kind.value] and len(cell.memory) == 1 else ["its memory is not of its kind"]
     if vm.numatune is MemoryMode.STRICT:
         return ["its memory is not on its node"] if cell.memory else []
     if vm.numatune is MemoryMode.PREFERRED:

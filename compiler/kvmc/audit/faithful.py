@@ -10,7 +10,7 @@ from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
 from kvmc.audit.hostfiles import Role
-from kvmc.audit.nodes import home_nodes, memory_nodes
+from kvmc.audit.nodes import home_nodes
 from kvmc.audit.pages import page_of
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label, Span
@@ -109,6 +109,11 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
             yield Difference(
                 wheres[0].span, f"asks for memory of nodes {CpuSet.of(every)} in turn and has it of {nodes}"
             )
+    elif vm.memory_kind is not None:
+        kinds = {node.id: node.memory for node in context.topology.nodes}
+        for where in wheres:
+            if len(where.value) != 1 or kinds.get(where.value.first) != vm.memory_kind.value:
+                yield Difference(where.span, f"asks for {vm.memory_kind} memory and has that of node {where.value}")
     elif wheres and len(nodes) != wanted:
         yield Difference(
             wheres[0].span, f"asks for {counted(vm.nodes, 'node')} and has memory of {len(nodes)}: {nodes}"
@@ -217,7 +222,7 @@ def _shared(context: Context, domain: Domain, pins: dict[int, At[CpuSet]]) -> It
     if not services or pool != context.pool or told & context.blamed():
         return
     shared = context.topology.usable - pool - services
-    every = context.cpus_of(memory_nodes(context, domain)) or context.topology.online
+    every = context.cpus_of(home_nodes(context, domain)) or context.topology.online
     beside = {
         vcpu: context.cpus_of(where.value)
         for cell in cells_of(domain)

@@ -133,7 +133,9 @@ def _strict(context: Context, domain: Domain) -> None:
             secondary=[at.label(f"cell {at.value.cell}") for at in cells],
         )
         return
-    taken = taken or context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    vcpus = context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    # QEMU's own memory is beside the vCPUs, also where the guest's is on nodes without CPUs
+    taken = (taken if context.cpus_of(taken) else taken | vcpus) or vcpus
     spare = CpuSet.of(id for id in whole.value.nodes - taken if context.cpus_of([id]))
     if taken & whole.value.nodes and spare:
         bag.error(
@@ -177,11 +179,9 @@ def _beside(context: Context, domain: Domain) -> None:
 def home_nodes(context: Context, domain: Domain) -> CpuSet:
     """The host's nodes that the guest's cells are on: of their memory, or of their vCPUs where the memory is on several."""
     found = memory_nodes(context, domain)
-    return (
-        found
-        if len(found) <= len(cells_of(domain))
-        else context.nodes_of(union(pin.value for pin in domain.pins.values()))
-    )
+    if len(found) <= len(cells_of(domain)) and all(context.cpus_of([id]) for id in found):
+        return found
+    return context.nodes_of(union(pin.value for pin in domain.pins.values()))
 
 
 def memory_nodes(context: Context, domain: Domain) -> CpuSet:

@@ -146,8 +146,9 @@ class _Guest:
         )
 
     def _memory_nodes(self, cell: CellPlacement) -> CpuSet:
-        """The nodes that interleaved memory goes round; preferred memory names its own alone, and takes others' as it needs."""
-        if self.vm.numatune is not MemoryMode.INTERLEAVE:
+        """The nodes that interleaved memory goes round, or the one of its kind; preferred memory names its own node alone, and
+        takes others' as it needs."""
+        if self.vm.numatune is MemoryMode.PREFERRED:
             return CpuSet()
         return CpuSet.of(node for node, _ in cell.memory)
 

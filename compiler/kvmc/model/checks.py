@@ -13,7 +13,7 @@ from kvmc.model.kinds import MIB
 from kvmc.model.names import write_one_of
 from kvmc.model.nodes import Node, Tables
 from kvmc.model.settings import settings
-from kvmc.model.site import MemoryMode, Pinning, Profile
+from kvmc.model.site import MemoryKind, MemoryMode, Pinning, Profile
 from kvmc.model.table import Row
 from kvmc.model.values import PciAddress, size_text
 
@@ -129,6 +129,7 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
     _division(vm, bag)
     _mixed(vm, bag)
     _interleaved(vm, bag)
+    _of_kind(vm, bag)
     host, pool = merged["host"].get(str(vm.get("host"))), vm.get("pool")
     if host is not None and pool in merged["pool"] and (host.parent is None or host.parent.text != pool):
         text = f"`host = {host.name}` contradicts `pool = {pool}`: the host is not of that pool"
@@ -238,6 +239,22 @@ def _interleaved(vm: Node, bag: Bag) -> None:
     why = "memory that lies on all nodes in turn is near no vCPU, and the guest would see it as near"
     help = ["drop its nodes, or `numatune = preferred`"]
     bag.error(codes.INTERLEAVED_NODES, text, vm.place("numatune"), secondary=secondary, notes=[why], help=help)
+
+
+def _of_kind(vm: Node, bag: Bag) -> None:
+    """The distances that a guest with several nodes is shown are those of the nodes of its vCPUs."""
+    blocks = vm.labelled("node")
+    nodes = len(blocks) or vm.get("nodes")
+    kind = vm.get("memory_kind")
+    if not isinstance(kind, MemoryKind) or not isinstance(nodes, int) or nodes < 2:
+        return
+    text = f"`memory_kind = {kind}` of vm `{vm.name}`, which has {counted(nodes, 'node')} of its own"
+    secondary = [Label(node.header) for node in blocks.values()] or [vm.place("nodes")]
+    why = (
+        "the guest would be shown its nodes as far from each other as their vCPUs are, and their memory lies elsewhere"
+    )
+    help = ["give it one node, or drop `memory_kind`"]
+    bag.error(codes.KIND_NODES, text, vm.place("memory_kind"), secondary=secondary, notes=[why], help=help)
 
 
 def _numeral(name: str) -> bool:

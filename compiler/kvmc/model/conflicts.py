@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.nodes import UNKNOWN, Node
+from kvmc.model.site import MemoryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,14 @@ GUEST = (
         *_SHARED,
         "shared vCPUs own no core whose threads could be kept together or empty",
         _PIN,
+    ),
+    Rule(
+        "memory_kind",
+        tuple(MemoryKind),
+        "numatune",
+        ("preferred", "interleave"),
+        "memory of a kind comes from one node of that kind alone",
+        "drop one of them",
     ),
     Rule(
         "cores", ("performance", "efficiency"), *_SHARED, "shared vCPUs float over whatever cores the host shares", _PIN

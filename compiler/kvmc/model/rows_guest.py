@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Flag, Integer, OrNone, PageSize, Size, VcpuList
-from kvmc.model.site import L3, Cores, Emulator, Isolation, MemoryMode, Pinning, Scheduler, Threads
+from kvmc.model.site import L3, Cores, Emulator, Isolation, MemoryKind, MemoryMode, Pinning, Scheduler, Threads
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     CpuModel,
@@ -71,6 +71,14 @@ GUEST_ROWS: tuple[Row, ...] = (
         "Where its memory comes from: its own nodes alone, its own nodes first, or all nodes of the host in turn.",
         "preferred",
         "strict",
+    ),
+    Row(
+        "class",
+        "memory_kind",
+        OrNone(Choice(MemoryKind)),
+        "Its memory comes from the node of this kind that is nearest to its vCPUs; `none`: from their own node.",
+        "hbm",
+        "none",
     ),
     Row("class", "l3", Choice(L3), "Whether each guest node stays within one L3 cache.", "require", "prefer"),
     Row(

@@ -73,6 +73,16 @@ class MemoryMode(StrEnum):
     INTERLEAVE = "interleave"
 
 
+class MemoryKind(StrEnum):
+    """What memory beside the usual is made of: the words of topologies."""
+
+    HBM = "hbm"
+    NVM = "nvm"
+    CXL = "cxl"
+    GPU = "gpu"
+    SPECIAL = "special"
+
+
 class L3(StrEnum):
     """Whether a guest's cell stays within one L3 cache."""
 
@@ -264,6 +274,8 @@ class Vm(_Model):
     """Its nodes one by one, `0` first, where they are not alike; empty where `nodes` says how many there are."""
     cores: Cores = Cores.ANY
     numatune: MemoryMode = MemoryMode.STRICT
+    memory_kind: MemoryKind | None = None
+    """Its memory comes from the nearest node of this kind; None for the node of its vCPUs."""
     l3: L3
     isolation: Isolation
     emulator: Emulator

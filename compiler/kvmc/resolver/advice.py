@@ -30,6 +30,7 @@ _LOOSER: dict[str, tuple[object, str]] = {
     "threads": (Threads.PREFER, "`threads = prefer`"),
     "l3": (L3.PREFER, "`l3 = prefer`"),
     "cores": (Cores.ANY, "`cores = any`"),
+    "memory_kind": (None, "no `memory_kind`"),
     "emulator": (Emulator.HOUSEKEEPING, "`emulator = housekeeping`"),
     "isolation": (Isolation.ANY, "no `isolation`"),
     "scheduler": (Scheduler.OTHER, "`scheduler = other`"),

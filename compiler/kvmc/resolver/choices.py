@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, product
 
-from kvmc.model.site import L3, Cores, MemoryMode
+from kvmc.model.site import L3, Cores
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Cell, Demand, uneven
-from kvmc.resolver.spread import far, lay_memory
+from kvmc.resolver.spread import distance, lay_memory
 from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 _COMBINATIONS = 64
@@ -73,7 +73,7 @@ def best_choice(
         score = (
             sum(fit.extra for fit in found),
             sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-            node_spread(here, nodes) + (far(memory, nodes) if demand.numatune is MemoryMode.PREFERRED else 0),
+            node_spread(here, nodes) + (distance(demand, here, memory, nodes) if demand.spread else 0),
             sum(fit.left for fit in found),
             sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
             here.cores,

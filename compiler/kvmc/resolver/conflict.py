@@ -19,6 +19,7 @@ _FREE: Mapping[str, Any] = {
     "threads": Threads.PREFER,
     "l3": L3.PREFER,
     "cores": Cores.ANY,
+    "memory_kind": None,
     "emulator": Emulator.HOUSEKEEPING,
 }
 """A guest's settings that restrict where it may go, each with its value that restricts nothing."""

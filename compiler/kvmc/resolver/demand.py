@@ -18,6 +18,7 @@ from kvmc.model.site import (
     Emulator,
     Host,
     Isolation,
+    MemoryKind,
     MemoryMode,
     Pinning,
     Place,
@@ -160,6 +161,7 @@ class Demand:
     """vCPUs of a mixed guest that float, by their numbers."""
     cores: Cores = Cores.ANY
     numatune: MemoryMode = MemoryMode.STRICT
+    kind: MemoryKind | None = None
     spread: bool = False
     """Its memory is not bound to the nodes of its cells (spread.py); `normal_kib` of a cell is then its overhead alone."""
     relations: tuple[Relation, ...] = ()
@@ -189,7 +191,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
         vcpus = split_vcpus(vm)
         memory = split_memory(vm)
         normal = overhead(vm, memory, vcpus)
-        spread = vm.numatune is not MemoryMode.STRICT
+        spread = vm.numatune is not MemoryMode.STRICT or vm.memory_kind is not None
         floating = vm.floating if vm.pinning is Pinning.MIXED else CpuSet()
         floats = tuple(len(ids & floating) for ids in _numbers(vcpus))
         own = tuple(number - some for number, some in zip(vcpus, floats, strict=True))
@@ -232,6 +234,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             floating=floating,
             cores=vm.cores,
             numatune=vm.numatune,
+            kind=vm.memory_kind,
             spread=spread,
             relations=related.get(vm.name, ()),
         )

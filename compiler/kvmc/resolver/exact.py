@@ -16,7 +16,7 @@ from ortools.sat.python import cp_model
 from kvmc.model.site import L3, MemoryMode, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand, alike
-from kvmc.resolver.spread import interleaved, share
+from kvmc.resolver.spread import interleaved, of_kind, share
 from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 LIMIT = 30.0
@@ -167,6 +167,11 @@ class Model:
         """Memory of cells that is not bound to their nodes: units of each cell on each node."""
         unit = demand.pages_kib or 1
         over = interleaved(here.machine)
+        if demand.kind is not None:
+            self.memory[demand.vm, name] = [
+                self._of_kind(demand, index, name, here, on) for index in range(len(demand.cells))
+            ]
+            return
         found: list[dict[int, Any]] = []
         for cell in demand.cells:
             parts: dict[int, Any] = {}
@@ -186,6 +191,24 @@ class Model:
                 self.model.add(on == 0)
             found.append(parts)
         self.memory[demand.vm, name] = found
+
+    def _of_kind(self, demand: Demand, index: int, name: str, here: HostState, on: Any) -> dict[int, Any]:
+        """Units of a cell's memory on the one node of its kind that has it."""
+        unit = demand.pages_kib or 1
+        need = demand.cells[index].memory_kib // unit
+        places = self.cells[demand.vm, name][index]
+        taken: dict[int, Any] = {}
+        for store, node in enumerate(here.stores):
+            near = [place.at for at, place in places.items() if store in of_kind(demand, here.machine, at)]
+            if not near:
+                continue
+            there = self.model.new_bool_var("")
+            self.model.add(sum(near) >= there)
+            free = node.pages.get(unit, 0) if demand.pages_kib is not None else max(node.normal, 0)
+            self._use((name, store, demand.pages_kib or "normal"), free, there, need)
+            taken[store] = there
+        self.model.add(sum(taken.values()) == on)
+        return {store: need * there for store, there in taken.items()}
 
     def _cores(
         self, demand: Demand, vcpus: int, node: NodeState, key: tuple[str, int], machine: Machine, place: _Cell

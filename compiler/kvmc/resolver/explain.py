@@ -15,7 +15,7 @@ from kvmc.model.site import L3, Cores, MemoryMode
 from kvmc.model.values import size_text
 from kvmc.resolver.choices import best_choice, fit_cell, pick_devices
 from kvmc.resolver.demand import Cell, Demand, arrangements, uneven
-from kvmc.resolver.spread import interleaved, lay_memory, share
+from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share
 from kvmc.resolver.state import HostState, NodeState, State
 
 _SHOWN = 6
@@ -141,6 +141,25 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
     return _node_reason(demand, here, shortages, able)
 
 
+def _kind_reason(demand: Demand, here: HostState) -> Reason:
+    """What the nodes of the kind that a guest's memory is to be of have too little of."""
+    unit = demand.pages_kib or 1
+    stores = {one: here.stores[one] for at in range(len(here.nodes)) for one in of_kind(demand, here.machine, at)}
+    have = {one: node.pages.get(unit, 0) if demand.pages_kib else max(node.normal, 0) for one, node in stores.items()}
+    amount = demand.cells[0].memory_kib
+    what = f"{counted(amount // unit, 'page')} of {size_text(unit)}" if demand.pages_kib else size_text(amount)
+    if not have:
+        text = f"needs {what} of {demand.kind} memory, no node has that kind"
+        return Reason(here.machine.host.name, text, ("vm", demand.vm, "memory_kind"))
+    most = max(have, key=lambda one: have[one])
+    free_there = str(have[most]) if demand.pages_kib else size_text(have[most])
+    text = f"needs {what} of {demand.kind} memory, most free is {free_there} on node {here.machine.stores[most].node}"
+    more = (
+        "huge pages are kept on nodes with CPUs alone: `pages = none`" if demand.pages_kib and not have[most] else None
+    )
+    return Reason(here.machine.host.name, text, ("vm", demand.vm, "memory"), None, more)
+
+
 def _spread_reason(demand: Demand, here: HostState) -> Reason | None:
     """Whether it is the memory of all nodes together, or of one of those in turn, that is too little."""
     sets = arrangements(demand.cells, range(len(here.nodes)))
@@ -148,6 +167,8 @@ def _spread_reason(demand: Demand, here: HostState) -> Reason | None:
         return None
     unit = demand.pages_kib or 1
     free = [node.pages.get(unit, 0) if demand.pages_kib else max(node.normal, 0) for node in here.nodes]
+    if demand.kind is not None:
+        return _kind_reason(demand, here)
     over = interleaved(here.machine)
     need = sum(cell.memory_kib for cell in demand.cells)
     if demand.numatune is MemoryMode.INTERLEAVE and over:

@@ -79,6 +79,7 @@ class Index:
                 demand.pages_kib,
                 demand.cores,
                 demand.numatune,
+                demand.kind,
             ),
             *(demand.cells, demand.devices, id(demand.hosts.able)),
         )
@@ -119,6 +120,7 @@ def _shape(machine: Machine) -> Hashable:
             for cpus in machine.nodes
         ),
         tuple((tuple(memory.pages.items()), memory.normal_kib) for memory in machine.memory),
+        tuple((one.node, one.kind, one.memory.normal_kib) for one in machine.stores),
         tuple((node, tuple(row.items())) for node, row in machine.distances.items()),
         tuple(tuple(one.node for one in functions) for functions in machine.functions.values()),
         machine.host.shared_overcommit,

@@ -9,9 +9,9 @@ from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Cores, Host, Site
 from kvmc.resolver.devices import derive_devices
-from kvmc.resolver.memory import node_memory
+from kvmc.resolver.memory import NodeMemory, node_memory
 from kvmc.resolver.pools import NodeCpus, check_topology, derive_pools
-from kvmc.resolver.state import Machine
+from kvmc.resolver.state import Machine, Store
 from kvmc.topology.model import Topology
 
 
@@ -57,6 +57,14 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             functions=devices,
             distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
             smt=most_threads(pooled.nodes, Cores.ANY),
+            stores=(
+                *(Store(cpus.node, by_id[cpus.node].memory, memory[cpus.node]) for cpus in pooled.nodes),
+                *(
+                    Store(node.id, node.memory, NodeMemory({}, node.memory_kib))
+                    for node in topology.nodes
+                    if not node.cpus and node.memory_kib
+                ),
+            ),
             kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
             packages=tuple(_packages(topology, by_id[cpus.node].cpus & topology.usable) for cpus in pooled.nodes),
         ),

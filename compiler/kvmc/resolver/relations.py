@@ -12,10 +12,10 @@ from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from kvmc.model.site import Domain, MemoryMode
+from kvmc.model.site import Domain
 from kvmc.resolver.choices import Fit, Score, fit_cell, node_spread, pick_devices, with_own
 from kvmc.resolver.demand import Cell, Demand, Relation, arrangements
-from kvmc.resolver.spread import far, lay_memory
+from kvmc.resolver.spread import distance, lay_memory
 from kvmc.resolver.state import (
     CellChoice,
     Choice,
@@ -160,7 +160,7 @@ def best_related(
                 sum(fit.extra for fit in found),
                 unmet(demand, here.machine, cells, state.groups),
                 sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-                node_spread(here, nodes) + (far(memory, nodes) if demand.numatune is MemoryMode.PREFERRED else 0),
+                node_spread(here, nodes) + (distance(demand, here, memory, nodes) if demand.spread else 0),
                 sum(fit.left for fit in found),
                 sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
                 here.cores,

@@ -2,6 +2,8 @@
 
 - `preferred` takes of its own node what is free there, and the rest of the others, nearest first. The kernel does the same when the
   guest starts, with what is free then.
+- Memory of a kind (HBM, CXL, ...) comes from one node of that kind, the nearest that has room for it; such nodes have no CPUs as a
+  rule. A node of vCPUs that is of the kind itself is the only one.
 - `interleave` goes round the nodes of the host page by page (mempolicy MPOL_INTERLEAVE), so each holds an equal share.
 
 The overhead of a guest, its page tables and QEMU's own memory, stays on the nodes of its cells.
@@ -10,6 +12,7 @@ The overhead of a guest, its page tables and QEMU's own memory, stays on the nod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from kvmc.model.site import MemoryMode
 from kvmc.resolver.demand import Cell, Demand
@@ -38,7 +41,7 @@ def lay_memory(demand: Demand, here: HostState, nodes: Sequence[int]) -> tuple[P
     """Where the memory of each cell counts, with its vCPUs on these nodes; None where the host has too little."""
     unit = demand.pages_kib or 1
     left: dict[int, int] = {}
-    for position, node in enumerate(here.nodes):
+    for position, node in enumerate(here.stores if demand.kind else here.nodes):
         if demand.pages_kib is not None:
             left[position] = node.pages.get(unit, 0) * unit
         else:
@@ -50,6 +53,9 @@ def lay_memory(demand: Demand, here: HostState, nodes: Sequence[int]) -> tuple[P
         if demand.numatune is MemoryMode.INTERLEAVE:
             over = interleaved(here.machine)
             parts = tuple((position, share(demand, cell, len(over))) for position in over)
+        elif demand.kind is not None:
+            able = (one for one in of_kind(demand, here.machine, at) if left[one] >= cell.memory_kib)
+            parts = tuple((one, cell.memory_kib) for one in islice(able, 1))
         else:
             parts = _nearest(cell.memory_kib, at, here.machine, left, unit)
         for position, kib in parts:
@@ -58,6 +64,15 @@ def lay_memory(demand: Demand, here: HostState, nodes: Sequence[int]) -> tuple[P
             return None
         found.append(parts)
     return tuple(found)
+
+
+def of_kind(demand: Demand, machine: Machine, at: int) -> list[int]:
+    """Positions of the nodes that have the memory of a guest which asks for a kind, with its vCPUs at a node; nearest first."""
+    found = [position for position, store in enumerate(machine.stores) if store.kind == demand.kind]
+    if at in found:
+        return [at]
+    distances = machine.distances.get(machine.nodes[at].node, {})
+    return sorted(found, key=lambda one: (distances.get(machine.stores[one].node, 0), one))
 
 
 def _nearest(need: int, at: int, machine: Machine, left: dict[int, int], unit: int) -> Parts:
@@ -72,6 +87,13 @@ def _nearest(need: int, at: int, machine: Machine, left: dict[int, int], unit: i
     return tuple(parts)
 
 
-def far(parts: Sequence[Parts], nodes: Sequence[int]) -> int:
-    """How much of preferred memory is not on the node of its vCPUs, in KiB."""
-    return sum(kib for one, at in zip(parts, nodes, strict=True) for position, kib in one if position != at)
+def distance(demand: Demand, here: HostState, parts: Sequence[Parts], nodes: Sequence[int]) -> int:
+    """How far memory is from its vCPUs: the distance of memory of a kind, the KiB of preferred memory that are elsewhere."""
+    away = [
+        (at, position, kib) for one, at in zip(parts, nodes, strict=True) for position, kib in one if position != at
+    ]
+    if demand.kind is None:
+        return 0 if demand.numatune is MemoryMode.INTERLEAVE else sum(kib for _, _, kib in away)
+    machine = here.machine
+    rows = machine.distances
+    return sum(rows.get(machine.nodes[at].node, {}).get(machine.stores[one].node, 0) for at, one, _ in away)

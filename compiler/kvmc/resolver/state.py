@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kvmc.model.cpuset import EMPTY
 from kvmc.model.site import Cores, Domain, Host, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand, Relation
@@ -21,8 +22,19 @@ Groups = dict[str, dict[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """A node of memory, with CPUs or without. kind: what its memory is made of, None for the usual or where none tells."""
+
+    node: int
+    kind: str | None
+    memory: NodeMemory
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """What a host offers to guests, empty. nodes: those with usable CPUs, ascending, each with its memory. distances: by node.
+
+    stores: the same nodes as memory, then those of memory alone.
 
     smt: the most threads of a dedicated core, 0 without any; kinds: the same for each kind of cores that there is, and for `any`.
     """
@@ -35,6 +47,7 @@ class Machine:
     distances: Mapping[int, Mapping[int, int]]
     smt: int
     kinds: Mapping[Cores, int] = field(default_factory=dict)
+    stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
 
@@ -107,7 +120,7 @@ class NodeState:
 class HostState:
     """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("cores", "loose", "machine", "nodes", "used")
+    __slots__ = ("cores", "loose", "machine", "nodes", "stores", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -116,6 +129,9 @@ class HostState:
             NodeState(cpus, memory, machine, cpus.node in near)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         ]
+        alone = machine.stores[len(self.nodes) :]
+        self.stores = [*self.nodes, *(NodeState(_no_cpus(one), one.memory, machine, False) for one in alone)]
+        """Nodes as memory: those with CPUs, then those without."""
         self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
         self.cores: int = sum(node.cores for node in self.nodes)
@@ -148,9 +164,9 @@ class State:
             if where.memory:
                 for position, kib in where.memory:
                     if demand.pages_kib is None:
-                        host.nodes[position].normal += sign * kib
+                        host.stores[position].normal += sign * kib
                     else:
-                        host.nodes[position].pages[demand.pages_kib] += sign * (kib // demand.pages_kib)
+                        host.stores[position].pages[demand.pages_kib] += sign * (kib // demand.pages_kib)
             elif demand.pages_kib is not None:
                 node.pages[demand.pages_kib] += sign * (cell.memory_kib // demand.pages_kib)
             node.normal += sign * cell.normal_kib
@@ -216,6 +232,10 @@ def node_domains(machine: Machine, relation: Relation, position: int) -> frozens
 
 def _node_name(machine: Machine, position: int) -> str:
     return f"node {machine.nodes[position].node} of {machine.host.name}"
+
+
+def _no_cpus(store: Store) -> NodeCpus:
+    return NodeCpus(store.node, EMPTY, EMPTY, ())
 
 
 def usable_threads(policy: Threads, threads: int, smt: int) -> int:

@@ -134,12 +134,12 @@ def _memory(
     """The nodes of its memory by position: none where all of it is on its own node, else what its mode allows."""
     if not demand.spread and not locked.memory:
         return ()
-    from kvmc.resolver.spread import interleaved, share  # few guests need it
+    from kvmc.resolver.spread import interleaved, of_kind, share  # few guests need it
 
     where = f"`{machine.host.name}` node {locked.node}"
     if bool(locked.memory) != demand.spread:
         return Broken(f"{where}: not locked with the memory of `numatune = {demand.numatune}`")
-    positions = {cpus.node: index for index, cpus in enumerate(machine.nodes)}
+    positions = {store.node: index for index, store in enumerate(machine.stores)}
     if any(node not in positions for node, _ in locked.memory):
         return Broken(f"{where}: its memory is on a node that is gone")
     parts = tuple((positions[node], kib) for node, kib in locked.memory)
@@ -150,12 +150,16 @@ def _memory(
             return Broken(f"{where}: its memory is not in equal shares on the {counted(len(over), 'node')} of its host")
     elif total != (cell.memory_kib if demand.spread else 0) or len({one for one, _ in parts}) != len(parts):
         return Broken(f"{where}: locked with {size_text(total)} on its nodes, {size_text(cell.memory_kib)} asked for")
+    if demand.kind is not None and (
+        len(parts) != 1 or parts[0][0] not in of_kind(demand, machine, positions[locked.node])
+    ):
+        return Broken(f"{where}: its memory is not on one node of `memory_kind = {demand.kind}`")
     for one, kib in parts:
         unit = demand.pages_kib or 1
-        memory = machine.memory[one]
+        memory = machine.stores[one].memory
         have = memory.pages.get(unit, 0) * unit if demand.pages_kib else memory.normal_kib
         if kib % unit or kib > have:
-            at = machine.nodes[one].node
+            at = machine.stores[one].node
             return Broken(
                 f"`{machine.host.name}` node {at}: needs {size_text(kib)} of its memory, {size_text(have)} offered"
             )

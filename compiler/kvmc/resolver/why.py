@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Cores, Emulator, Site, Threads
+from kvmc.model.values import size_text
 from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.explain import reason
@@ -72,7 +73,16 @@ def _node(guest: GuestPlacement, demand: Demand) -> str:
     nodes = " + ".join(str(cell.node) for cell in guest.cells)
     asked = counted(len(guest.cells), "node")
     devices = ", ".join(f"`{label}`" for (_, label), _ in demand.devices)
-    return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "")
+    return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "") + _memory(guest, demand)
+
+
+def _memory(guest: GuestPlacement, demand: Demand) -> str:
+    """Where its memory is, if that is not said by its nodes."""
+    parts = [(node, kib) for cell in guest.cells for node, kib in cell.memory]
+    if not parts:
+        return ""
+    why = f"memory_kind = {demand.kind}" if demand.kind else f"numatune = {demand.numatune}"
+    return f"; memory {', '.join(f'{size_text(kib)} on node {node}' for node, kib in parts)}: `{why}`"
 
 
 def _l3(site: Site, guest: GuestPlacement, topology: Topology) -> str:

@@ -8,7 +8,7 @@ syn match kvmtText /[^[:space:]"{}\[\]=,:#*]\+/ contained
 syn match kvmtNumber /[^[:space:]"{}\[\]=,:#*]\@1<!\d[0-9.,-]*[^[:space:]"{}\[\]=,:#*]\@!/ contained
 syn match kvmtAddress /\%(\x\{4,8}:\)\=\x\x:[01]\x\.[0-7][^[:space:]"{}\[\]=,:#*]\@!/ contained
 syn match kvmtSize /[^[:space:]"{}\[\]=,:#*]\@1<!\d\+\%(GiB\|KiB\|MiB\|TiB\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
-syn match kvmtConstant /[^[:space:]"{}\[\]=,:#*]\@1<!\%(housekeeping\|writethrough\|performance\|directsync\|efficiency\|interleave\|throughput\|dedicated\|preferred\|writeback\|io_uring\|realtime\|isolate\|latency\|package\|require\|threads\|ignore\|native\|prefer\|shared\|strict\|virtio\|block\|bootc\|false\|mixed\|other\|qcow2\|unmap\|bios\|boot\|fifo\|file\|grub\|host\|node\|none\|qemu\|rack\|sata\|scsi\|true\|uefi\|any\|bls\|kvm\|own\|raw\|l3\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
+syn match kvmtConstant /[^[:space:]"{}\[\]=,:#*]\@1<!\%(housekeeping\|writethrough\|performance\|directsync\|efficiency\|interleave\|throughput\|dedicated\|preferred\|writeback\|io_uring\|realtime\|isolate\|latency\|package\|require\|special\|threads\|ignore\|native\|prefer\|shared\|strict\|virtio\|block\|bootc\|false\|mixed\|other\|qcow2\|unmap\|bios\|boot\|fifo\|file\|grub\|host\|node\|none\|qemu\|rack\|sata\|scsi\|true\|uefi\|any\|bls\|cxl\|gpu\|hbm\|kvm\|nvm\|own\|raw\|l3\)[^[:space:]"{}\[\]=,:#*]\@!/ contained
 syn match kvmtEscape /\\["\\]/ contained
 syn match kvmtPlaceholder /{\%(vm\|disk\)}/ contained
 syn region kvmtString start=/"/ skip=/\\./ end=/"\|$/ contains=kvmtEscape,kvmtPlaceholder oneline
@@ -22,7 +22,7 @@ syn match kvmtLabel /[^[:space:]"{}\[\]=,:#*]\+/ contained
 syn region kvmtHeader start=/\s/ end=/$\|{/ contained contains=kvmtLabel,kvmtParent,kvmtString,kvmtComment,kvmtBrace keepend
 syn match kvmtBrace /[{}]/
 syn match kvmtBlock /^\s*\zs\%(housekeeping\|platform\|devices\|hostdev\|network\|reserve\|storage\|vswitch\|shared\|class\|place\|disk\|host\|node\|pool\|site\|nic\|vm\)[^[:space:]"{}\[\]=,:#*]\@!/ nextgroup=kvmtHeader
-syn match kvmtSetting /^\s*\zs\%(host_failures\|overcommit\|addresses\|dedicated\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|numatune\|optional\|platform\|priority\|realtime\|strength\|topology\|discard\|drained\|libvirt\|machine\|network\|pinning\|profile\|storage\|targets\|threads\|across\|bridge\|device\|format\|kernel\|locked\|memory\|parent\|queues\|source\|weight\|within\|cache\|cores\|nodes\|pages\|tuned\|vcpus\|boot\|host\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|vfs\|vms\|io\|l3\)\ze\s*=/
+syn match kvmtSetting /^\s*\zs\%(host_failures\|memory_kind\|overcommit\|addresses\|dedicated\|isolation\|scheduler\|emulator\|firmware\|identity\|iothread\|numatune\|optional\|platform\|priority\|realtime\|strength\|topology\|discard\|drained\|libvirt\|machine\|network\|pinning\|profile\|storage\|targets\|threads\|across\|bridge\|device\|format\|kernel\|locked\|memory\|parent\|queues\|source\|weight\|within\|cache\|cores\|nodes\|pages\|tuned\|vcpus\|boot\|host\|pool\|qemu\|rack\|type\|uuid\|bus\|cpu\|mac\|pmu\|vfs\|vms\|io\|l3\)\ze\s*=/
 syn match kvmtDirective /^\s*\zs\%(kvmt\|import\)\ze\%(\s\|$\)/
 syn match kvmtComment /#.*$/ contains=@Spell
 

@@ -103,7 +103,8 @@ def _numatune(root: etree._Element, guest: GuestPlan) -> None:
     tune = _add(root, "numatune")
     first = guest.cells[0]
     # QEMU's own memory follows; libvirt refuses to start with several preferred nodes for it where libnuma has no preferred-many
-    whole = first.memory_nodes if first.mode == "preferred" else union(cell.memory_nodes for cell in guest.cells)
+    own = CpuSet.of(cell.host_node for cell in guest.cells)
+    whole = first.memory_nodes if first.mode == "preferred" else own | union(cell.memory_nodes for cell in guest.cells)
     _add(tune, "memory", mode=first.mode, nodeset=whole)
     for cell in guest.cells:
         _add(tune, "memnode", cellid=cell.id, mode=cell.mode, nodeset=cell.memory_nodes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from kvmc.hostconfig.plan import GuestPlan
 from kvmc.model.cpuset import CpuSet
-from kvmc.model.site import GuestNode, Iothread, MemoryMode, Pinning, Scheduler
+from kvmc.model.site import GuestNode, Iothread, MemoryKind, MemoryMode, Pinning, Scheduler
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import CellPlacement
 from kvmc.topology import Cpu
@@ -69,9 +69,9 @@ def _uneven_cells() -> GuestPlan:
     return derive(vm("uneven-cells", nodes=2, cells=parts, pages_kib=GIB), cells, emulator=CpuSet.parse("0,8"))[0]
 
 
-def _memory(mode: MemoryMode, *parts: tuple[int, int]) -> GuestPlan:
+def _memory(mode: MemoryMode, *parts: tuple[int, int], kind: MemoryKind | None = None) -> GuestPlan:
     cells = [replace(cell(0, 0, [1, 17, 2, 18]), memory=parts)]
-    return derive(vm(f"memory-{mode}", numatune=mode, pages_kib=GIB), cells)[0]
+    return derive(vm(f"memory-{kind or mode}", numatune=mode, memory_kind=kind), cells)[0]
 
 
 def _mixed() -> GuestPlan:
@@ -88,6 +88,7 @@ CASES: dict[str, GuestPlan] = {
     "some vCPUs float": _mixed(),
     "uneven cells": _uneven_cells(),
     "preferred memory": _memory(MemoryMode.PREFERRED, (0, 3 * GIB), (1, GIB)),
+    "memory of a kind": _memory(MemoryMode.STRICT, (1, 4 * GIB), kind=MemoryKind.HBM),
     "interleaved memory": _memory(MemoryMode.INTERLEAVE, (0, 2 * GIB), (1, 2 * GIB)),
     "emulated": derive(vm("tcg", type="qemu", cpu="qemu64", vcpus=1), [cell(0, 0, [1])])[0],
     "emulated uefi": derive(vm("tcg-uefi", type="qemu", cpu="maximum", firmware="uefi", vcpus=1), [cell(0, 0, [1])])[0],
