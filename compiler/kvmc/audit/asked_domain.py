@@ -96,7 +96,7 @@ class _Statement:
             parent.children.append(_want(element))
 
     def _backing(self, root: Want) -> None:
-        vm, dedicated = self.vm, self.vm.pinning is Pinning.DEDICATED
+        vm, dedicated = self.vm, self.vm.pinning is not Pinning.SHARED
         socket = any(nic.socket for nic in vm.nics.values())
         if vm.pages_kib is None and not dedicated and not vm.locked and not socket:
             return
@@ -121,9 +121,10 @@ class _Statement:
         if vm.scheduler is Scheduler.FIFO:
             tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
         numa = root.add("numatune")
-        numa.add("memory", mode="strict", nodeset=FREE)
+        mode = vm.numatune.value
+        numa.add("memory", mode=mode, nodeset=FREE)
         for cell in range(len(cells_of(self.has))):
-            numa.keyed("memnode", ("cellid",), cellid=str(cell), mode="strict", nodeset=FREE)
+            numa.keyed("memnode", ("cellid",), cellid=str(cell), mode=mode, nodeset=FREE)
 
     def _firmware(self, root: Want) -> None:
         uefi = self.vm.firmware == "uefi"
@@ -363,7 +364,7 @@ def placement(context: Context, vm: Vm, domain: Domain, known: Known) -> Iterato
     bound = {at.value.cell: at for at in domain.numa if at.value.cell is not None}
     for cell, node in enumerate(lock.nodes):
         at = bound.get(cell)
-        if at is not None and at.value.nodes != CpuSet.of([node]):
+        if at is not None and at.value.mode != "interleave" and at.value.nodes != CpuSet.of([node]):
             yield Difference(at.span, f"has cell {cell} on node {at.value.nodes}, and its lock on {node}")
     if len(vcpus) != len(lock.pins) and domain.vcpus is not None:
         yield Difference(domain.vcpus.span, f"has {len(vcpus)} vCPUs, and {len(lock.pins)} in its lock")

@@ -15,9 +15,9 @@ from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Emulator, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Emulator, Host, Iothread, MemoryMode, Pinning, Platform, Scheduler, Site, Vm
 from kvmc.resolver.locks import Identity
-from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.topology import Topology
 
 DIRECT_CACHES = ("none", "directsync")
@@ -73,7 +73,7 @@ class _Guest:
 
     def derive(self) -> GuestPlan:
         vm, guest = self.vm, self.guest
-        dedicated = vm.pinning is Pinning.DEDICATED
+        dedicated = vm.pinning is not Pinning.SHARED
         shape = self._shape(dedicated)
         iothreads = disk_threads(self.gate)
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
@@ -93,6 +93,7 @@ class _Guest:
             pages_kib=vm.pages_kib,
             locked=vm.locked,
             dedicated=dedicated,
+            floating=self._floating(),
             pins=tuple(pin for _, pin in sorted(self._pins())),
             emulator=guest.emulator,
             iothreads=max((max(ids) for ids in iothreads.values()), default=0),
@@ -143,11 +144,15 @@ class _Guest:
         for cell in self.guest.cells:
             yield from zip(cell.vcpus, cell.pins, strict=True)
 
+    def _floating(self) -> CpuSet:
+        return self.vm.floating if self.vm.pinning is Pinning.MIXED else CpuSet()
+
     def _shape(self, dedicated: bool) -> CpuShape:
         shape = cpu_shape(
             self.guest.cells,
             self.topology,
             pinned=dedicated,
+            floating=self._floating(),
             host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
@@ -169,10 +174,10 @@ class _Guest:
         return cpu.vendor in _AMD if cpu.vendor is not None else "svm" in cpu.features or self.vm.cpu.startswith("EPYC")
 
     def _cells(self) -> tuple[GuestCell, ...]:
-        cells = self.guest.cells
+        cells, mode = self.guest.cells, self.vm.numatune
         distances = cell_distances([cell.node for cell in cells], self.topology)
         return tuple(
-            GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row)
+            GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row, mode.value, self._memory_nodes(cell))
             for index, (cell, row) in enumerate(zip(cells, distances, strict=True))
         )
 
@@ -209,6 +214,13 @@ class _Guest:
                 help=["name the controllers of all hosts, as in `controller = [A, B]`"],
             )
         return CpuSet.of(device.node for device in here if device.node is not None)
+
+    def _memory_nodes(self, cell: CellPlacement) -> CpuSet:
+        """The nodes that interleaved memory goes round, or the one of its kind; preferred memory names its own node alone, and
+        takes others' as it needs."""
+        if self.vm.numatune is MemoryMode.PREFERRED:
+            return CpuSet()
+        return CpuSet.of(node for node, _ in cell.memory)
 
     # -- devices
 

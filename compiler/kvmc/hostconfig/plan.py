@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import EMPTY, CpuSet
 from kvmc.model.site import Platform
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import HostPools
@@ -88,6 +88,14 @@ class GuestCell:
     memory_kib: int
     host_node: int
     distances: tuple[int, ...]
+    mode: str = "strict"
+    """libvirt's numatune mode of its memory."""
+    nodes: CpuSet = EMPTY
+    """Host nodes that its memory comes from, where that is not `host_node` alone."""
+
+    @property
+    def memory_nodes(self) -> CpuSet:
+        return self.nodes or CpuSet.of([self.host_node])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +213,8 @@ class GuestPlan:
     blocks: tuple[str, ...]
     cpu_features: tuple[tuple[str, str], ...] = ()
     """CPU features that differ from the model's: name and libvirt's policy (`require` or `disable`)."""
+    floating: CpuSet = EMPTY
+    """vCPUs without a CPU of their own, in a guest where others have one; `dedicated` says nothing of them."""
     viommu: bool = False
     """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
     iothread_masks: tuple[CpuSet, ...] = ()
