@@ -14,6 +14,7 @@ from enum import StrEnum
 from kvmc.diagnostics import Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.model import Code
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.names import NearNames, shown
 from kvmc.model.values import KIB_PER_UNIT, PageCount, Version, VersionRange, size_text
 from kvmc.syntax.tree import Count, ListValue, Value, Word
@@ -304,6 +305,28 @@ class PageCounts(Kind):
         number, size = self._number.read(part.number), self._size.read(part.size)
         assert isinstance(number, int) and isinstance(size, int)
         return PageCount(number, size)
+
+
+class VcpuList(Kind):
+    """vCPUs of a guest by their numbers, in the kernel's list form: `0-3,6`."""
+
+    words = "a list of the guest's vCPUs such as `0-3,6`"
+
+    def read(self, value: Value) -> object:
+        found = CpuSet()
+        for part in elements(value):
+            if isinstance(part, Count):
+                raise BadValue(Problem(codes.WRONG_SHAPE, f"a count where {self.words} is needed", part.span))
+            try:
+                some = CpuSet.parse(part.text)
+            except ValueError as error:
+                raise BadValue(Problem(codes.BAD_VCPUS, f"{shown(part.text)}: {error}", part.span)) from None
+            if some & found:
+                raise BadValue(Problem(codes.REPEATED, f"vCPU {some & found} is in the list twice", part.span))
+            found |= some
+        if not found:
+            raise BadValue(Problem(codes.BAD_VCPUS, f"an empty text is not {self.words}", value.span))
+        return found
 
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]{1,9})?")

@@ -14,7 +14,7 @@ from itertools import combinations
 from kvmc.model.site import L3, Threads
 from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import best_choice
-from kvmc.resolver.demand import Demand, fewest_cores
+from kvmc.resolver.demand import Demand, arrangements, fewest_cores
 from kvmc.resolver.index import Index
 from kvmc.resolver.relations import blockers
 from kvmc.resolver.squeeze import squeeze
@@ -39,8 +39,8 @@ class Before:
 
 def hardness(demand: Demand, order: int) -> tuple[int, ...]:
     """The sort key of the first attempt: devices, several nodes, one L3, then the largest first."""
-    widest = demand.cells[0].vcpus * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
-    memory = demand.cells[0].memory_kib
+    widest = max(cell.vcpus for cell in demand.cells) * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
+    memory = max(cell.memory_kib for cell in demand.cells)
     return (
         not demand.devices,
         -len(demand.cells),
@@ -310,7 +310,7 @@ class _Search:
         for host in demand.hosts:
             count = len(self.state.hosts[host].nodes)
             if count >= len(demand.cells):
-                for number, nodes in enumerate(combinations(range(count), len(demand.cells))):
+                for number, nodes in enumerate(arrangements(demand.cells, range(count))):
                     if number == _NODES:
                         break
                     regions.append((host, nodes))
@@ -377,7 +377,7 @@ class _Search:
             return sum(cell.memory_kib for cell in other.cells) if other.pages_kib == demand.pages_kib else 0
         if kind == "normal":
             return sum(cell.normal_kib for cell in other.cells)
-        return 0 if other.dedicated else sum(cell.vcpus for cell in other.cells)
+        return sum(other.shared(cell) for cell in other.cells)
 
     def _without(self, demand: Demand, victims: Sequence[str], host: str, nodes: tuple[int, ...]) -> Choice | None:
         taken = [(vm, self.state.remove(self.demands[vm])) for vm in victims]
@@ -393,11 +393,10 @@ def _lacks(demand: Demand, host: HostState, nodes: Sequence[int]) -> dict[str, i
     for cell, position in zip(demand.cells, nodes, strict=True):
         node = host.nodes[position]
         needs = [("normal", cell.normal_kib - node.normal)]
-        if demand.pages_kib is not None:
+        if demand.pages_kib is not None and not demand.spread:
             needs.append(("pages", cell.memory_kib - node.pages.get(demand.pages_kib, 0) * demand.pages_kib))
         needs.append(("cores", fewest_cores(demand, cell, host.machine.smt) - node.cores))
-        if not demand.dedicated:
-            needs.append(("shared", cell.vcpus - node.shared))
+        needs.append(("shared", demand.shared(cell) - max(node.shared, 0)))
         for kind, short in needs:
             if short > 0:
                 lacks[kind] = lacks.get(kind, 0) + short
