@@ -98,7 +98,9 @@ def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag, ance
     place = f", here or in a {parents}" if parents and row.name in settings(parents) else ""
     primary = Label(nodes[0].header, f"{name} is missing")
     secondary = [Label(one.header, "here too") for one in nodes[1:4]]
-    of = ancestor.top if ancestor else f"{parents} `{nodes[0].parent.text}`" if nodes[0].parent else ""
+    of = (
+        f"{parents} `{ancestor.name}`" if ancestor else f"{parents} `{nodes[0].parent.text}`" if nodes[0].parent else ""
+    )
     notes = [f"{len(nodes) - 1} more of {of} have none"] if len(nodes) > 1 else []
     twin = nodes[0].values.get(_TWINS.get(row.name, ""))
     if twin is not None and twin.block != nodes[0].top and not twin.span.file.startswith(std.PREFIX):
