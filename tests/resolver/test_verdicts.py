@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from itertools import combinations
+from itertools import permutations
 
 import pytest
 
@@ -128,7 +128,7 @@ class Brute:
         return False
 
     def on_host(self, demand: Demand, one: Machine, free: Free, loose: int) -> Iterator[tuple[Free, int]]:
-        for nodes in combinations(range(len(free)), len(demand.cells)):
+        for nodes in permutations(range(len(free)), len(demand.cells)):
             states = [free]
             for cell, node in zip(demand.cells, nodes, strict=True):
                 states = [

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from kvmc.model.origins import Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Near, Scheduler, Strength, Threads, Vm
+from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Near, Pinning, Scheduler, Strength, Threads, Vm
 from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
 from kvmc.resolver.conflict import Conflict, passed_update
 from kvmc.resolver.variant import Trials, Variant
@@ -31,6 +31,8 @@ _HOST_FIELDS = {
 _LOOSER: dict[str, tuple[object, str]] = {
     "threads": (Threads.PREFER, "`threads = prefer`"),
     "l3": (L3.PREFER, "`l3 = prefer`"),
+    "cores": (Cores.ANY, "`cores = any`"),
+    "memory_kind": (None, "no `memory_kind`"),
     "emulator": (Emulator.HOUSEKEEPING, "`emulator = housekeeping`"),
     "isolation": (Isolation.ANY, "no `isolation`"),
     "scheduler": (Scheduler.OTHER, "`scheduler = other`"),
@@ -112,13 +114,15 @@ def _candidates(
             yield Change(f"no `drained` on {_some(line.names)}", edits)
         elif line.path[0] == "host" and short.of(line.path[2:]):
             yield from _less_kept(whole, line.path[2:], line.names, fits)
-    if "vcpus" in mine and short.cpus:
+    if vm.cells:
+        mine = {setting: names for setting, names in mine.items() if setting not in ("vcpus", "memory")}
+    if "vcpus" in mine and short.cpus and vm.pinning is not Pinning.MIXED:
         unit = vm.nodes * (max(_threads(trials, whole), 1) if vm.threads is Threads.REQUIRE else 1)
         yield from _less(head, "vcpus", vm.vcpus, unit, str, fits)
     if "memory" in mine and short.memory:
         unit = vm.nodes * (vm.pages_kib or KIB_PER_UNIT["GiB"])
         yield from _less(head, "memory", vm.memory_kib, unit, size_text, fits)
-    if vm.vcpus % 2 == 0 and min(vm.vcpus, vm.memory_kib // (vm.pages_kib or 1)) >= vm.nodes * 2:
+    if not vm.cells and vm.vcpus % 2 == 0 and min(vm.vcpus, vm.memory_kib // (vm.pages_kib or 1)) >= vm.nodes * 2:
         yield Change(f"`nodes = {vm.nodes * 2}` for `{head}`", ((("vm", head, "nodes"), vm.nodes * 2),))
     if vm.host is None:
         for host in _reachable(whole, vm)[:1]:

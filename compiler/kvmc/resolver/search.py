@@ -14,7 +14,7 @@ from itertools import combinations
 from kvmc.model.site import L3, Threads
 from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import best_choice
-from kvmc.resolver.demand import Demand
+from kvmc.resolver.demand import Demand, arrangements
 from kvmc.resolver.index import Index
 from kvmc.resolver.relations import blockers
 from kvmc.resolver.shortfall import lacks_of, too_much
@@ -40,8 +40,8 @@ class Before:
 
 def hardness(demand: Demand, order: int) -> tuple[int, ...]:
     """The sort key of the first attempt: devices, several nodes, one L3, then the largest first."""
-    widest = demand.cells[0].vcpus * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
-    memory = demand.cells[0].memory_kib
+    widest = max(cell.vcpus for cell in demand.cells) * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
+    memory = max(cell.memory_kib for cell in demand.cells)
     return (
         not demand.devices,
         -len(demand.cells),
@@ -294,7 +294,7 @@ class _Search:
         for host in demand.hosts:
             count = len(self.state.hosts[host].nodes)
             if count >= len(demand.cells):
-                for number, nodes in enumerate(combinations(range(count), len(demand.cells))):
+                for number, nodes in enumerate(arrangements(demand.cells, range(count))):
                     if number == _NODES:
                         break
                     regions.append((host, nodes))
@@ -361,7 +361,7 @@ class _Search:
             return sum(cell.memory_kib for cell in other.cells) if other.pages_kib == demand.pages_kib else 0
         if kind == "normal":
             return sum(cell.normal_kib for cell in other.cells)
-        return 0 if other.dedicated else sum(cell.vcpus for cell in other.cells)
+        return sum(other.shared(cell) for cell in other.cells)
 
     def _without(self, demand: Demand, victims: Sequence[str], host: str, nodes: tuple[int, ...]) -> Choice | None:
         taken = [(vm, self.state.remove(self.demands[vm])) for vm in victims]

@@ -31,11 +31,10 @@ def lacks_of(demand: Demand, host: HostState, nodes: Sequence[int]) -> dict[str,
     for cell, position in zip(demand.cells, nodes, strict=True):
         node = host.nodes[position]
         needs = [("normal", cell.normal_kib - node.normal)]
-        if demand.pages_kib is not None:
+        if demand.pages_kib is not None and not demand.spread:
             needs.append(("pages", cell.memory_kib - node.pages.get(demand.pages_kib, 0) * demand.pages_kib))
         needs.append(("cores", fewest_cores(demand, cell, host.machine.smt) - node.cores))
-        if not demand.dedicated:
-            needs.append(("shared", cell.vcpus - node.shared))
+        needs.append(("shared", demand.shared(cell) - max(node.shared, 0)))
         for kind, short in needs:
             if short > 0:
                 lacks[kind] = lacks.get(kind, 0) + short
