@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from mutation import cold
 from mutation.mutators import mutants
-from mutation.warm import Learned, Target, Verdict, Warm, forked
+from mutation.warm import SOURCES, Learned, Target, Verdict, Warm, forked, module
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "compiler"
 TESTS = {
     "kvmc/audit": ("tests/audit",),
     "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),
@@ -78,14 +77,30 @@ def run(package: str, wanted: Sequence[Target], say: Callable[[str], None], test
     for done, number in enumerate(waiting, 1):
         target = wanted[number]
         chosen = learned.chosen(target.path, _covering(target, files, learned), kills, TESTS[package][0], BUDGET)
-        module = ".".join(target.path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
         verdicts[number] = (
-            cold.verdict(target, module, chosen, learned.limit(chosen)) if chosen else Verdict("uncovered", 0.0)
+            cold.verdict(target, module(target.path), chosen, learned.limit(chosen))
+            if chosen
+            else Verdict("uncovered", 0.0)
         )
         kills.update(filter(None, (verdicts[number].by,)))
         if not done % 20:
             say(f"{done} of {len(waiting)}: {dict(Counter(verdicts[n].outcome for n in waiting[:done]))}")
     return [Judged(target.path.stem, target, verdict) for target, verdict in zip(wanted, verdicts, strict=True)]
+
+
+def recalled(package: str, rows: Sequence[Sequence[object]]) -> list[Judged]:
+    """Verdicts that `--json` wrote: package, line, outcome, key and the test that killed, in the order of the package's files."""
+    wanted = {(row[1], row[3]): row for row in rows if row[0] == package}
+    if not wanted:
+        return []
+    every = [Judged(one.path.stem, one, Verdict("", 0.0)) for one in targets(package, None, "")]
+    found: dict[object, Judged] = {}
+    for one in every:
+        place = one.target.mutant.lines[0], one.key
+        if place in wanted and place not in found:
+            row = wanted[place]
+            found[place] = Judged(one.module, one.target, Verdict(str(row[2]), 0.0, str(row[4]) or None))
+    return list(found.values())
 
 
 def _covering(target: Target, files: Sequence[Path], learned: Learned) -> set[str]:

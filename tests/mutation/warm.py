@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import importlib
 import math
 import os
 import pickle
@@ -30,6 +31,7 @@ from mutation import swap, trace
 from mutation.mutators import Mutant, mutated
 
 Known = dict[CodeType, list[FunctionType]]
+SOURCES = Path(__file__).resolve().parents[2] / "compiler"
 MEMORY = 6 << 30
 """Bytes of address space that a fork may take."""
 
@@ -99,6 +101,11 @@ class Learned:
         return 15 + 3 * sum(self.seconds[test] for test in tests)
 
 
+def module(path: Path) -> str:
+    """The name by which a file of ours is imported."""
+    return ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
+
+
 def forked(call: Callable[[], object], limit: float | None = None) -> object:
     """What a call returns in a fork of this process; TimeoutError where it takes more seconds of CPU than `limit`, or waits ten
     times as long, ChildProcessError where it dies."""
@@ -165,9 +172,10 @@ class Warm:
     mutant may cost."""
 
     def __init__(
-        self, targets: Sequence[Target], files: Iterable[Path], own: str, budget: float, say: Callable[[str], None]
+        self, targets: Sequence[Target], files: Sequence[Path], own: str, budget: float, say: Callable[[str], None]
     ) -> None:
         self.targets, self.own, self.budget, self.say = targets, own, budget, say
+        self.modules = [module(path) for path in files]
         self.files = frozenset(str(path) for path in files)
         self.learned = Learned()
         self.verdicts: list[Verdict] = []
@@ -189,6 +197,9 @@ class Warm:
         self.learned = cast("Learned", forked(lambda: self._learn(session.items)))
         seconds = sum(self.learned.seconds.values())
         self.say(f"{len(items)} tests, {seconds:.0f} s; fail unmutated: {self.learned.broken or 'none'}")
+        # What kvmc imports only where a site needs it has to be here, or its functions can't be given a mutant's code.
+        for name in self.modules:
+            importlib.import_module(name)
         known = swap.functions(self.files)
         original: dict[Path, CodeType] = {}
         kills: dict[Path, Counter[str]] = {}
