@@ -31,7 +31,7 @@ app.add_typer(topology, name="topology")
 app.add_typer(measure, name="measure")
 for command in (bringing.init, planning.plan, bringing.rollout, running.capture, running.verify, running.diff):
     app.command()(command)
-
+app.command("import")(bringing.import_)
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
 AnyFormat = Annotated[Format, typer.Option("--format", help="How to tell what was found.")]
