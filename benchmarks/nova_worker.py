@@ -119,4 +119,6 @@ def place(instance: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     conf.CONF([], project="nova", default_config_files=[])
     objects.register_all()
-    json.dump([place(instance) for instance in json.load(sys.stdin)], sys.stdout)
+    asked = json.load(sys.stdin)
+    runs = [[place(instance) for _ in range(asked["runs"])] for instance in asked["instances"]]
+    json.dump([min(some, key=lambda one: one["seconds"]) for some in runs], sys.stdout)

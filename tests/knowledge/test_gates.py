@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import kvmc_targets
 from hostconfig.host_samples import ALL, GIB, INTEL, devices, platform, pools, settle
 from kvmc.diagnostics.codes import host as codes
+from kvmc.driver.build import Options, build_site
+from kvmc.driver.stages import check_site
 from kvmc.hostconfig.host import HostSettings
 from kvmc.knowledge.knobs import KNOBS, find
 from kvmc.knowledge.scheduler import MECHANISMS
@@ -157,3 +162,40 @@ def test_a_scan_sees_the_scheduler_s_files_and_a_snapshot_keeps_them(tmp_path: P
     told = replace(INTEL, facts=facts, pci=None)
     back, bag = loads(dumps(told), "x.json")
     assert back is not None and back.facts is not None and back.facts.debugfs == facts.debugfs, list(bag)
+
+
+def _with_facts(folder: Path, facts: dict[str, Any]) -> Path:
+    """The pages' base site, its platform with facts."""
+    shutil.copytree(Path(__file__).parents[1] / "diagnostics/base", folder, dirs_exist_ok=True)
+    shape = {"kvmc_topology": 1, "arch": "x86_64", "online": "0-1", "nodes": [{"id": 0, "cpus": "0-1"}]}
+    (folder / "facts.json").write_text(json.dumps(shape | {"platform": facts}))
+    path = folder / "site.kvmt"
+    path.write_text(path.read_text().replace('  kernel  = "6.1"\n', '  kernel  = "6.1"\n  facts   = "facts.json"\n'))
+    return path
+
+
+def test_a_site_is_built_by_its_facts_and_the_audit_agrees(tmp_path: Path) -> None:
+    """A kernel without full dynticks and without one sysctl: neither is written, nothing is missed, and `check` tells the same."""
+    config = {"CPU_ISOLATION": "y", "RCU_NOCB_CPU": "y", "HUGETLBFS": "y"}
+    path = _with_facts(tmp_path, {"kernel": "6.1.0-40", "kernel_config": config, "sysctls": ["vm.swappiness"]})
+    text = path.read_text().replace("isolation = boot\n", "isolation = boot\n  profile = latency\n")
+    path.write_text(text)
+    outcome = build_site(path, kvmc_targets.BUILTIN, Options(False, (), (), None, False, False, None, None))
+    lacking = [item for item in outcome.bag if item.code is codes.NOT_IN_RELEASE]
+    assert [item.message.split("`")[3] for item in lacking] == ["kernel.numa_balancing"], "one cause, one line"
+    facts = {"kernel": "6.1.0-40", "kernel_config": config}
+    path = _with_facts(tmp_path / "b", facts | {"sysctls": ["vm.swappiness", "kernel.numa_balancing"]})
+    outcome = build_site(path, kvmc_targets.BUILTIN, Options(False, (), (), None, False, False, None, None))
+    assert outcome.ok, [item.message for item in outcome.bag]
+    line = (tmp_path / "b/generated/a/etc/default/grub.d/zz-kvmc.cfg").read_text()
+    assert "isolcpus=" in line and "rcu_nocbs=" in line and "nohz_full=" not in line
+    assert check_site(path).ok
+
+
+def test_facts_outside_the_site_or_unreadable_are_told(tmp_path: Path) -> None:
+    path = _with_facts(tmp_path / "a", {"kernel": "6.1"})
+    path.write_text(path.read_text().replace('"facts.json"', '"../facts.json"'))
+    assert [item.code.id for item in check_site(path).bag] == ["KVMC0020"]
+    path = _with_facts(tmp_path / "b", {"kernel": "6.1"})
+    (tmp_path / "b/facts.json").write_text("{")
+    assert check_site(path).bag.has_errors

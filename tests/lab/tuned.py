@@ -132,11 +132,18 @@ def affinity_beside(name: str, files: Mapping[str, str], emulator: str, cpu: int
         started = scratch.run("sh", "-c", f"taskset -c {cpu} {emulator} 600 >/dev/null 2>&1 & echo $!")
         pid = started.stdout.strip()
 
+        def told() -> tuple[str, str]:
+            shown = scratch.run("sh", "-c", f"grep Cpus_allowed_list /proc/{pid}/status; cat /proc/{pid}/comm")
+            line, comm = shown.stdout.splitlines()
+            return line.split()[-1], comm
+
         def allowed() -> str:
-            told = scratch.run("sh", "-c", f"grep Cpus_allowed_list /proc/{pid}/status; cat /proc/{pid}/comm")
-            line, comm = told.stdout.splitlines()
-            assert comm == Path(emulator).name[:15]
-            return line.split()[-1]
+            # taskset first becomes the emulator.
+            deadline = time.monotonic() + 10
+            while (now := told())[1] != Path(emulator).name[:15]:
+                assert time.monotonic() < deadline, now
+                time.sleep(0.05)
+            return now[0]
 
         found = [allowed()]
         for run in range(times):

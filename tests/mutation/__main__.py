@@ -26,11 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--tests", nargs="*", default=(), metavar="PATH", help="tests in place of the package's own")
     parser.add_argument("--report", action="store_true", help="write docs/mutation.md")
     parser.add_argument("--json", type=Path, help="write each verdict to this file")
+    parser.add_argument("--read", nargs="+", type=Path, metavar="FILE", help="verdicts that --json wrote, for --report")
     options = parser.parse_args(argv)
+    known = report.equivalents(report.EQUIVALENT.read_text())
+    if options.read:
+        rows = [row for path in options.read for row in json.loads(path.read_text())]
+        found = {package: campaign.recalled(package, rows) for package in campaign.TESTS}
+        kept = {package: judged for package, judged in found.items() if judged}
+        every = {package: (len(campaign.targets(package, None, "")), judged) for package, judged in kept.items()}
+        report.PAGE.write_text(report.render(every, known, options.count, options.seed, report.commit()))
+        return 0
     packages = options.packages or list(campaign.TESTS)
     if unknown := set(packages) - set(campaign.TESTS):
         parser.error(f"no package of ours: {', '.join(sorted(unknown))}")
-    known = report.equivalents(report.EQUIVALENT.read_text())
     every = {}
     rows = []
     # Tests in the same process silence the streams of old.
@@ -56,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=0))
     if options.report:
-        count = f" COUNT={options.count} SEED={options.seed}" if options.count else ""
-        report.PAGE.write_text(report.render(every, known, f"make mutation{count}"))
+        report.PAGE.write_text(report.render(every, known, options.count, options.seed, report.commit()))
     return 0
 
 

@@ -14,17 +14,17 @@ from hypothesis import HealthCheck, settings
 
 from mutation import cold
 from mutation.mutators import mutants
-from mutation.warm import Learned, Target, Verdict, Warm, forked
+from mutation.warm import SOURCES, Learned, Target, Verdict, Warm, forked, module
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "compiler"
 TESTS = {
     "kvmc/audit": ("tests/audit",),
     "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),
     "kvmc/resolver": ("tests/resolver",),
 }
 """The tests that are to tell, by package."""
-BUDGET = 6.0
+BUDGET = 20.0
+"""Seconds of CPU of tests that a mutant may cost, untraced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +66,46 @@ def run(package: str, wanted: Sequence[Target], say: Callable[[str], None], test
             "mutation", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
         )
         settings.load_profile("mutation")
-        plugin = Warm(wanted, files, BUDGET, say)
+        plugin = Warm(wanted, files, TESTS[package][0], BUDGET, say)
         pytest.main([*cold.PYTEST, *folders], plugins=[plugin])
         return plugin.learned, plugin.verdicts
 
     learned, verdicts = cast("tuple[Learned, list[Verdict]]", forked(warm))
     waiting = [number for number, one in enumerate(verdicts) if one.outcome == "cold"]
     say(f"{len(waiting)} mutants of what runs at import")
+    kills: Counter[str] = Counter()
     for done, number in enumerate(waiting, 1):
         target = wanted[number]
-        chosen = _of_module(target, files, learned)
-        module = ".".join(target.path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
-        limit = 15 + sum(learned.seconds[test] for test in chosen)
-        verdicts[number] = cold.verdict(target, module, chosen, limit) if chosen else Verdict("uncovered", 0.0)
+        chosen = learned.chosen(target.path, _covering(target, files, learned), kills, TESTS[package][0], BUDGET)
+        verdicts[number] = (
+            cold.verdict(target, module(target.path), chosen, learned.limit(chosen))
+            if chosen
+            else Verdict("uncovered", 0.0)
+        )
+        kills.update(filter(None, (verdicts[number].by,)))
         if not done % 20:
             say(f"{done} of {len(waiting)}: {dict(Counter(verdicts[n].outcome for n in waiting[:done]))}")
     return [Judged(target.path.stem, target, verdict) for target, verdict in zip(wanted, verdicts, strict=True)]
 
 
-def _of_module(target: Target, files: Sequence[Path], learned: Learned) -> list[str]:
-    """The fastest tests that run the mutant's lines, if it is in a function; else that run the module, or one that imports it."""
+def recalled(package: str, rows: Sequence[Sequence[object]]) -> list[Judged]:
+    """Verdicts that `--json` wrote: package, line, outcome, key and the test that killed, in the order of the package's files."""
+    wanted = {(row[1], row[3]): row for row in rows if row[0] == package}
+    if not wanted:
+        return []
+    every = [Judged(one.path.stem, one, Verdict("", 0.0)) for one in targets(package, None, "")]
+    found: dict[object, Judged] = {}
+    for one in every:
+        place = one.target.mutant.lines[0], one.key
+        if place in wanted and place not in found:
+            row = wanted[place]
+            found[place] = Judged(one.module, one.target, Verdict(str(row[2]), 0.0, str(row[4]) or None))
+    return list(found.values())
+
+
+def _covering(target: Target, files: Sequence[Path], learned: Learned) -> set[str]:
+    """The tests that run the mutant's lines, if it is in a function; else that run the module, or one that imports it."""
     if target.mutant.late:
-        found = set(learned.covering(target.path, target.mutant.lines))
-    else:
-        near = {str(path) for path in files if path == target.path or target.path.stem in path.read_text()}
-        found = {test for (path, _), tests in learned.lines.items() if path in near for test in tests}
-    chosen: list[str] = []
-    total = 0.0
-    for test in sorted(found, key=lambda one: learned.seconds[one]):
-        total += learned.seconds[test]
-        if chosen and total > BUDGET:
-            break
-        chosen.append(test)
-    return chosen
+        return learned.covering(target.path, target.mutant.lines)
+    near = {str(path) for path in files if path == target.path or target.path.stem in path.read_text()}
+    return {test for (path, _), tests in learned.lines.items() if path in near for test in tests}

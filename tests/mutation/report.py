@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mutation.campaign import ROOT, TESTS, Judged
+from mutation.campaign import BUDGET, ROOT, TESTS, Judged
 
 PAGE = ROOT / "docs" / "mutation.md"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
+GOAL = 0.85
 DEAD = ("killed", "timeout")
 
 
@@ -36,16 +38,37 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def render(every: Mapping[str, tuple[int, Sequence[Judged]]], known: Mapping[str, str], how: str) -> str:
-    """The page. every: package -> how many mutants there are, and those that were tried. how: the command."""
+def commit() -> str:
+    """The state of the sources that was measured."""
+    asked = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return asked.stdout.strip()
+
+
+def render(
+    every: Mapping[str, tuple[int, Sequence[Judged]]],
+    known: Mapping[str, str],
+    count: int | None,
+    seed: str,
+    measured: str,
+) -> str:
+    """The page. every: package -> how many mutants there are, and those that were tried; count, seed: of the sample, if it is one;
+    measured: the commit."""
+    how = f"make mutation COUNT={count} SEED={seed}" if count else "make mutation COUNT="
     lines = [
         "# Mutation testing",
         "",
         f"Written by `{how}`, never by hand. A mutant is one small change of a module: a comparison, an operator,",
         "a condition, a constant or a returned value is another, or a statement is gone. The tests kill it if one of them",
-        "fails. Texts for people are not changed. Each mutant is tried with the tests that run its line, the fastest first,",
-        "as far as they take few seconds. Equivalent ones, which no test can kill, are listed with their reasons in",
-        "`tests/mutation/equivalent.txt` and are left out of the rate.",
+        "fails. Texts for people are not changed. Each mutant is tried with the tests that run its line, as many as",
+        f"{BUDGET:.0f} seconds hold: those that have killed in the module first, then the package's own, the most specific",
+        "first. Equivalent ones, which no test can kill, are listed with their reasons in `tests/mutation/equivalent.txt`",
+        "and are left out of the rate.",
+        "",
+        f"Measured at commit {measured}, each package's sample drawn with seed {seed}. The goal is {100 * GOAL:.0f} %;",
+        "`make proof` tries a smaller sample with another seed, tells its own figures, and fails below the floor that",
+        "`tests/mutation/test_mutation.py` states. A package that is not in the table has not been measured.",
         "",
         "mutmut was tried first: it takes the modules of a source root that is not `src` for untested. cosmic-ray starts",
         "the tests anew for each mutant.",

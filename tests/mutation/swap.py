@@ -36,12 +36,15 @@ def functions(files: frozenset[str]) -> dict[CodeType, list[FunctionType]]:
 
 
 def put(old: CodeType, new: CodeType, known: dict[CodeType, list[FunctionType]]) -> bool:
-    """Gives the functions of a module their new code; False where a function can't take it (another closure)."""
+    """Gives the functions of a module their new code; False where a function can't take it (another closure), or where none is here
+    whose code is another."""
     mutated = dict(keyed(new))
+    changed = False
     for key, code in keyed(old):
         for function in known.get(code, ()):
             other = mutated.get(key)
             if other is None or len(other.co_freevars) != len(code.co_freevars):
                 return False
             function.__code__ = other
-    return True
+            changed |= other != code
+    return changed

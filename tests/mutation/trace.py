@@ -1,36 +1,64 @@
-"""Which lines of some files a call runs."""
+"""Which lines of some files run while it is told to look."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from types import FrameType
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
 from typing import Any
 
 
-def lines_of(call: Callable[[], object], files: Iterable[str]) -> set[tuple[str, int]]:
-    """The lines of `files`, which are named as code objects name them, that `call` runs in this thread and its new ones."""
-    wanted = frozenset(files)
-    found: set[tuple[str, int]] = set()
+class Lines:
+    """found: the lines of `files`, which are named as code objects name them, that ran in this thread and its new ones."""
 
-    def inside(frame: FrameType, event: str, _: Any) -> Any:
-        if event == "line":
-            found.add((frame.f_code.co_filename, frame.f_lineno))
-        return inside
+    def __init__(self, files: Iterable[str]) -> None:
+        self.wanted = frozenset(files)
+        self.found: set[tuple[str, int]] = set()
+        self._left: dict[CodeType, set[int]] = {}
 
-    def enter(frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename not in wanted:
+    def run(self, call: Callable[[], object]) -> set[tuple[str, int]]:
+        """The lines that a call runs."""
+        before = sys.gettrace()
+        with self.apart() as found:
+            threading.settrace(self._enter)
+            sys.settrace(self._enter)
+            try:
+                call()
+            finally:
+                sys.settrace(before)
+                threading.settrace(None)
+        return found
+
+    @contextmanager
+    def apart(self) -> Iterator[set[tuple[str, int]]]:
+        """Keeps what runs inside to itself."""
+        outer = self.found, self._left
+        self.found, self._left = set(), {}
+        try:
+            yield self.found
+        finally:
+            self.found, self._left = outer
+
+    def _enter(self, frame: FrameType, _event: str, _: Any) -> Any:
+        code = frame.f_code
+        if code.co_filename not in self.wanted:
             return None
-        found.add((frame.f_code.co_filename, frame.f_lineno))
-        return inside
+        left = self._left.get(code)
+        if left is None:
+            left = self._left[code] = {line for _, _, line in code.co_lines() if line is not None}
+        self._saw(frame)
+        # Where all of a function has been seen, looking on would only take time.
+        return self._inside if left else None
 
-    before = sys.gettrace()
-    threading.settrace(enter)
-    sys.settrace(enter)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-        threading.settrace(None)
-    return found
+    def _inside(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            self._saw(frame)
+        return self._inside
+
+    def _saw(self, frame: FrameType) -> None:
+        self.found.add((frame.f_code.co_filename, frame.f_lineno))
+        left = self._left.get(frame.f_code)
+        if left is not None:
+            left.discard(frame.f_lineno)

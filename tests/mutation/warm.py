@@ -1,12 +1,15 @@
 """Runs tests against mutants in forks of one process that has collected them: a mutant costs what its tests cost.
 
-The first round runs each test by itself, to learn its seconds and which lines it runs. The second runs, for each mutant, the tests
-that run its lines until one fails: those that killed in its module before first, then the fastest.
+The first round runs all tests, to learn their seconds and, once more, which lines each runs. The second runs, for each mutant, the
+tests that run its lines until one fails: those that killed in its module before first, then the most telling.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
+import importlib
 import math
 import os
 import pickle
@@ -15,7 +18,7 @@ import select
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -27,9 +30,8 @@ from _pytest.runner import runtestprotocol
 from mutation import swap, trace
 from mutation.mutators import Mutant, mutated
 
-SLOWEST = 8.0
-"""Seconds of CPU that a test may take, traced, to take part."""
 Known = dict[CodeType, list[FunctionType]]
+SOURCES = Path(__file__).resolve().parents[2] / "compiler"
 MEMORY = 6 << 30
 """Bytes of address space that a fork may take."""
 
@@ -55,17 +57,53 @@ class Verdict:
 
 @dataclass(slots=True)
 class Learned:
-    """tests: seconds of each test that passes, in the order of collection; lines: what runs each line; broken: tests that fail
-    unmutated, slow: that take too long; neither takes part."""
+    """seconds: of each test that passes, as it runs among the others, untraced, in the order of collection; lines: the tests that
+    run each line; breadth: how many lines a test runs; broken: tests that fail unmutated and take no part; waiting: tests that need
+    what is made once for a file."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    breadth: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    slow: list[str] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
 
-    def covering(self, path: Path, lines: tuple[int, int]) -> list[str]:
-        found = {test for line in range(lines[0], lines[1] + 1) for test in self.lines.get((str(path), line), ())}
-        return [test for test in self.seconds if test in found]
+    def covering(self, path: Path, lines: tuple[int, int]) -> set[str]:
+        return {test for line in range(lines[0], lines[1] + 1) for test in self.lines.get((str(path), line), ())}
+
+    def chosen(self, path: Path, tests: Iterable[str], kills: Mapping[str, int], own: str, budget: float) -> list[str]:
+        """Tests for a mutant of a file, the most telling first, as many as `budget` seconds hold. kills: how many mutants of the
+        file each has killed; own: the folder of the package's tests. Those that share what is made once for a file come last."""
+
+        def rank(test: str) -> tuple[bool, float, bool, bool, int, float]:
+            file = test.partition("::")[0]
+            rate = -kills.get(test, 0) / (self.seconds[test] + 0.01)
+            near = path.stem in Path(file).stem
+            return (
+                test in self.waiting,
+                rate,
+                not near,
+                not file.startswith(own),
+                self.breadth[test],
+                self.seconds[test],
+            )
+
+        taken: list[str] = []
+        total = 0.0
+        for test in sorted(tests, key=rank):
+            if not taken or total + self.seconds[test] <= budget:
+                total += self.seconds[test]
+                taken.append(test)
+        last = [test for test in self.seconds if test in self.waiting and test in set(taken)]
+        return [test for test in taken if test not in self.waiting] + last
+
+    def limit(self, tests: Iterable[str]) -> float:
+        """Seconds of CPU after which tests hang for sure: they share less of what is made once than when they were measured."""
+        return 15 + 3 * sum(self.seconds[test] for test in tests)
+
+
+def module(path: Path) -> str:
+    """The name by which a file of ours is imported."""
+    return ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
 
 
 def forked(call: Callable[[], object], limit: float | None = None) -> object:
@@ -122,24 +160,46 @@ def _failing(items: Sequence[pytest.Item]) -> str | None:
     return None
 
 
+def _forget() -> None:
+    """Empties what kvmc's functions remember, so that each test runs what it asks."""
+    for one in gc.get_objects():
+        if isinstance(one, functools._lru_cache_wrapper) and str(one.__module__).startswith("kvmc"):
+            one.cache_clear()
+
+
 class Warm:
-    """pytest's plugin that takes the place of its loop. budget: seconds of tests that a mutant may cost, by their first run."""
+    """pytest's plugin that takes the place of its loop. own: the folder of the package's tests; budget: seconds of tests that a
+    mutant may cost."""
 
     def __init__(
-        self, targets: Sequence[Target], files: Iterable[Path], budget: float, say: Callable[[str], None]
+        self, targets: Sequence[Target], files: Sequence[Path], own: str, budget: float, say: Callable[[str], None]
     ) -> None:
-        self.targets, self.budget, self.say = targets, budget, say
+        self.targets, self.own, self.budget, self.say = targets, own, budget, say
+        self.modules = [module(path) for path in files]
         self.files = frozenset(str(path) for path in files)
         self.learned = Learned()
         self.verdicts: list[Verdict] = []
+        self._lines = trace.Lines(self.files)
+        self._made: dict[object, set[tuple[str, int]]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        """What a fixture runs that lives longer than a test counts for each test that needs it."""
+        if fixturedef.scope == "function":
+            return (yield)
+        with self._lines.apart() as found:
+            result = yield
+        self._made.setdefault(fixturedef, set()).update(found)
+        return result
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
-        self._learn(items)
-        learned = self.learned
-        seconds = sum(learned.seconds.values())
-        left_out = f"fail unmutated: {learned.broken or 'none'}; too slow: {learned.slow or 'none'}"
-        self.say(f"{len(items)} tests, {seconds:.0f} s traced; {left_out}")
+        self.learned = cast("Learned", forked(lambda: self._learn(session.items)))
+        seconds = sum(self.learned.seconds.values())
+        self.say(f"{len(items)} tests, {seconds:.0f} s; fail unmutated: {self.learned.broken or 'none'}")
+        # What kvmc imports only where a site needs it has to be here, or its functions can't be given a mutant's code.
+        for name in self.modules:
+            importlib.import_module(name)
         known = swap.functions(self.files)
         original: dict[Path, CodeType] = {}
         kills: dict[Path, Counter[str]] = {}
@@ -151,55 +211,45 @@ class Warm:
             if verdict.by is not None:
                 killers[verdict.by] += 1
             self.verdicts.append(verdict)
-            if not number % 100:
+            if not number % 50:
                 self.say(f"{number} of {len(self.targets)}: {dict(Counter(one.outcome for one in self.verdicts))}")
         return True
 
-    def _learn(self, items: dict[str, pytest.Item]) -> None:
-        def one(item: pytest.Item) -> tuple[str | None, float, set[tuple[str, int]]]:
-            failed: list[str | None] = []
+    def _learn(self, items: Sequence[pytest.Item]) -> Learned:
+        learned = Learned()
+
+        def run(item: pytest.Item, following: pytest.Item | None) -> bool:
+            return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
+
+        pairs = list(zip(items, [*items[1:], None], strict=True))
+        for item, following in pairs:
             before = time.process_time()
-            lines = trace.lines_of(lambda: failed.append(_failing([item])), self.files)
-            return failed[0], time.process_time() - before, lines
-
-        for test, item in items.items():
-            try:
-                learned = forked(lambda item=item: one(item), SLOWEST)  # type: ignore[misc]
-                failed, seconds, lines = cast("tuple[str | None, float, set[tuple[str, int]]]", learned)
-            except TimeoutError:
-                self.learned.slow.append(test)
+            if run(item, following):
+                learned.seconds[item.nodeid] = time.process_time() - before
+            else:
+                learned.broken.append(item.nodeid)
+        for item, following in pairs:
+            _forget()
+            lines = self._lines.run(lambda one=item, then=following: run(one, then))  # type: ignore[misc]
+            if item.nodeid not in learned.seconds:
                 continue
-            except ChildProcessError:
-                self.learned.broken.append(test)
-                continue
-            if failed is not None:
-                self.learned.broken.append(test)
-                continue
-            self.learned.seconds[test] = seconds
+            needs = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+            made = [one for several in needs for one in several if one in self._made]
+            if any(one.scope in ("module", "session", "package") and self._made[one] for one in made):
+                learned.waiting.add(item.nodeid)
+            lines = lines.union(*(self._made[one] for one in made))
+            learned.breadth[item.nodeid] = len(lines)
             for line in lines:
-                self.learned.lines.setdefault(line, []).append(test)
-
-    def chosen(self, target: Target, killers: Counter[str]) -> list[str]:
-        """The tests for a mutant, in the order of running."""
-        seconds = self.learned.seconds
-        tests = sorted(
-            self.learned.covering(target.path, target.mutant.lines), key=lambda one: (-killers[one], seconds[one])
-        )
-        taken: list[str] = []
-        total = 0.0
-        for test in tests:
-            total += seconds[test]
-            if taken and total > self.budget:
-                break
-            taken.append(test)
-        return taken
+                learned.lines.setdefault(line, []).append(item.nodeid)
+        return learned
 
     def _try(
         self, target: Target, items: dict[str, pytest.Item], known: Known, original: CodeType, killers: Counter[str]
     ) -> Verdict:
         if not target.mutant.late:
             return Verdict("cold", 0.0)
-        tests = self.chosen(target, killers)
+        covering = self.learned.covering(target.path, target.mutant.lines)
+        tests = self.learned.chosen(target.path, covering, killers, self.own, self.budget)
         if not tests:
             return Verdict("uncovered", 0.0)
 
@@ -207,12 +257,12 @@ class Warm:
             code = compile(mutated(target.source, target.mutant.number), str(target.path), "exec")
             if not swap.put(original, code, known):
                 return "cold"
+            _forget()
             return _failing([items[test] for test in tests])
 
         before = time.perf_counter()
-        limit = 3 + sum(self.learned.seconds[test] for test in tests)
         try:
-            by = cast("str | None", forked(run, limit))
+            by = cast("str | None", forked(run, self.learned.limit(tests)))
         except TimeoutError:
             return Verdict("timeout", time.perf_counter() - before)
         except ChildProcessError:
