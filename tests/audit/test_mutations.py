@@ -294,7 +294,15 @@ MUTATIONS = [
     ),
     Mutation("NIC on another bridge", WEB, "bridge='br0'", "bridge='br1'", codes.GUEST_DIFFERS, site=True),
     # the guest itself
-    Mutation("vCPUs added", DU, ">2</vcpu>", ">3</vcpu>", codes.PIN_MISSING, "3", more=(codes.GUEST_TOPOLOGY,)),
+    Mutation(
+        "vCPUs added",
+        DU,
+        ">2</vcpu>",
+        ">3</vcpu>",
+        codes.PIN_MISSING,
+        "3",
+        more=(codes.GUEST_TOPOLOGY, codes.GUEST_DIFFERS),
+    ),
     Mutation(
         "vCPUs taken", DU, ">2</vcpu>", ">1</vcpu>", codes.STRAY, more=(codes.GUEST_TOPOLOGY, codes.GUEST_DIFFERS)
     ),

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from classes.fleet import CASES, Case, build, golden_domains, tree
+from classes.fleet import CASES, PLATFORMS, Case, build, golden_domains, tree
+from kvmc.knowledge.model import Status
+from kvmc.knowledge.registry import rows
 from kvmc.model.classes import classes, reference
+from kvmc.model.values import Version, VersionRange
 from lab.libvirtd import Libvirtd
 from lab.needs import needs
 from lab.texts import rng_errors
@@ -102,3 +105,22 @@ def test_every_class_says_what_it_sets_why_what_it_costs_and_shows_an_example() 
 def test_the_page_of_classes_is_up_to_date() -> None:
     page = (ROOT / "docs/classes.md").read_text(encoding="utf-8")
     assert page == reference(), "run `python -m kvmc.model.classes > docs/classes.md`"
+
+
+@each_case
+def test_every_element_is_known_and_is_in_the_platforms_release(case: Case) -> None:
+    """By the knowledge, element by element and attribute by attribute."""
+    low = VersionRange(*[Version(*map(int, PLATFORMS[case.platform]["libvirt"].split(".")))] * 2)
+    for name, text in golden_domains(case).items():
+        root = etree.fromstring(text.encode())
+        for node in root.iterdescendants(etree.Element):
+            above = [str(one.tag) for one in reversed(list(node.iterancestors()))][1:]
+            path = "/".join([*above, str(node.tag)])
+            if "{" in path:
+                continue  # our own, in <metadata>
+            found = rows("libvirt", path)
+            assert found and found[0].exists_in(low) and found[0].status is Status.EMITTED, (name, path)
+            for attribute in map(str, node.attrib):
+                own = rows("libvirt", f"{path}@{attribute}")
+                later = own and own[0].exists_in(low) and own[0].status is Status.EMITTED
+                assert attribute in found[0].words or later, (name, path, attribute)

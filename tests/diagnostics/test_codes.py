@@ -25,6 +25,7 @@ def test_no_number_stands_twice_and_each_is_of_its_phase() -> None:
         "artifacts": "06",
         "audit": "07",
         "verify": "08",
+        "adopt": "08",
     }
     assert len({code.id for _, code in codes}) == len(codes)
     assert len(registry()) == len(codes)

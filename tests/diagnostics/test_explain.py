@@ -20,7 +20,7 @@ from diagnostics.test_formats import sarif
 from kvmc.artifacts import Artifact
 from kvmc.cli.app import app
 from kvmc.diagnostics import Bag
-from kvmc.diagnostics.codes import PHASES, registry
+from kvmc.diagnostics.codes import PHASES, registry, schema, syntax
 from kvmc.diagnostics.fixes import fixes
 from kvmc.diagnostics.model import Code
 from kvmc.diagnostics.text import render
@@ -76,6 +76,15 @@ ELSEWHERE = {
     "KVMC0242": "one of two settings, whose value only the user knows",
 }
 """Codes whose help begins like a change of what the label covers and is none, and why."""
+
+FIXED = {
+    f"KVMC{number:04}"
+    for number in (
+        *(7, 102, 103, 104, 105, 107, 109, 110, 113, 201, 202, 204, 211, 212, 220, 221, 223, 224, 229, 231, 241, 260),
+        *(273, 280, 406, 410, 501, 556, 563, 567),
+    )
+}
+"""Codes whose examples offer a change; each is tried there. The help of all others is for people alone."""
 
 CODES = sorted(registry())
 EXAMPLES = [code for code in CODES if code not in UNPROVOKED]
@@ -145,6 +154,7 @@ def test_the_examples(code: str, stage: Stage, request: pytest.FixtureRequest) -
     found = fixes(item, failing.sources)
     wanted = [text for text in item.help if re.match("did you mean|write `|set `", text)]
     assert found or not wanted or code in ELSEWHERE, item.help
+    assert bool(found) == (code in FIXED), item.help
     if not item.fixes:
         assert [fix.title for fix in found] == [text for text in wanted if code not in ELSEWHERE], item.help
     for fix in found:
@@ -206,6 +216,18 @@ def test_explain_names_near_codes(text: str, near: str) -> None:
 
 def test_explain_shows_no_escape() -> None:
     assert "\x1b" not in CliRunner().invoke(app, ["explain", "\x1b[31m"]).stderr
+
+
+def test_codes_that_carry_a_change_are_tried() -> None:
+    """Those that are told with `fixes=` in the front end, against those whose examples offer a change."""
+    carrying = set()
+    for folder, phase in (("syntax", syntax), ("model", schema)):
+        for path in (ROOT / "compiler/kvmc" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and any(word.arg == "fixes" for word in node.keywords):
+                    named = [arg.attr for arg in node.args[:1] if isinstance(arg, ast.Attribute)]
+                    carrying |= {getattr(phase, name).id for name in named if is_code(getattr(phase, name, None))}
+    assert len(carrying) >= 10 and carrying <= FIXED
 
 
 @pytest.mark.parametrize("code", EXAMPLES)

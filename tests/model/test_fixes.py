@@ -29,6 +29,12 @@ CASES = {
     "header": (BASE.removeprefix("kvmt 1\n"), ["write `kvmt 1` as its first line"]),
     "version": (BASE.replace("kvmt 1", "kvmt 2"), ["write `kvmt 1`"]),
     "escape": (BASE.replace('"s.example.net"', r'"s\.net"'), ["write `\\\\` for a backslash"]),
+    "twice": (VM % "memory = 4GiB\nmemory = 5GiB", ["keep the first", "keep this one"]),
+    "item twice": (BASE + "vm a : base\nvm b : base\nplace apart p {\nvms = [a, b, a]\n}\n", ["delete it here"]),
+    "page size": (VM % "pages = 3MiB", ["write `2MiB`", "write `1GiB`"]),
+    "parent of another kind": (BASE + "vm a : compute\n", ["write `base`"]),
+    "quote": (BASE.replace('"s.example.net"', '"s.example.net'), ['end it with `"`']),
+    "invisible": (VM % "memory = 4\u200bGiB", ["delete it"]),
     "brace": (BASE + "}\n", ["delete it"]),
 }
 

@@ -278,14 +278,14 @@ def test_guests_of_one_class_lack_a_setting_together(tmp_path: Path) -> None:
     told = one(tmp_path, BASE + thin + guests)
     assert told.code.id == "KVMC0205" and told.primary is not None
     assert told.primary.text == "class thin sets this, and no `memory`"
-    assert told.notes == ("49 more of class thin have none",)
+    assert told.notes == ("49 more of class `thin` have none",)
 
 
 def test_guests_of_all_classes_of_one_lack_a_setting_together(tmp_path: Path) -> None:
     base = BASE.replace("  machine = pc-q35-9.2\n", "").replace("class base", "«class base»")
     told = one(tmp_path, base + "class mid : base\nvm a : mid\nvm b : base\n")
     assert (told.code.id, told.message) == ("KVMC0205", "vm `a` has no `machine`")
-    assert told.notes == ("1 more of class base have none",)
+    assert told.notes == ("1 more of class `base` have none",)
     # where one guest has it, the class is not to blame
     told = one(
         tmp_path, base.replace("«", "").replace("»", "") + "vm a : base {\n  machine = pc-q35-9.2\n}\n«vm b : base»\n"

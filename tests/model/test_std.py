@@ -142,3 +142,22 @@ def test_what_is_told_in_the_library_is_shown_at_the_sites_own_line(tmp_path: Pa
     assert github(bag, loaded.sources).startswith("::error file=site.kvmt,line=")
     log = sarif(bag, loaded.sources, "0")
     assert log.index('"uri": "site.kvmt"') < log.index('"relatedLocations"') < log.index('"uri": "std/throughput.kvmt"')
+
+
+def test_a_class_of_the_library_is_shown_with_its_comment_imported_or_not(tmp_path: Path) -> None:
+    for text, note in ((IMPORT + GUEST, False), ("", True)):
+        good(tmp_path, text)
+        shown, bag, _ = show_block(tmp_path / "site.kvmt", "class", "throughput")
+        assert shown is not None and not bag.items
+        assert "# Costs: " in shown and "class throughput {" in shown and "std/throughput.kvmt:" in shown
+        assert ('# import "std/throughput.kvmt" to have it' in shown) is note
+    shown, bag, _ = show_block(tmp_path / "site.kvmt", "class", "throughputt")
+    assert shown is None and bag.has_errors
+
+
+def test_a_class_of_the_library_is_explained() -> None:
+    from kvmc.model.classes import described
+
+    text = described("gpu-mdev")
+    assert text is not None and text.startswith('import "std/gpu-passthrough.kvmt"\n') and "Example: " in text
+    assert described("nothing") is None

@@ -30,6 +30,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "storage": site.Storage,
     "class": site.Vm,
     "vm": site.Vm,
+    "node": site.GuestNode,
     "disk": site.Disk,
     "nic": site.Nic,
     "hostdev": site.Hostdev,
@@ -42,7 +43,7 @@ NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
     site.Host: {"name", "pool", "devices", "raws"},
     site.Platform: {"name", "known"},
-    site.Vm: {"name", "lineage", "disks", "nics", "hostdevs", "mdevs", "raws"},
+    site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws"},
     site.Place: {"name", "relation"},
 }
 """Fields that come from headers and inner blocks; every model has a name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -60,7 +60,7 @@ class Life:
         pages = chance.choice((8, 16, 32))
         self.site = a_site([a_host(name, pages=pages, shared_cores=1) for name in names], [])
         self.locks: Locks = {}
-        self.failures = self.proposals = 0
+        self.failures = self.proposals = self.edits = 0
         self.count = 0
 
     def build(self, site: Site, locks: Locks) -> Placement | None:
@@ -75,6 +75,7 @@ class Life:
         return a_guest(self.chance, f"vm-{self.count:02}", tuple(self.site.hosts))
 
     def edit(self) -> None:
+        self.edits += 1
         kind = self.chance.choice(("add", "add", "add", "remove", "resize", "lose", "merge"))
         vms = dict(self.site.vms)
         hosts = dict(self.site.hosts)
@@ -217,6 +218,13 @@ def test_forty_sequences() -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("block", range(10))
-def test_five_hundred_sequences(block: int) -> None:
-    for seed in range(1000 + block * 50, 1050 + block * 50):
-        live(seed)
+def test_five_hundred_sequences(block: int, record_property: Callable[[str, object], None]) -> None:
+    lives = [live(seed) for seed in range(1000 + block * 50, 1050 + block * 50)]
+    failures, proposals = (sum(getattr(one, name) for one in lives) for name in ("failures", "proposals"))
+    record_property(
+        "edits",
+        f"{len(lives)} sequences, {sum(one.edits for one in lives)} edits, {failures} refused, "
+        f"{proposals} changes proposed that fit",
+    )
+    assert failures > 20
+    assert proposals > 20

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import L3, Domain, Emulator, Host, Pinning, Place, Site, Strength, Threads
+from kvmc.model.site import L3, Domain, Emulator, Host, MemoryMode, Pinning, Place, Site, Strength, Threads, Vm
 from kvmc.resolver.memory import overhead
-from kvmc.resolver.placement import GuestPlacement, HostPools, Placement
+from kvmc.resolver.placement import CellPlacement, GuestPlacement, HostPools, Placement
 from kvmc.topology.model import Topology
 
 
@@ -89,8 +89,14 @@ def _whole(topology: Topology, cpus: CpuSet) -> CpuSet:
 def _owned(site: Site, topology: Topology, guest: GuestPlacement) -> CpuSet:
     vm = site.vms[guest.vm]
     own = guest.emulator if vm.emulator is Emulator.OWN else CpuSet()
-    pins = union(pin for cell in guest.cells for pin in cell.pins) if vm.pinning is Pinning.DEDICATED else CpuSet()
-    return _whole(topology, pins | own)
+    return _whole(topology, union(pin for cell in guest.cells for pin in _own_pins(vm, cell)) | own)
+
+
+def _own_pins(vm: Vm, cell: CellPlacement) -> tuple[CpuSet, ...]:
+    """The pins of the vCPUs that are to have a CPU each."""
+    if vm.pinning is Pinning.DEDICATED:
+        return cell.pins
+    return tuple(pin for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu in vm.dedicated)
 
 
 def _owners(site: Site, topology: Topology, pools: HostPools, guests: list[GuestPlacement]) -> list[str]:
@@ -119,19 +125,19 @@ def _memory(site: Site, host: Host, topology: Topology, guests: list[GuestPlacem
             vm = site.vms[guest.vm]
             extra = overhead(vm, [cell.memory_kib for cell in guest.cells], [len(cell.vcpus) for cell in guest.cells])
             for cell, more in zip(guest.cells, extra, strict=True):
-                if cell.node != node.id:
-                    continue
-                normal += more
+                normal += more if cell.node == node.id else 0
+                here = dict(cell.memory or ((cell.node, cell.memory_kib),)).get(node.id, 0)
                 if vm.pages_kib is None:
-                    normal += cell.memory_kib
+                    normal += here
                 else:
-                    pages[vm.pages_kib] += -(-cell.memory_kib // vm.pages_kib)
+                    pages[vm.pages_kib] += -(-here // vm.pages_kib)
         for size, number in pages.items():
             if number > offered.get(size, 0):
                 broken.append(
                     f"{host.name} node {node.id}: {number} pages of {size} KiB, {offered.get(size, 0)} offered"
                 )
         kept = sum(count.kib for count in (*host.pages, *host.reserve_pages)) + host.reserve_memory_kib
+        kept = kept if node.cpus else 0
         if guests and normal and normal > (node.memory_kib or 0) - kept:
             broken.append(
                 f"{host.name} node {node.id}: {normal} KiB of normal memory, {(node.memory_kib or 0) - kept} left"
@@ -145,12 +151,15 @@ def _shared(site: Site, host: Host, topology: Topology, pools: HostPools, guests
         cpus = node.cpus & pools.shared
         vcpus = 0
         for guest in guests:
-            if site.vms[guest.vm].pinning is Pinning.SHARED:
-                for cell in guest.cells:
-                    if cell.node == node.id:
-                        vcpus += len(cell.vcpus)
-                        if any(pin != cpus for pin in cell.pins):
-                            broken.append(f"{guest.vm}: pins are not the shared CPUs of node {node.id}")
+            vm = site.vms[guest.vm]
+            for cell in guest.cells if vm.pinning is not Pinning.DEDICATED else ():
+                if cell.node == node.id:
+                    float_on = [
+                        pin for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu not in vm.dedicated
+                    ]
+                    vcpus += len(float_on)
+                    if any(pin != cpus for pin in float_on):
+                        broken.append(f"{guest.vm}: pins are not the shared CPUs of node {node.id}")
         if vcpus > len(cpus) * host.shared_overcommit:
             broken.append(f"{host.name} node {node.id}: {vcpus} shared vCPUs on {len(cpus)} CPUs")
     return broken
@@ -160,22 +169,31 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
     vm = site.vms[guest.vm]
     broken = []
     nodes = [cell.node for cell in guest.cells]
-    if len(nodes) != vm.nodes or nodes != sorted(set(nodes)):
+    even = not vm.cells
+    if len(nodes) != vm.nodes or len(set(nodes)) != len(nodes):
         broken.append(f"nodes are {nodes}, {vm.nodes} asked for")
     if [id for cell in guest.cells for id in cell.vcpus] != list(range(vm.vcpus)):
         broken.append("vCPU ids are not 0 to the last, in order")
     if sum(cell.memory_kib for cell in guest.cells) != vm.memory_kib:
         broken.append("the cells' memory is not the guest's")
-    if max(len(cell.vcpus) for cell in guest.cells) - min(len(cell.vcpus) for cell in guest.cells) > 1:
+    sizes = [(len(cell.vcpus), cell.memory_kib) for cell in guest.cells]
+    if even and max(number for number, _ in sizes) - min(number for number, _ in sizes) > 1:
         broken.append("vCPUs are unevenly split")
+    if not even and sizes != [(cell.vcpus, cell.memory_kib) for cell in vm.cells.values()]:
+        broken.append("its nodes are not those asked for")
     own = CpuSet()
     for cell in guest.cells:
         node = topology.node(cell.node)
         assert node is not None
         if vm.pages_kib and cell.memory_kib % vm.pages_kib:
             broken.append("a cell has a part of a page")
-        if vm.pinning is Pinning.DEDICATED:
-            broken += _dedicated(vm.threads, vm.l3, topology, cell.pins, node.cpus)
+        broken += _parts(vm, topology, cell)
+        own_pins = _own_pins(vm, cell)
+        kinds = {str(kind): cpus for kind, cpus in (topology.core_kinds or {}).items()}
+        if vm.cores != "any" and not union(own_pins).issubset(kinds.get(str(vm.cores), CpuSet())):
+            broken.append(f"CPUs {union(own_pins)} are not all {vm.cores} cores")
+        if own_pins:
+            broken += _dedicated(vm.threads, vm.l3, topology, own_pins, node.cpus)
         here = guest.emulator & node.cpus
         if vm.emulator is Emulator.OWN:
             if here not in _cores(topology) or here & union(cell.pins):
@@ -186,7 +204,7 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
         own |= here
     if own != guest.emulator:
         broken.append(f"emulator CPUs {guest.emulator - own} are on no node of the guest")
-    pins = union(pin for cell in guest.cells for pin in cell.pins) if vm.pinning is Pinning.DEDICATED else CpuSet()
+    pins = union(pin for cell in guest.cells for pin in _own_pins(vm, cell))
     if guest.idle != _whole(topology, pins) - pins:
         broken.append(f"idle is {guest.idle}, not the empty siblings")
     wanted = {("nic", nic.name) for nic in vm.nics.values() if nic.device} | {
@@ -195,6 +213,24 @@ def _guest(site: Site, topology: Topology, pools: HostPools, guest: GuestPlaceme
     if set(guest.devices) != wanted:
         broken.append("devices are not those asked for")
     return [f"{guest.vm}: {one}" for one in broken]
+
+
+def _parts(vm: Vm, topology: Topology, cell: CellPlacement) -> list[str]:
+    """Memory that is not bound to its node: all of it, in equal shares where it goes round."""
+    if vm.memory_kind is not None:
+        kinds = {node.id: node.memory for node in topology.nodes}
+        on = [str(kinds[node]) for node, kib in cell.memory if kib == cell.memory_kib]
+        return [] if on == [vm.memory_kind.value] and len(cell.memory) == 1 else ["its memory is not of its kind"]
+    if vm.numatune is MemoryMode.STRICT:
+        return ["its memory is not on its node"] if cell.memory else []
+    if vm.numatune is MemoryMode.PREFERRED:
+        return [] if sum(kib for _, kib in cell.memory) == cell.memory_kib else ["its memory is not all counted"]
+    shares = {kib for _, kib in cell.memory}
+    nodes = [node.id for node in topology.nodes if node.cpus & topology.usable and node.memory_kib]
+    held = [node for node, _ in cell.memory]
+    return (
+        [] if held == nodes and len(shares) == 1 and shares.pop() * len(nodes) >= cell.memory_kib else ["uneven shares"]
+    )
 
 
 def _dedicated(threads: Threads, l3: L3, topology: Topology, pins: tuple[CpuSet, ...], node: CpuSet) -> list[str]:

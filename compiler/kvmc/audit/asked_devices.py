@@ -9,6 +9,7 @@ from kvmc.audit.context import Context
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
 from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import DevicePool, Host, Iothread, Near, Site, Vm
 from kvmc.model.values import PciAddress
 
@@ -54,6 +55,23 @@ def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
     for source, at in found.items():
         if source not in asked:
             yield Difference(at.span, f"has disk {source[:100]}, for which it does not ask")
+
+
+def iothread_nodes(context: Context, vm: Vm, domain: Domain) -> dict[int, CpuSet]:
+    """For each I/O thread whose disks all have a known controller the nodes of these."""
+    site, pci = context.site, context.topology.pci or {}
+    found: dict[int, list[CpuSet]] = {}
+    for name, disk in vm.disks.items():
+        storage = site.storages.get(disk.storage) if site else None
+        if storage is None:
+            continue
+        source = storage.source.replace("{vm}", vm.name).replace("{disk}", name)
+        devices = [pci[address] for address in storage.controller or () if address in pci]
+        nodes = CpuSet.of(device.node for device in devices if device.node is not None)
+        for at in domain.disks:
+            for id in at.value.iothreads if at.value.source == source else ():
+                found.setdefault(id, []).append(nodes)
+    return {id: union(nodes) for id, nodes in found.items() if all(nodes)}
 
 
 def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:

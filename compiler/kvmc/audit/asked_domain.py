@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kvmc.audit import asked_more, document, visible, xml
+from kvmc.audit import asked_devices, asked_more, document, visible, xml
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
@@ -96,7 +96,7 @@ class _Statement:
             parent.children.append(_want(element))
 
     def _backing(self, root: Want) -> None:
-        vm, dedicated = self.vm, self.vm.pinning is Pinning.DEDICATED
+        vm, dedicated = self.vm, self.vm.pinning is not Pinning.SHARED
         socket = any(nic.socket for nic in vm.nics.values())
         if vm.pages_kib is None and not dedicated and not vm.locked and not socket:
             return
@@ -121,9 +121,10 @@ class _Statement:
         if vm.scheduler is Scheduler.FIFO:
             tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
         numa = root.add("numatune")
-        numa.add("memory", mode="strict", nodeset=FREE)
+        mode = vm.numatune.value
+        numa.add("memory", mode=mode, nodeset=FREE)
         for cell in range(len(cells_of(self.has))):
-            numa.keyed("memnode", ("cellid",), cellid=str(cell), mode="strict", nodeset=FREE)
+            numa.keyed("memnode", ("cellid",), cellid=str(cell), mode=mode, nodeset=FREE)
 
     def _firmware(self, root: Want) -> None:
         uefi = self.vm.firmware == "uefi"
@@ -343,8 +344,8 @@ def _number(text: str) -> int:
         return 0
 
 
-def placement(domain: Domain, known: Known) -> Iterator[Difference]:
-    """Pins, nodes and the emulator's mask against the lock."""
+def placement(context: Context, vm: Vm, domain: Domain, known: Known) -> Iterator[Difference]:
+    """Pins, nodes and the emulator's mask against the lock. I/O threads beside a controller are judged by that."""
     lock = known.locked
     if lock is None:
         return
@@ -353,7 +354,8 @@ def placement(domain: Domain, known: Known) -> Iterator[Difference]:
         pin = domain.pins.get(vcpu)
         if pin is not None and pin.value != wanted:
             yield Difference(pin.span, f"has vCPU {vcpu} on CPU {pin.value}, and its lock on {wanted}")
-    helpers = [domain.emulator, *domain.iothread_pins.values()]
+    beside = asked_devices.iothread_nodes(context, vm, domain)
+    helpers = [domain.emulator, *(pin for id, pin in domain.iothread_pins.items() if id not in beside)]
     for mask in helpers:
         if mask is not None and mask.value != lock.emulator:
             yield Difference(mask.span, f"has helper threads on CPUs {mask.value}, and its lock on {lock.emulator}")
@@ -362,7 +364,7 @@ def placement(domain: Domain, known: Known) -> Iterator[Difference]:
     bound = {at.value.cell: at for at in domain.numa if at.value.cell is not None}
     for cell, node in enumerate(lock.nodes):
         at = bound.get(cell)
-        if at is not None and at.value.nodes != CpuSet.of([node]):
+        if at is not None and at.value.mode != "interleave" and at.value.nodes != CpuSet.of([node]):
             yield Difference(at.span, f"has cell {cell} on node {at.value.nodes}, and its lock on {node}")
     if len(vcpus) != len(lock.pins) and domain.vcpus is not None:
         yield Difference(domain.vcpus.span, f"has {len(vcpus)} vCPUs, and {len(lock.pins)} in its lock")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kvmc.audit.domain import Cell, Domain
+from kvmc.audit.domain import Cell, Domain, MemNode
 from kvmc.audit.hostfiles import HostFiles, Role
 from kvmc.audit.source import At
 from kvmc.diagnostics import Bag, Severity, Span
@@ -48,27 +48,33 @@ class Context:
         """Whether the guest owns CPUs: as the site says, else when some vCPU has one CPU and not all the same."""
         vm = self.vm(domain)
         if vm is not None:
-            return vm.pinning is Pinning.DEDICATED
+            return vm.pinning is not Pinning.SHARED
         masks = [at.value for at in domain.pins.values()]
         alike = len(masks) > 1 and len(set(masks)) == 1
         return any(len(mask) == 1 for mask in masks) and not alike
+
+    def loose(self, domain: Domain) -> CpuSet:
+        """The vCPUs of a mixed guest that are to float, as the site says."""
+        vm = self.vm(domain)
+        return vm.floating if vm is not None and vm.pinning is Pinning.MIXED else CpuSet()
 
     def owned(self) -> Iterator[tuple[Domain, int, At[CpuSet]]]:
         """Each vCPU that owns a CPU, with its pin."""
         for domain in self.files.domains:
             if self.dedicated(domain):
+                loose = self.loose(domain)
                 for vcpu, pin in sorted(domain.pins.items()):
-                    if len(pin.value) == 1 and vcpu < domain.count:
+                    if len(pin.value) == 1 and vcpu < domain.count and vcpu not in loose:
                         yield domain, vcpu, pin
 
     def floating(self) -> Iterator[Floating]:
         """Each thread with a mask of its own that owns no CPU; those of one mask once."""
         for domain in self.files.domains:
-            dedicated = self.dedicated(domain)
+            dedicated, loose = self.dedicated(domain), self.loose(domain)
             if not domain.pins and domain.mask is not None:
                 yield Floating(domain, "its vCPUs", domain.mask)
             for vcpu, pin in sorted(domain.pins.items()):
-                if vcpu < domain.count and (not dedicated or len(pin.value) > 1):
+                if vcpu < domain.count and (not dedicated or len(pin.value) > 1 or vcpu in loose):
                     yield Floating(domain, f"vCPU {vcpu}", pin)
             if domain.emulator is not None:
                 yield Floating(domain, "the emulator", domain.emulator)
@@ -148,6 +154,11 @@ def cells_of(domain: Domain) -> tuple[At[Cell], ...]:
 
 def nodes_for(domain: Domain, cell: int) -> At[CpuSet] | None:
     """The host nodes of a cell's memory; None where no file says."""
-    own = next((at for at in domain.numa if at.value.cell == cell), None)
-    own = own or next((at for at in domain.numa if at.value.cell is None), None)
+    own = bound(domain, cell)
     return At(own.value.nodes, own.span) if own else None
+
+
+def bound(domain: Domain, cell: int) -> At[MemNode] | None:
+    """What says where a cell's memory comes from."""
+    own = next((at for at in domain.numa if at.value.cell == cell), None)
+    return own or next((at for at in domain.numa if at.value.cell is None), None)

@@ -54,7 +54,7 @@ def _domain(context: Context, site: Site, domain: Domain, known: Mapping[str, Kn
         return
     mine = known[vm.name]
     found: dict[Span, list[Difference]] = {}
-    differences = [*asked_domain.identity(domain, mine), *asked_domain.placement(domain, mine)]
+    differences = [*asked_domain.identity(domain, mine), *asked_domain.placement(context, vm, domain, mine)]
     differences += asked_domain.check(context, site, host, vm, domain, mine)
     if domain.file.path != f"domains/{domain.name}.xml":
         differences.append(Difference(domain.head, f"is in the file `{domain.file.path}`"))

@@ -10,7 +10,7 @@ from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
 from kvmc.audit.hostfiles import Role
-from kvmc.audit.nodes import memory_nodes
+from kvmc.audit.nodes import home_nodes
 from kvmc.audit.pages import page_of
 from kvmc.audit.source import At
 from kvmc.diagnostics import Label, Span
@@ -19,9 +19,11 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import (
     L3,
+    Cores,
     Emulator,
     Host,
     Isolation,
+    MemoryMode,
     Pinning,
     Platform,
     Scheduler,
@@ -102,14 +104,45 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     wheres = [where for cell in cells if (where := nodes_for(domain, cell.value.id)) is not None]
     nodes = union(where.value for where in wheres)
     wanted = min(vm.nodes, len(context.topology.nodes))
-    if wheres and len(nodes) != wanted:
+    if vm.numatune is MemoryMode.INTERLEAVE:
+        every = {node.id for node in context.topology.nodes if node.cpus & context.topology.usable and node.memory_kib}
+        if wheres and every != set(nodes):
+            yield Difference(
+                wheres[0].span, f"asks for memory of nodes {CpuSet.of(every)} in turn and has it of {nodes}"
+            )
+    elif vm.memory_kind is not None:
+        kinds = {node.id: node.memory for node in context.topology.nodes}
+        for where in wheres:
+            if len(where.value) != 1 or kinds.get(where.value.first) != vm.memory_kind.value:
+                yield Difference(where.span, f"asks for {vm.memory_kind} memory and has that of node {where.value}")
+    elif wheres and len(nodes) != wanted:
         yield Difference(
             wheres[0].span, f"asks for {counted(vm.nodes, 'node')} and has memory of {len(nodes)}: {nodes}"
         )
     if vm.nodes > 1 and len(cells) != vm.nodes:
         yield Difference(domain.head, f"asks for {counted(vm.nodes, 'node')} and has {counted(len(cells), 'cell')}")
+    yield from _parts(vm, domain)
     if vm.locked and not domain.locked:
         yield Difference(domain.head, "asks for locked memory and has none")
+
+
+def _parts(vm: Vm, domain: Domain) -> Iterator[Difference]:
+    """What each cell has of the guest: as its node blocks say, else the vCPUs as even as can be."""
+    cells = cells_of(domain)
+    if len(cells) != vm.nodes:
+        return
+    each, rest = divmod(vm.vcpus, vm.nodes)
+    wanted = [node.vcpus for node in vm.cells.values()] or [each + (index < rest) for index in range(vm.nodes)]
+    memory = [node.memory_kib for node in vm.cells.values()]
+    first = 0
+    for index, (cell, count) in enumerate(zip(cells, wanted, strict=True)):
+        asked = CpuSet.of(range(first, first + count))
+        first += count
+        if cell.value.vcpus != asked:
+            yield Difference(cell.span, f"asks for vCPUs {asked} in cell {index} and has {cell.value.vcpus} there")
+        if memory and cell.value.memory_kib != memory[index]:
+            has = size_text(cell.value.memory_kib)
+            yield Difference(cell.span, f"asks for {size_text(memory[index])} in cell {index} and has {has} there")
 
 
 def _machine(vm: Vm, platform: Platform | None, domain: Domain) -> Iterator[Difference]:
@@ -119,7 +152,7 @@ def _machine(vm: Vm, platform: Platform | None, domain: Domain) -> Iterator[Diff
         has = f"`{domain.binary.value}`" if domain.binary else "none"
         place = domain.binary.span if domain.binary else domain.head
         yield Difference(place, f"asks for the emulator `{platform.emulator}` and has {has}")
-    if vm.pinning is Pinning.DEDICATED and domain.topology is None:
+    if vm.pinning is not Pinning.SHARED and domain.topology is None:
         yield Difference(domain.head, "has no CPU topology, and QEMU would make one up")
     if domain.type != vm.type:
         yield Difference(domain.head, f"asks for type `{vm.type}` and has `{domain.type}`")
@@ -152,6 +185,9 @@ def _pinning(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     if vm.pinning is Pinning.SHARED:
         yield from _shared(context, domain, pins)
         return
+    if vm.floating:
+        yield from _shared(context, domain, {vcpu: pin for vcpu, pin in pins.items() if vcpu in vm.floating})
+        pins = {vcpu: pin for vcpu, pin in pins.items() if vcpu not in vm.floating}
     for vcpu, pin in pins.items():
         if len(pin.value) != 1:
             yield Difference(pin.span, f"asks for CPUs of its own, and vCPU {vcpu} may run on {pin.value}")
@@ -161,8 +197,16 @@ def _pinning(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
             yield Difference(
                 pin.span, f"asks for CPUs that are not isolated, and vCPU {vcpu} is on CPU {pin.value}, which is"
             )
+    kinds = {str(kind): cpus for kind, cpus in (context.topology.core_kinds or {}).items()}
+    for vcpu, pin in pins.items():
+        if vm.cores is not Cores.ANY and pin.value - kinds.get(str(vm.cores), CpuSet()):
+            yield Difference(
+                pin.span, f"asks for {vm.cores} cores, and vCPU {vcpu} is on CPU {pin.value}, which is none"
+            )
     blamed = context.blamed()
-    if len(pins) < domain.count or any(len(pin.value) != 1 or pin.span in blamed for pin in pins.values()):
+    if len(pins) + len(vm.floating) < domain.count or any(
+        len(pin.value) != 1 or pin.span in blamed for pin in pins.values()
+    ):
         return
     yield from _threads(context, vm, pins)
     if vm.l3 is L3.REQUIRE and context.topology.l3 is not None:
@@ -176,8 +220,15 @@ def _shared(context: Context, domain: Domain, pins: dict[int, At[CpuSet]]) -> It
     if not services or pool != context.pool or told & context.blamed():
         return
     shared = context.topology.usable - pool - services
-    near = context.cpus_of(memory_nodes(context, domain)) or context.topology.online
+    every = context.cpus_of(home_nodes(context, domain)) or context.topology.online
+    beside = {
+        vcpu: context.cpus_of(where.value)
+        for cell in cells_of(domain)
+        if (where := nodes_for(domain, cell.value.id)) is not None
+        for vcpu in cell.value.vcpus
+    }
     for vcpu, pin in pins.items():
+        near = beside.get(vcpu) or every
         if pin.value - shared:
             text = f"shares its CPUs, and vCPU {vcpu} may run on {pin.value - shared}, which is not of the shared CPUs {shared}"
             yield Difference(pin.span, text)
@@ -217,14 +268,23 @@ def _one_l3(l3: tuple[CpuSet, ...], domain: Domain, pins: dict[int, At[CpuSet]])
 
 def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     helpers = [("the emulator", domain.emulator)] if domain.emulator else []
-    helpers += [(f"I/O thread {id}", pin) for id, pin in sorted(domain.iothread_pins.items())]
+    threads = sorted(domain.iothread_pins.items())
+    beside = asked_devices.iothread_nodes(context, vm, domain)
+    for id, pin in threads:
+        cpus = context.cpus_of(beside.get(id, ()))
+        able = cpus & (context.services if vm.emulator is Emulator.HOUSEKEEPING else _own(domain))
+        if able and pin.value != able:
+            text = f"asks for I/O thread {id} beside its controller, on {named(able)}, and it may run on {pin.value}"
+            yield Difference(pin.span, text)
+        if not able:
+            helpers.append((f"I/O thread {id}", pin))
     services = context.services
     if domain.emulator is None:
         yield Difference(domain.head, "has no pin for the emulator")
     ids = domain.iothreads.value if domain.iothreads else frozenset()
     if domain.iothreads is not None and ids - set(domain.iothread_pins):
         yield Difference(domain.iothreads.span, f"has no pin for I/O thread {min(ids - set(domain.iothread_pins))}")
-    nodes = memory_nodes(context, domain)
+    nodes = home_nodes(context, domain)
     near = services & context.cpus_of(nodes) or services
     moved = any(at.span in context.blamed() for at in domain.numa)
     for who, mask in helpers:
@@ -249,13 +309,20 @@ def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
                 break
 
 
+def _own(domain: Domain) -> CpuSet:
+    return domain.emulator.value if domain.emulator is not None else CpuSet()
+
+
 def _scheduler(vm: Vm, domain: Domain) -> Iterator[Difference]:
     fifo = union(sched.value.vcpus for sched in domain.scheds if sched.value.policy == "fifo")
     if vm.scheduler is Scheduler.FIFO:
-        every = CpuSet.of(range(domain.count))
+        every = CpuSet.of(range(domain.count)) - vm.floating
         if every - fifo:
             place = domain.scheds[0].span if domain.scheds else domain.head
             yield Difference(place, f"asks for the scheduler `fifo`, and vCPUs {every - fifo} have another")
+        if fifo & vm.floating:
+            place = domain.scheds[0].span
+            yield Difference(place, f"has the scheduler `fifo` for vCPUs {fifo & vm.floating}, which share their CPUs")
         for sched in domain.scheds:
             if sched.value.policy == "fifo" and sched.value.priority != vm.priority:
                 yield Difference(sched.span, f"asks for priority {vm.priority} and has {sched.value.priority}")

@@ -15,7 +15,7 @@ from kvmc.model.values import PciAddress
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """One guest. pins: a mask for each vCPU of each cell; nodes: the cells' nodes. addresses, devices: by `disk root`, `nic n3`."""
+    """One guest. pins: a mask for each vCPU of each cell; nodes: of its memory. addresses, devices: by `disk root`, `nic n3`."""
 
     uuid: str
     macs: Mapping[str, str]
@@ -52,6 +52,14 @@ def read(host: str, text: str, bag: Bag) -> Lock | None:
     return Lock(guests, retired)
 
 
+def _memory_node(cell: Mapping[str, object]) -> int:
+    """The node of a cell's memory: the one that it is on elsewhere, else that of its vCPUs."""
+    memory = cell.get("memory")
+    if isinstance(memory, dict) and len(memory) == 1:
+        return int(next(iter(memory)))
+    return int(str(cell["node"]))
+
+
 def _guest(value: Mapping[str, object]) -> Locked:
     cells = value["cells"]
     assert isinstance(cells, list)
@@ -66,7 +74,7 @@ def _guest(value: Mapping[str, object]) -> Locked:
         _texts(value, "targets"),
         {device: PciAddress.parse(one) for device, one in _texts(value, "devices").items()},
         tuple(pins),
-        tuple(int(cell["node"]) for cell in cells),
+        tuple(_memory_node(cell) for cell in cells),
         CpuSet.parse(str(value["emulator"])),
     )
 

@@ -163,7 +163,8 @@ def wrong_of_guest(name: str, text: str, domain: Domain, *, inside: bool) -> Ite
     has = [(cell.value.memory_kib >> 10, node) for cell in cells for node in host_nodes(domain, cell.value.id)]
     if amounts and sorted(amounts) != sorted(has):
         yield "has " + ", ".join(f"{amount} MB on node {node}" for amount, node in amounts)
-    helpers = {domain.emulator.value} if domain.emulator else set()
+    masks = {pin.value for pin in (domain.emulator, *domain.iothread_pins.values()) if pin is not None}
+    helpers = {*masks, union(masks)} if masks else set()
     own = {union(pin.value for pin in domain.pins.values())}
     own |= helpers if name == "threads" else set()
     of_host = [host_nodes(domain, cell.value.id) for cell in cells]

@@ -9,6 +9,7 @@ from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
+from kvmc.model.site import MemoryMode
 from kvmc.model.values import size_text
 
 
@@ -96,7 +97,13 @@ def _strict(context: Context, domain: Domain) -> None:
             codes.MEMORY_NOT_STRICT, f"no `numatune` keeps the memory of `{domain.name}` on its nodes", domain.head
         )
         return
+    vm = context.vm(domain)
     for at in domain.numa:
+        if vm is not None and vm.numatune is not MemoryMode.STRICT:
+            if at.value.mode != vm.numatune.value and at.span not in blamed:
+                text = f"memory of `{domain.name}` has mode `{at.value.mode[:40]}`, asked for is `{vm.numatune}`"
+                bag.error(codes.MEMORY_NOT_STRICT, text, at.span)
+            continue
         if held and at.value.mode not in ("strict", "restrictive") and at.span not in blamed:
             bag.error(
                 codes.MEMORY_NOT_STRICT,
@@ -116,6 +123,8 @@ def _strict(context: Context, domain: Domain) -> None:
             )
     if whole is None or whole.span in blamed or any(at.span in blamed for at in cells):
         return
+    if vm is not None and vm.numatune is MemoryMode.PREFERRED:
+        return
     taken = union(at.value.nodes for at in cells)
     if taken and not taken.issubset(whole.value.nodes):
         bag.error(
@@ -125,7 +134,9 @@ def _strict(context: Context, domain: Domain) -> None:
             secondary=[at.label(f"cell {at.value.cell}") for at in cells],
         )
         return
-    taken = taken or context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    vcpus = context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    # QEMU's own memory is beside the vCPUs, also where the guest's is on nodes without CPUs
+    taken = (taken if context.cpus_of(taken) else taken | vcpus) or vcpus
     spare = CpuSet.of(id for id in whole.value.nodes - taken if context.cpus_of([id]))
     if taken & whole.value.nodes and spare:
         bag.error(
@@ -166,6 +177,14 @@ def _beside(context: Context, domain: Domain) -> None:
             )
 
 
+def home_nodes(context: Context, domain: Domain) -> CpuSet:
+    """The host's nodes that the guest's cells are on: of their memory, or of their vCPUs where the memory is on several."""
+    found = memory_nodes(context, domain)
+    if len(found) <= len(cells_of(domain)) and all(context.cpus_of([id]) for id in found):
+        return found
+    return context.nodes_of(union(pin.value for pin in domain.pins.values()))
+
+
 def memory_nodes(context: Context, domain: Domain) -> CpuSet:
     """The host's nodes whose memory the guest uses; empty where no file says."""
     found = (nodes_for(domain, cell.value.id) for cell in cells_of(domain))
@@ -180,12 +199,14 @@ def _emulator(context: Context, domain: Domain) -> None:
         return
     if domain.emulator is None or domain.emulator.span in blamed or any(at.span in blamed for at in domain.numa):
         return
-    for id in memory_nodes(context, domain):
-        cpus = context.cpus_of([id])
+    there = CpuSet.of(node.id for node in context.topology.nodes)
+    wheres = [at.value & there for cell in cells_of(domain) if (at := nodes_for(domain, cell.value.id)) is not None]
+    for nodes in dict.fromkeys(wheres):
+        cpus = context.cpus_of(nodes)
         if cpus and not cpus & domain.emulator.value:
             context.bag.error(
                 codes.EMULATOR_FAR,
-                f"the emulator of `{domain.name}` runs on {named(domain.emulator.value)}, none of them on node {id}, "
+                f"the emulator of `{domain.name}` runs on {named(domain.emulator.value)}, none of them on node {nodes}, "
                 f"where memory of the guest is",
                 domain.emulator.span,
             )
@@ -195,7 +216,7 @@ def _devices(context: Context, domain: Domain) -> None:
     pci = context.topology.pci
     if pci is None:
         return
-    nodes = memory_nodes(context, domain) or context.nodes_of(union(pin.value for pin in domain.pins.values()))
+    nodes = home_nodes(context, domain) or context.nodes_of(union(pin.value for pin in domain.pins.values()))
     blamed = context.blamed()
     moved = any(at.span in blamed for at in domain.numa)
     for function in domain.functions:

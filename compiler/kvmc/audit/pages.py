@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kvmc.audit.context import Context, cells_of, nodes_for
+from kvmc.audit.context import Context, bound, cells_of, nodes_for
 from kvmc.audit.domain import DEFAULT_PAGE, Cell, Domain, Page
 from kvmc.audit.hostfiles import PageSupply
 from kvmc.audit.source import At
@@ -54,11 +54,15 @@ def _demands(context: Context, domain: Domain) -> list[Demand]:
         if where is not None and where.span in blamed:
             continue
         nodes = where.value & every if where else every
+        told = bound(domain, cell.value.id)
+        mode = told.value.mode if told else ""
+        if mode == "preferred":  # what its node lacks comes from any other
+            nodes = every
         page = page_of(domain, cell.value)
         if page is None:
             assert domain.memory is not None or domain.cells
             place: At[int] | At[Page] = domain.memory or At(cell.value.memory_kib, cell.span)
-            found.append(Demand(domain, nodes, 0, cell.value.memory_kib, place))
+            found += _in_turn(Demand(domain, nodes, 0, cell.value.memory_kib, place), mode)
             continue
         size = page.value.size_kib if page.value.size_kib != DEFAULT_PAGE else context.files.default_page_kib
         if page.span in blamed or not size:
@@ -70,8 +74,16 @@ def _demands(context: Context, domain: Domain) -> list[Demand]:
                 cell.span,
                 secondary=[page.label("the size of its pages")],
             )
-        found.append(Demand(domain, nodes, size, -(-cell.value.memory_kib // size), page))
+        found += _in_turn(Demand(domain, nodes, size, -(-cell.value.memory_kib // size), page), mode)
     return found
+
+
+def _in_turn(demand: Demand, mode: str) -> list[Demand]:
+    """Interleaved memory takes the same of each of its nodes."""
+    if mode != "interleave" or len(demand.nodes) < 2:
+        return [demand]
+    share = -(-demand.count // len(demand.nodes))
+    return [replace(demand, nodes=CpuSet.of([node]), count=share) for node in demand.nodes]
 
 
 def _sizes(context: Context) -> None:

@@ -69,6 +69,8 @@ def expected(context: Context, vm: Vm, domain: Domain, platform: Platform) -> Vi
     if vm.pinning is Pinning.SHARED:
         near = even and all(within_one(union(cell)) for cell in pins)
         return View(sockets, 1, vm.vcpus // sockets, 1, None, None) if near else flat()
+    if vm.pinning is Pinning.MIXED:
+        return flat()
     line = [pin for _, pin in sorted((vcpu, domain.pins[vcpu].value) for cell in cells for vcpu in cell)]
     if any(len(pin) != 1 for pin in line):
         return None

@@ -31,7 +31,7 @@ app.add_typer(topology, name="topology")
 app.add_typer(measure, name="measure")
 for command in (bringing.init, planning.plan, bringing.rollout, running.capture, running.verify, running.diff):
     app.command()(command)
-
+app.command("import")(bringing.import_)
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="The site file, or the folder that holds site.kvmt.")]
 AnyFormat = Annotated[Format, typer.Option("--format", help="How to tell what was found.")]
@@ -198,21 +198,32 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="CODE|KNOB|vm",
-            help="A code such as KVMC0205 (its digits will do), the name of a knob as any file or article has it, or `vm`.",
+            metavar="CODE|KNOB|vm|class",
+            help="A code such as KVMC0205 (its digits will do), the name of a knob as any file or article has it, `vm` or `class`.",
         ),
     ],
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="With `vm`: the guest; with `class`: one of the library's.")
+    ] = None,
     site: Annotated[Path, typer.Argument(metavar="[SITE]", help="With `vm`: the site file, or its folder.")] = Path(),
     format: AnyFormat = Format.TEXT,
 ) -> None:
     """Explain a diagnostic (what it means, why it matters, an example that fails, and the same one mended); a kernel parameter, a
-    sysctl, a module option, an option of tuned or QEMU, real or not (what it does, since when, what it costs); or with `vm NAME
-    [SITE]` why a guest is on its host, nodes, L3s and cores, and what another place would have cost."""
+    sysctl, a module option, an option of tuned or QEMU, real or not (what it does, since when, what it costs); with `class NAME`
+    what a class of the standard library sets, why, and what it costs; or with `vm NAME [SITE]` why a guest is on its host, nodes,
+    L3s and cores, and what another place would have cost."""
     from kvmc.cli.explain_vm import explain_knob, explain_vm
     from kvmc.diagnostics.explain import find, near, page
     from kvmc.diagnostics.text import visible
 
+    if what == "class":
+        from kvmc.model.classes import described
+
+        text = described(name) if name else None
+        if text is None:
+            raise typer.BadParameter("give a class of the standard library: `kvmc explain class NAME`")
+        put(text)
+        return
     if what == "-h":
         put(context.get_help() + "\n")
         return

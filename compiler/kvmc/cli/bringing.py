@@ -1,4 +1,4 @@
-"""The two ends of the road: `init` begins a config repository, `rollout` brings a build to the hosts."""
+"""The ends of the road: `init` begins a config repository, `import` makes one of what runs, `rollout` brings it to hosts."""
 
 from __future__ import annotations
 
@@ -63,6 +63,49 @@ def init(
         put("".join(f"{(folder / one.path).as_posix()}\n" for one in files))
         at = f"cd {shlex.quote(folder.as_posix())} && " if folder != Path() else ""
         put(f"next: {at}kvmc build .\n")
+    raise typer.Exit(status(outcome))
+
+
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files and folders of one host: domains as `virsh dumpxml` prints them, and its /etc.",
+        ),
+    ],
+    topology: Annotated[
+        Path, typer.Option("--topology", metavar="FILE", help="The host's topology, in any known format.")
+    ],
+    host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="The host's name.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to put the site.")] = Path(
+        "imported"
+    ),
+    format: Annotated[Format, typer.Option("--format", help="How to tell what was found.")] = Format.TEXT,
+) -> None:
+    """Make a site of what runs: classes, raw settings for what kvmc has no word for, locks that keep identities and pins, and
+    `import.md` with what is wrong and every difference between the domains and what kvmc builds of them.
+
+    The exit status is 1 where the originals contradict themselves or the site does not build; it is written all the same.
+    """
+    from kvmc.cli.tables import table
+    from kvmc.driver.adopt import import_site
+    from kvmc_targets import BUILTIN
+
+    name = _name(host or topology.name.partition(".")[0], "host")
+    outcome, differences, written = import_site(paths, topology, name, output, BUILTIN)
+    rows = differences or {}
+    counts = {guest: {"differ": sum(not one.added for one in some), "added": sum(one.added for one in some)}
+              for guest, some in rows.items()}  # fmt: skip
+    show(outcome, format, Path(), {"written": written, "guests": counts, "builds": differences is not None})
+    if written and format is Format.TEXT:
+        put("".join(f"{(output / path).as_posix()}\n" for path in written))
+        lines = [[guest, str(one["differ"]), str(one["added"])] for guest, one in counts.items()]
+        put(table([["guest", "differences", "added by kvmc"], *lines]))
+        same = sum(not one["differ"] for one in counts.values())
+        put(
+            f"{len(counts)} built in memory, {same} with all that the original says; `import.md` has every difference\n"
+        )
     raise typer.Exit(status(outcome))
 
 

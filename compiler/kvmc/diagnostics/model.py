@@ -24,7 +24,7 @@ class Code:
     """A stable name of one kind of diagnostic: `KVMC` and four digits, never used again for another.
 
     The first two digits are the phase: 00 driver, 01 syntax, 02 schema and names, 03 topology and capacity, 04 placement,
-    05 host settings and targets, 06 artifacts and locks, 07 audit, 08 verify and diff.
+    05 host settings and targets, 06 artifacts and locks, 07 audit, 08 verify, diff and import.
     """
 
     id: str

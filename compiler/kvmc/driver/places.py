@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kvmc.driver.outcome import Outcome
 from kvmc.model.cpuset import union
-from kvmc.model.site import Pinning, Site
+from kvmc.model.site import Pinning, Site, Vm
 from kvmc.model.values import PageCount, size_text
-from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.placement import CellPlacement, GuestPlacement
 
 _NONE = "-"
 
@@ -38,10 +38,19 @@ def pool_rows(outcome: Outcome) -> list[dict[str, object]]:
     ]
 
 
+def _cpus(vm: Vm, cell: CellPlacement) -> str:
+    """The CPUs of a cell; of a mixed guest those of its own, then how many vCPUs float over which."""
+    over = [pin for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu in vm.floating]
+    own = union(pin for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu not in vm.floating)
+    if vm.pinning is not Pinning.MIXED or not over:
+        return str(union(cell.pins))
+    return f"{own or _NONE} ({len(over)} on {union(over)})"
+
+
 def _guest(site: Site, guest: GuestPlacement) -> dict[str, str]:
     vm = site.vms[guest.vm]
     floats = vm.pinning is Pinning.SHARED
-    cpus = " + ".join(str(union(cell.pins)) for cell in guest.cells)
+    cpus = " + ".join(_cpus(vm, cell) for cell in guest.cells)
     if guest.idle:
         cpus += f" (idle {guest.idle})"
     pages = str(PageCount(vm.memory_kib // vm.pages_kib, vm.pages_kib)) if vm.pages_kib else _NONE

@@ -45,7 +45,16 @@ def derive(
             if guest.host == name:
                 vm = site.vms[guest.vm]
                 plan, guest_bag = derive_guest(
-                    vm, guest, identities[vm.name], host, platform, topology, site, origins, models.get(vm.name)
+                    vm,
+                    guest,
+                    identities[vm.name],
+                    host,
+                    platform,
+                    topology,
+                    site,
+                    origins,
+                    models.get(vm.name),
+                    pools.housekeeping,
                 )
                 bag.extend(guest_bag)
                 guests.append(plan)

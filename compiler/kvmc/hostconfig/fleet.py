@@ -14,7 +14,7 @@ from kvmc.diagnostics.model import Code
 from kvmc.knowledge.cpu_features import CONSEQUENCES, NEEDS, NO_MIGRATION, X86, features_of, known
 from kvmc.knowledge.cpu_models import VENDORS, CpuModel, cpu_models
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Host, Platform, Site, Vm
+from kvmc.model.site import Cores, Host, Platform, Site, Vm
 from kvmc.resolver.demand import refuse
 from kvmc.topology import Topology
 
@@ -61,6 +61,10 @@ def consequences(site: Site, origins: Origins) -> Bag:
     return bag
 
 
+_UNASKED = dict.fromkeys(Cores, 0)
+"""Which kinds of cores a host has is not asked: the search tells it."""
+
+
 @dataclass(slots=True)
 class _Fleet:
     site: Site
@@ -74,7 +78,7 @@ class _Fleet:
         return tuple(
             host
             for host in self.site.hosts.values()
-            if host.name in self.topologies and refuse(self.site, vm, host, (), 0) is None
+            if host.name in self.topologies and refuse(self.site, vm, host, (), _UNASKED) is None
         )
 
     def check(self, vm: Vm) -> None:

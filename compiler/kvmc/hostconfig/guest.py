@@ -13,11 +13,11 @@ from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, ne
 from kvmc.hostconfig.guest_topology import CpuShape, cell_distances, cpu_shape, highest_apic_id
 from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Host, Iothread, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Emulator, Host, Iothread, MemoryMode, Pinning, Platform, Scheduler, Site, Vm
 from kvmc.resolver.locks import Identity
-from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.topology import Topology
 
 DIRECT_CACHES = ("none", "directsync")
@@ -38,6 +38,7 @@ def derive_guest(
     site: Site,
     origins: Origins,
     baseline: Baseline | None = None,
+    housekeeping: CpuSet = CpuSet(),  # noqa: B008 - immutable
 ) -> tuple[GuestPlan, Bag]:
     """All that a guest's definition says. Errors: what its host's platform is too old for or its devices cannot do, each at the
     setting that asked; the plan is whole even then, but not to be rendered. baseline: the CPU for `cpu = baseline`."""
@@ -45,7 +46,7 @@ def derive_guest(
     check_machine(gate, topology.arch)
     check_cpu(gate)
     check_machine_parts(gate)
-    return _Guest(gate, guest, identity, topology, site, baseline).derive(), gate.bag
+    return _Guest(gate, guest, identity, topology, site, baseline, housekeeping).derive(), gate.bag
 
 
 class _Guest:
@@ -59,7 +60,9 @@ class _Guest:
         topology: Topology,
         site: Site,
         baseline: Baseline | None,
+        housekeeping: CpuSet,
     ) -> None:
+        self.housekeeping = housekeeping
         self.gate = gate
         self.vm = gate.vm
         self.guest = guest
@@ -70,7 +73,7 @@ class _Guest:
 
     def derive(self) -> GuestPlan:
         vm, guest = self.vm, self.guest
-        dedicated = vm.pinning is Pinning.DEDICATED
+        dedicated = vm.pinning is not Pinning.SHARED
         shape = self._shape(dedicated)
         iothreads = disk_threads(self.gate)
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
@@ -90,9 +93,11 @@ class _Guest:
             pages_kib=vm.pages_kib,
             locked=vm.locked,
             dedicated=dedicated,
+            floating=self._floating(),
             pins=tuple(pin for _, pin in sorted(self._pins())),
             emulator=guest.emulator,
             iothreads=max((max(ids) for ids in iothreads.values()), default=0),
+            iothread_masks=self._iothread_masks(iothreads),
             scheduler=vm.scheduler.value,
             priority=vm.priority if vm.scheduler is Scheduler.FIFO else 0,
             isolated=vm.isolation.value == "boot",
@@ -139,11 +144,15 @@ class _Guest:
         for cell in self.guest.cells:
             yield from zip(cell.vcpus, cell.pins, strict=True)
 
+    def _floating(self) -> CpuSet:
+        return self.vm.floating if self.vm.pinning is Pinning.MIXED else CpuSet()
+
     def _shape(self, dedicated: bool) -> CpuShape:
         shape = cpu_shape(
             self.guest.cells,
             self.topology,
             pinned=dedicated,
+            floating=self._floating(),
             host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
@@ -165,12 +174,53 @@ class _Guest:
         return cpu.vendor in _AMD if cpu.vendor is not None else "svm" in cpu.features or self.vm.cpu.startswith("EPYC")
 
     def _cells(self) -> tuple[GuestCell, ...]:
-        cells = self.guest.cells
+        cells, mode = self.guest.cells, self.vm.numatune
         distances = cell_distances([cell.node for cell in cells], self.topology)
         return tuple(
-            GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row)
+            GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row, mode.value, self._memory_nodes(cell))
             for index, (cell, row) in enumerate(zip(cells, distances, strict=True))
         )
+
+    def _iothread_masks(self, iothreads: Mapping[str, tuple[int, ...]]) -> tuple[CpuSet, ...]:
+        """Each I/O thread beside the controllers of its disks; empty where none has one to be beside."""
+        nodes: dict[int, CpuSet] = {}
+        for disk, ids in iothreads.items():
+            found = self._controller_nodes(disk)
+            for number in ids:
+                # who serves a disk that may be anywhere stays where the emulator is
+                nodes[number] = nodes.get(number, found) | found if found and nodes.get(number, found) else CpuSet()
+        if not any(nodes.values()):
+            return ()
+        own = self.vm.emulator is Emulator.OWN
+        choose_from = self.guest.emulator if own else self.housekeeping
+        masks = []
+        for number in sorted(nodes):
+            near = union(node.cpus for node in self.topology.nodes if node.id in nodes[number]) & choose_from
+            masks.append(near or self.guest.emulator)
+        return tuple(masks)
+
+    def _controller_nodes(self, disk: str) -> CpuSet:
+        """The nodes of a disk's controllers that the host has."""
+        name = self.vm.disks[disk].storage
+        controllers = self.site.storages[name].controller or ()
+        pci = self.topology.pci or {}
+        here = [pci[address] for address in controllers if address in pci]
+        if controllers and not here:
+            self.gate.tell(
+                codes.CONTROLLER_ABSENT,
+                f"host `{self.gate.host.name}` has no PCI device {' or '.join(f'`{one}`' for one in controllers)}, the controller "
+                f"of storage `{name}`, where disk `{disk}` of guest `{self.vm.name}` is",
+                ("storage", name, "controller"),
+                help=["name the controllers of all hosts, as in `controller = [A, B]`"],
+            )
+        return CpuSet.of(device.node for device in here if device.node is not None)
+
+    def _memory_nodes(self, cell: CellPlacement) -> CpuSet:
+        """The nodes that interleaved memory goes round, or the one of its kind; preferred memory names its own node alone, and
+        takes others' as it needs."""
+        if self.vm.numatune is MemoryMode.PREFERRED:
+            return CpuSet()
+        return CpuSet.of(node for node, _ in cell.memory)
 
     # -- devices
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from kvmc.hostconfig.plan import CpuTopology
-from kvmc.model.cpuset import CpuSet, union
+from kvmc.model.cpuset import EMPTY, CpuSet, union
 from kvmc.resolver.placement import CellPlacement
 from kvmc.topology import Topology
 
@@ -45,12 +45,15 @@ def cpu_shape(
     amd: bool,
     dies_known: bool,
     arm: bool = False,
+    floating: CpuSet = EMPTY,
 ) -> CpuShape:
     """The topology of a guest. The product of its parts is the number of vCPUs.
 
     pinned: each vCPU has a CPU of its own. host_cpu: the guest has the host's CPU model, whose caches can be passed through.
     amd: the guest's CPU is of AMD's kind. dies_known: the platform can declare dies. arm: QEMU's `virt`, which has neither dies nor
     caches to declare: the guest reads the caches of the CPU that it runs on from the CPU itself.
+    amd: the guest's CPU is of AMD's kind. dies_known: the platform can declare dies. floating: the vCPUs of a mixed guest that
+    have no CPU of their own: they share cores and caches with others as the scheduler likes, so nothing is told of any.
     """
     vcpus = sum(len(cell.vcpus) for cell in cells)
     even = _even(cells)
@@ -64,6 +67,12 @@ def cpu_shape(
         return CpuShape(flat, None) if within else CpuShape(flat, "disable", _amd_features(amd, "disable"))
 
     hidden: list[str] = []
+    if floating:
+        if _share_cores(cells, host, floating):
+            hidden.append("some of its vCPUs float, so those that are siblings are shown as cores too")
+        return CpuShape(
+            CpuTopology(sockets, 1, vcpus // sockets, 1), "disable", _amd_features(amd, "disable"), tuple(hidden)
+        )
     if not even:
         hidden.append("its cells differ in size or vCPU order, so they are not sockets")
     threads = _threads(cells, host)
@@ -139,8 +148,8 @@ def _threads(cells: Sequence[CellPlacement], host: Topology) -> int:
     return size if all(chunk in cores and len(chunk) == size for chunk in chunks) else 1
 
 
-def _share_cores(cells: Sequence[CellPlacement], host: Topology) -> bool:
-    pins = union(pin for cell in cells for pin in cell.pins)
+def _share_cores(cells: Sequence[CellPlacement], host: Topology, floating: CpuSet = EMPTY) -> bool:
+    pins = union(pin for cell in cells for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True) if vcpu not in floating)
     return any(len(core & pins) > 1 for core in host.cores or ())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvmc.model.cpuset import CpuSet
+from kvmc.model.cpuset import EMPTY, CpuSet
 from kvmc.model.site import Platform
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import HostPools
@@ -88,6 +88,14 @@ class GuestCell:
     memory_kib: int
     host_node: int
     distances: tuple[int, ...]
+    mode: str = "strict"
+    """libvirt's numatune mode of its memory."""
+    nodes: CpuSet = EMPTY
+    """Host nodes that its memory comes from, where that is not `host_node` alone."""
+
+    @property
+    def memory_nodes(self) -> CpuSet:
+        return self.nodes or CpuSet.of([self.host_node])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +175,8 @@ class RawElement:
 class GuestPlan:
     """A guest, complete. `pins` holds a mask for each vCPU in order. Addresses named `address` are the guest's own PCI addresses.
 
-    iothreads: ids from 1, all with the mask `emulator`. root_ports: the guest PCI addresses of its PCIe root ports in the order
-    of their buses (bus n behind port n, from 1). cache: libvirt's `<cache mode>`, or None for QEMU's default.
+    iothreads: ids from 1, with the mask `emulator` but for `iothread_masks`. root_ports: the guest PCI addresses of its PCIe root
+    ports in the order of their buses (bus n behind port n, from 1). cache: libvirt's `<cache mode>`, or None for QEMU's default.
     blocks: the blocks that the guest is made of, nearest first (`vm db-1`, `class pg`).
     """
 
@@ -205,8 +213,12 @@ class GuestPlan:
     blocks: tuple[str, ...]
     cpu_features: tuple[tuple[str, str], ...] = ()
     """CPU features that differ from the model's: name and libvirt's policy (`require` or `disable`)."""
+    floating: CpuSet = EMPTY
+    """vCPUs without a CPU of their own, in a guest where others have one; `dedicated` says nothing of them."""
     viommu: bool = False
     """A virtual IOMMU that remaps interrupts: without it a guest cannot route them to APIC ids above 254."""
+    iothread_masks: tuple[CpuSet, ...] = ()
+    """Of each I/O thread in order, where some differ from the emulator's."""
     arch: str = "x86_64"
     """The guest's, which is its host's: `x86_64` or `aarch64`."""
     migratable: bool = True
@@ -224,6 +236,10 @@ class GuestPlan:
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
     raws: tuple[RawElement, ...] = ()
+
+    def iothread_mask(self, id: int) -> CpuSet:
+        """Where an I/O thread (from 1) may run."""
+        return self.iothread_masks[id - 1] if self.iothread_masks else self.emulator
 
 
 @dataclass(frozen=True, slots=True)

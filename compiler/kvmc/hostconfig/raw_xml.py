@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from kvmc.diagnostics import Bag, Code, Label
 from kvmc.diagnostics.codes import host as codes
+from kvmc.hostconfig.guest_io import needs_shared_memory
 from kvmc.knowledge import describe
 from kvmc.knowledge.harms import harm
 from kvmc.knowledge.model import Knob, Status
@@ -122,7 +123,20 @@ def _written(vm: Vm, top: str, raw: Raw) -> bool:
     if top == "features/kvm/hint-dedicated":
         return vm.pinning is Pinning.DEDICATED and vm.type == "kvm" and vm.cpu == "host-passthrough"
     if top in _SEVERAL:
-        return "topoext" in (raw.value or "")
+        own = ("topoext", *vm.require, *vm.disable)
+        return any(f"{quote}{name}{quote}" in (raw.value or "") for name in own for quote in "\"'")
+    shared = needs_shared_memory(vm)
+    on_demand = {
+        "cpu/maxphysaddr": vm.maxphysaddr == "passthrough",
+        "features/hyperv": vm.hyperv,
+        "features/smm": vm.secure_boot,
+        "features/gic": vm.machine.startswith("virt-"),
+        "memoryBacking/source": shared,
+        "memoryBacking/access": shared,
+        "devices/tpm": vm.tpm,
+    }
+    if top in on_demand:
+        return on_demand[top]
     return any(row.status is Status.EMITTED for row in rows("libvirt", top))
 
 

@@ -131,7 +131,8 @@ def _values(view: View, file: str, row: Row, kind: Kind) -> Iterator[Offer]:
             yield from _values(view, file, row, kind.item)
         else:
             known = defaults(row.block)[row.name]
-            yield from (Offer(str(one), What.VALUE) for one in (known if isinstance(known, tuple) else ()))
+            some = known if isinstance(known, tuple) and known else row.example.strip("[]").split(", ")
+            yield from (Offer(str(one), What.VALUE) for one in some)
     elif isinstance(kind, OrNone):
         yield Offer("none", What.WORD)
         yield from _values(view, file, row, kind.kind)

@@ -31,6 +31,13 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("storage", "Where disks live."),
     BlockRow("class", "Settings that guests share.", parents="class"),
     BlockRow("vm", "A guest.", parents="class", like="class"),
+    BlockRow(
+        "node",
+        "A NUMA node of a guest whose nodes are not alike; its label is its number, from 0. Without such blocks `nodes` says how "
+        "many there are, and all have the same.",
+        ("class", "vm"),
+        labels=("NUMBER",),
+    ),
     BlockRow("disk", "A disk. The same label in a class and below merges; a new label adds a disk.", ("class", "vm")),
     BlockRow("nic", "A NIC: virtio on a network, or one function of a device pool.", ("class", "vm")),
     BlockRow("mdev", "A mediated device: a slice of a GPU that the vendor's driver made on the host.", ("class", "vm")),

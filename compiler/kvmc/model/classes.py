@@ -40,6 +40,15 @@ def std_class(name: str) -> StdClass | None:
     return next((one for one in classes() if one.name == name), None)
 
 
+def described(name: str) -> str | None:
+    """A class for people: where it is, its comment, and what it sets; None where the library has none of the name."""
+    one = std_class(name)
+    if one is None:
+        return None
+    body = "\n\n".join(_paragraphs(one.comment))
+    return f'import "{one.file}"\n\n{body}\n\n{one.text}\n'
+
+
 def _of(name: str, text: str) -> Iterator[StdClass]:
     file, _ = parse(name, text)
     assert file is not None, "a test keeps the library readable"

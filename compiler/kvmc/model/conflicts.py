@@ -8,6 +8,7 @@ from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model.nodes import UNKNOWN, Node
 from kvmc.model.settings import defaults
+from kvmc.model.site import MemoryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,25 @@ GUEST = (
         *_SHARED,
         "shared vCPUs own no core whose threads could be kept together or empty",
         _PIN,
+    ),
+    Rule(
+        "memory_kind",
+        tuple(MemoryKind),
+        "numatune",
+        ("preferred", "interleave"),
+        "memory of a kind comes from one node of that kind alone",
+        "drop one of them",
+    ),
+    Rule(
+        "cores", ("performance", "efficiency"), *_SHARED, "shared vCPUs float over whatever cores the host shares", _PIN
+    ),
+    Rule(
+        "dedicated",
+        (),
+        "pinning",
+        ("dedicated", "shared"),
+        "it names the vCPUs of a mixed guest that have CPUs of their own",
+        "set `pinning = mixed`, or drop `dedicated`",
     ),
     Rule("l3", ("require",), *_SHARED, "shared vCPUs float over all shared CPUs of their node", _PIN),
     Rule("isolation", ("boot",), *_SHARED, "isolated CPUs are not load-balanced, so nothing may float over them", _PIN),

@@ -98,6 +98,10 @@ class CpuSet:
         return f"CpuSet({str(self)!r})"
 
 
+EMPTY = CpuSet()
+"""No CPU: the default of fields and parameters."""
+
+
 def union(sets: Iterable[CpuSet]) -> CpuSet:
     """All CPUs of all the sets."""
     mask = 0

@@ -69,13 +69,8 @@ def _find(node: Node, base: str, tables: Tables, near: NearNames, bag: Bag) -> s
     if other is not None:
         text = f"`{word.text}` is a {other}, a {node.row.name} has a {base} as its parent"
         secondary = [Label(tables[other][word.text].header, f"a {other}")]
-        bag.error(
-            codes.WRONG_PARENT,
-            text,
-            Label(word.span),
-            secondary=secondary,
-            help=near.help(word.text, tables[base], few=6),
-        )
+        advice = near.advice(word.text, tables[base], word.span, few=6)
+        bag.error(codes.WRONG_PARENT, text, word.span, secondary=secondary, help=advice.help, fixes=advice.fixes)
     else:
         advice = near.advice(word.text, tables[base], word.span, few=6)
         label = Label(word.span, f"parent of `{node.name}`")

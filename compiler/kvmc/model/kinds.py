@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvmc.diagnostics import Label, Span
+from kvmc.diagnostics import Fix, Label, Span
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.diagnostics.model import Code
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.names import NearNames, shown
 from kvmc.model.values import KIB_PER_UNIT, PageCount, Version, VersionRange, size_text
 from kvmc.syntax.tree import Count, ListValue, Value, Word
@@ -24,7 +25,8 @@ TIB = KIB_PER_UNIT["TiB"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first."""
+    """What is wrong with a value, at the smallest place. write: texts that mend it in its place, the likeliest first. fixes: other
+    changes that do."""
 
     code: Code
     message: str
@@ -32,6 +34,7 @@ class Problem:
     help: tuple[str, ...] = ()
     secondary: tuple[Label, ...] = ()
     write: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 class BadValue(Exception):  # noqa: N818 - a user's mistake, caught by the schema pass alone
@@ -97,7 +100,9 @@ class ListOf(Kind):
             raise BadValue(Problem(codes.WRONG_SHAPE, "a single value where a list is needed", value.span, help))
         problems: list[Problem] = []
         found: dict[object, Span] = {}
+        end = value.span.start
         for part in elements(value):
+            gap, end = end, part.span.end
             try:
                 one = self.item.read(part)
             except BadValue as bad:
@@ -105,9 +110,9 @@ class ListOf(Kind):
                 continue
             if one in found:
                 first = (Label(found[one], "first here"),)
-                problems.append(
-                    Problem(codes.REPEATED, f"`{one}` is in the list twice", part.span, ("delete one of them",), first)
-                )
+                fix = Fix(Span(part.span.file, gap, end), "", "delete it here")
+                text, help = f"`{one}` is in the list twice", ("delete one of them",)
+                problems.append(Problem(codes.REPEATED, text, part.span, help, first, fixes=(fix,)))
             found.setdefault(one, part.span)
         if len(found) < self.least and not problems:
             text = f"the list has {len(found)} of at least {self.least} items"
@@ -250,7 +255,7 @@ class PageSize(Scalar):
         if kib < 64 or kib > 16 * KIB_PER_UNIT["GiB"] or kib & (kib - 1):
             help = ("x86 has `2MiB` and `1GiB`",)
             text = f"{shown(word.text)} is not a power of two from 64KiB to 16GiB"
-            raise BadValue(Problem(codes.BAD_PAGES, text, word.span, help))
+            raise BadValue(Problem(codes.BAD_PAGES, text, word.span, help, write=("2MiB", "1GiB")))
         return kib
 
 
@@ -300,6 +305,28 @@ class PageCounts(Kind):
         number, size = self._number.read(part.number), self._size.read(part.size)
         assert isinstance(number, int) and isinstance(size, int)
         return PageCount(number, size)
+
+
+class VcpuList(Kind):
+    """vCPUs of a guest by their numbers, in the kernel's list form: `0-3,6`."""
+
+    words = "a list of the guest's vCPUs such as `0-3,6`"
+
+    def read(self, value: Value) -> object:
+        found = CpuSet()
+        for part in elements(value):
+            if isinstance(part, Count):
+                raise BadValue(Problem(codes.WRONG_SHAPE, f"a count where {self.words} is needed", part.span))
+            try:
+                some = CpuSet.parse(part.text)
+            except ValueError as error:
+                raise BadValue(Problem(codes.BAD_VCPUS, f"{shown(part.text)}: {error}", part.span)) from None
+            if some & found:
+                raise BadValue(Problem(codes.REPEATED, f"vCPU {some & found} is in the list twice", part.span))
+            found |= some
+        if not found:
+            raise BadValue(Problem(codes.BAD_VCPUS, f"an empty text is not {self.words}", value.span))
+        return found
 
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]{1,9})?")

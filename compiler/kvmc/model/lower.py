@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.nodes import Node, Tables
 from kvmc.model.origins import Origin, Path
 from kvmc.model.settings import defaults, settings
@@ -76,6 +77,11 @@ def _host(node: Node) -> dict[str, Any]:
 def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields = _fields(node)
     fields["lineage"] = lineage
+    fields["cells"] = {
+        label: _fields(child) for label, child in sorted(node.labelled("node").items(), key=lambda one: int(one[0]))
+    }
+    fields["nodes"] = len(fields["cells"]) or fields["nodes"]
+    fields["dedicated"] = fields["dedicated"] or CpuSet()
     for kind in ("disk", "nic", "hostdev", "mdev", "raw"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
     return fields

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Flag, Integer, OrNone, PageSize, Size
-from kvmc.model.site import L3, Emulator, Isolation, Pinning, Scheduler, Threads
+from kvmc.model.kinds import Choice, Flag, Integer, OrNone, PageSize, Size, VcpuList
+from kvmc.model.site import L3, Cores, Emulator, Isolation, MemoryKind, MemoryMode, Pinning, Scheduler, Threads
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     CpuModel,
@@ -36,9 +36,16 @@ GUEST_ROWS: tuple[Row, ...] = (
         "class",
         "pinning",
         Choice(Pinning),
-        "`dedicated`: a CPU for each vCPU. `shared`: vCPUs float over the node's shared CPUs.",
+        "`dedicated`: a CPU for each vCPU. `shared`: vCPUs float over the node's shared CPUs. `mixed`: both in one guest.",
         "shared",
         "dedicated",
+    ),
+    Row(
+        "class",
+        "dedicated",
+        VcpuList(),
+        "With `pinning = mixed`: the vCPUs that have a CPU of their own, by their numbers in the guest; the others float.",
+        "0-3",
     ),
     Row(
         "class",
@@ -49,6 +56,30 @@ GUEST_ROWS: tuple[Row, ...] = (
         "prefer",
     ),
     Row("class", "nodes", Integer(1, 64), "Guest NUMA nodes, each on a host node of its own.", "2", "1"),
+    Row(
+        "class",
+        "cores",
+        Choice(Cores),
+        "On hybrid CPUs: the kind of its cores, of those that are its own. `any` may mix them.",
+        "performance",
+        "any",
+    ),
+    Row(
+        "class",
+        "numatune",
+        Choice(MemoryMode),
+        "Where its memory comes from: its own nodes alone, its own nodes first, or all nodes of the host in turn.",
+        "preferred",
+        "strict",
+    ),
+    Row(
+        "class",
+        "memory_kind",
+        OrNone(Choice(MemoryKind)),
+        "Its memory comes from the node of this kind that is nearest to its vCPUs; `none`: from their own node.",
+        "hbm",
+        "none",
+    ),
     Row("class", "l3", Choice(L3), "Whether each guest node stays within one L3 cache.", "require", "prefer"),
     Row(
         "class",
@@ -98,6 +129,23 @@ GUEST_ROWS: tuple[Row, ...] = (
         "Among optional guests those of more weight go first; of the same weight, as many vCPUs as fit.",
         "10",
         "1",
+    ),
+    Row(
+        "node",
+        "vcpus",
+        Integer(1, 1024),
+        "How many of the guest's vCPUs; they are numbered through the nodes in order. Together they are `vcpus` of the guest.",
+        "6",
+        required=True,
+    ),
+    Row(
+        "node",
+        "memory",
+        Size(),
+        "How much of the guest's memory. Together it is `memory` of the guest.",
+        "48GiB",
+        field="memory_kib",
+        required=True,
     ),
     Row(
         "vm",

@@ -167,5 +167,13 @@ HOST_ROWS: tuple[Row, ...] = (
         "file",
         "block",
     ),
+    Row(
+        "storage",
+        "controller",
+        OneOrMore(Pci()),
+        "The PCI device behind it, or those of hosts that differ: I/O threads of its disks run beside it, on housekeeping CPUs of "
+        "its node or on the guest's own cores there.",
+        '"0000:41:00.0"',
+    ),
     Row("storage", "source", DiskSource(), "The path of a disk on the host.", '"/dev/vg0/{vm}-{disk}"', required=True),
 )

@@ -169,6 +169,7 @@ class _Schema:
                 item.span,
                 secondary=[Label(first.span, "first here")],
                 help=["keep one of them"],
+                fixes=[Fix(item.span, "", "keep the first"), Fix(first.span, "", "keep this one")],
             )
             return ""
         parts: tuple[Span, ...] = ()
@@ -185,7 +186,7 @@ class _Schema:
                     Label(problem.span, f"value of `{name}`"),
                     secondary=problem.secondary,
                     help=problem.help,
-                    fixes=write_one_of(problem.write, problem.span),
+                    fixes=(*write_one_of(problem.write, problem.span), *problem.fixes),
                 )
         node.values[name] = Given(value, item.span, item.value.span, parts, node.top)
         return ""

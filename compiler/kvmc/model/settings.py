@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from kvmc.diagnostics import Span
 from kvmc.model.blocks import BLOCKS
 from kvmc.model.rows_device import DEVICE_ROWS
 from kvmc.model.rows_guest import GUEST_ROWS
@@ -15,9 +16,10 @@ from kvmc.model.rows_host import HOST_ROWS
 from kvmc.model.rows_machine import MACHINE_ROWS
 from kvmc.model.table import BlockRow, Row
 from kvmc.syntax.parser import parse
-from kvmc.syntax.tree import Setting, Value
+from kvmc.syntax.tree import Setting, Value, Word
 
 ROWS: tuple[Row, ...] = (*HOST_ROWS, *GUEST_ROWS, *MACHINE_ROWS, *DEVICE_ROWS)
+_NOWHERE = Span("", 0, 0)
 
 
 @cache
@@ -52,12 +54,14 @@ def defaults(block: str) -> dict[str, object]:
 
 @cache
 def _defaults() -> dict[tuple[str, str], Value]:
-    """The table's defaults as trees, all read in one go; their spans point nowhere."""
-    rows = [row for row in ROWS if row.default is not None]
-    file, bag = parse("", "".join(f"{row.name} = {row.default}\n" for row in rows))
+    """The table's defaults as trees; their spans point nowhere.
+
+    Nearly all are single words, which are their own tree: each start of kvmc pays for this. The others are parsed, in one go.
+    """
+    written = {(row.block, row.name): row.default for row in ROWS if row.default is not None}
+    found: dict[tuple[str, str], Value] = {key: Word(text, _NOWHERE) for key, text in written.items() if text.isalnum()}
+    rest = [key for key in written if key not in found]
+    file, bag = parse("", "".join(f"{name} = {written[block, name]}\n" for block, name in rest))
     assert file is not None and not bag.has_errors
-    return {
-        (row.block, row.name): item.value
-        for row, item in zip(rows, file.items, strict=True)
-        if isinstance(item, Setting)
-    }
+    values = (item.value for item in file.items if isinstance(item, Setting))
+    return {**found, **dict(zip(rest, values, strict=True))}

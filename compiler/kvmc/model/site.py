@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, InstanceOf
 
+from kvmc.model.cpuset import EMPTY, CpuSet
 from kvmc.model.values import PageCount, PciAddress, VersionRange
 from kvmc.topology.model import Facts
 
@@ -40,10 +41,12 @@ class Profile(StrEnum):
 
 
 class Pinning(StrEnum):
-    """`dedicated`: a CPU of its own for each vCPU. `shared`: all vCPUs float over the node's shared CPUs."""
+    """`dedicated`: a CPU of its own for each vCPU. `shared`: all vCPUs float over the node's shared CPUs. `mixed`: some of them
+    have a CPU of their own, the others float (Nova's hw:cpu_policy)."""
 
     DEDICATED = "dedicated"
     SHARED = "shared"
+    MIXED = "mixed"
 
 
 class Threads(StrEnum):
@@ -52,6 +55,33 @@ class Threads(StrEnum):
     PREFER = "prefer"
     REQUIRE = "require"
     ISOLATE = "isolate"
+
+
+class Cores(StrEnum):
+    """Of a hybrid CPU: the kind of the cores that a guest has. With `any` they may be of both."""
+
+    ANY = "any"
+    PERFORMANCE = "performance"
+    EFFICIENCY = "efficiency"
+
+
+class MemoryMode(StrEnum):
+    """libvirt's numatune modes. `strict`: a node's memory comes from its host node alone. `preferred`: from there as far as there
+    is some. `interleave`: from all nodes of the host in turn."""
+
+    STRICT = "strict"
+    PREFERRED = "preferred"
+    INTERLEAVE = "interleave"
+
+
+class MemoryKind(StrEnum):
+    """What memory beside the usual is made of: the words of topologies."""
+
+    HBM = "hbm"
+    NVM = "nvm"
+    CXL = "cxl"
+    GPU = "gpu"
+    SPECIAL = "special"
 
 
 class L3(StrEnum):
@@ -215,6 +245,8 @@ class Storage(_Model):
     type: str
     """libvirt's disk type: `block` or `file`."""
     source: str
+    controller: tuple[PciAddress, ...] | None = None
+    """The PCI devices behind it; a host has one of them at least."""
 
 
 class Disk(_Model):
@@ -272,6 +304,14 @@ class Mdev(_Model):
     uuid: str
 
 
+class GuestNode(_Model):
+    """A NUMA node of a guest whose nodes are not alike. vcpus: how many; they are numbered through the nodes in order."""
+
+    name: str
+    vcpus: int
+    memory_kib: int
+
+
 class Vm(_Model):
     """A guest with its classes resolved."""
 
@@ -288,8 +328,16 @@ class Vm(_Model):
     pages_kib: int | None
     """Size of its huge pages; None for normal pages."""
     pinning: Pinning
+    dedicated: CpuSet = EMPTY
+    """With `pinning = mixed`: its vCPUs that have a CPU of their own, by their numbers in the guest."""
     threads: Threads
     nodes: int
+    cells: Mapping[str, GuestNode] = {}
+    """Its nodes one by one, `0` first, where they are not alike; empty where `nodes` says how many there are."""
+    cores: Cores = Cores.ANY
+    numatune: MemoryMode = MemoryMode.STRICT
+    memory_kind: MemoryKind | None = None
+    """Its memory comes from the nearest node of this kind; None for the node of its vCPUs."""
     l3: L3
     isolation: Isolation
     emulator: Emulator
@@ -326,6 +374,13 @@ class Vm(_Model):
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
+
+    @property
+    def floating(self) -> CpuSet:
+        """Its vCPUs without a CPU of their own."""
+        if self.pinning is Pinning.DEDICATED:
+            return CpuSet()
+        return CpuSet.of(range(self.vcpus)) - self.dedicated
 
 
 class Place(_Model):

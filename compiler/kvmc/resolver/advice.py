@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from kvmc.model.origins import Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Near, Scheduler, Strength, Threads, Vm
+from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Near, Pinning, Scheduler, Strength, Threads, Vm
 from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
 from kvmc.resolver.conflict import Conflict, passed_update
 from kvmc.resolver.variant import Trials, Variant
@@ -29,6 +31,8 @@ _HOST_FIELDS = {
 _LOOSER: dict[str, tuple[object, str]] = {
     "threads": (Threads.PREFER, "`threads = prefer`"),
     "l3": (L3.PREFER, "`l3 = prefer`"),
+    "cores": (Cores.ANY, "`cores = any`"),
+    "memory_kind": (None, "no `memory_kind`"),
     "emulator": (Emulator.HOUSEKEEPING, "`emulator = housekeeping`"),
     "isolation": (Isolation.ANY, "no `isolation`"),
     "scheduler": (Scheduler.OTHER, "`scheduler = other`"),
@@ -100,26 +104,53 @@ def _candidates(
             yield Change(
                 f"take `{head}` out of `{whole.site.places[line.path[1]].title}`", ((("place", line.path[1]), rest),)
             )
-    if "memory" in mine and vm.pages_kib is not None:
+    short = _Short(whole, trials)
+    if "memory" in mine and vm.pages_kib is not None and short.memory:
         for host in _reachable(whole, vm):
             yield from _more_pages(host, vm.pages_kib, fits, trials)
     for line in conflict.lines:
         if line.path[0] == "host" and line.path[2:] == ("drained",):
             edits = tuple((("host", name, "drained"), False) for name in line.names)
             yield Change(f"no `drained` on {_some(line.names)}", edits)
-        elif line.path[0] == "host":
+        elif line.path[0] == "host" and short.of(line.path[2:]):
             yield from _less_kept(whole, line.path[2:], line.names, fits)
-    if "vcpus" in mine:
+    if vm.cells:
+        mine = {setting: names for setting, names in mine.items() if setting not in ("vcpus", "memory")}
+    if "vcpus" in mine and short.cpus and vm.pinning is not Pinning.MIXED:
         unit = vm.nodes * (max(_threads(trials, whole), 1) if vm.threads is Threads.REQUIRE else 1)
         yield from _less(head, "vcpus", vm.vcpus, unit, str, fits)
-    if "memory" in mine:
+    if "memory" in mine and short.memory:
         unit = vm.nodes * (vm.pages_kib or KIB_PER_UNIT["GiB"])
         yield from _less(head, "memory", vm.memory_kib, unit, size_text, fits)
-    if vm.vcpus % 2 == 0 and min(vm.vcpus, vm.memory_kib // (vm.pages_kib or 1)) >= vm.nodes * 2:
+    if not vm.cells and vm.vcpus % 2 == 0 and min(vm.vcpus, vm.memory_kib // (vm.pages_kib or 1)) >= vm.nodes * 2:
         yield Change(f"`nodes = {vm.nodes * 2}` for `{head}`", ((("vm", head, "nodes"), vm.nodes * 2),))
     if vm.host is None:
         for host in _reachable(whole, vm)[:1]:
             yield _one_more(whole, host, trials)
+
+
+class _Short:
+    """Of what the hosts have too little: all guests that are not locked fit if they take none of it. More of another kind is no
+    help, however much, and is not tried."""
+
+    def __init__(self, whole: Variant, trials: Trials) -> None:
+        self.whole = whole
+        self.trials = trials
+        self.free = frozenset(whole.site.vms) - whole.locked
+        self.told: Counter[Path] = Counter()
+
+    @cached_property
+    def cpus(self) -> bool:
+        return self.trials.fits(replace(self.whole, no_cpus=self.free))
+
+    @cached_property
+    def memory(self) -> bool:
+        return self.trials.fits(replace(self.whole, no_memory=self.free))
+
+    def of(self, path: Path) -> bool:
+        """Whether a host that keeps less of this may help; of many hosts that each have a line of their own, the first few."""
+        self.told[path] += 1
+        return self.told[path] <= _HOSTS and (self.cpus if path[-1] == "cores" else self.memory)
 
 
 def _looser_devices(vm: Vm) -> Iterator[Change]:

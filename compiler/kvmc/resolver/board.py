@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice, product
+from itertools import islice, product
 
-from kvmc.model.site import L3
+from kvmc.model.site import L3, Cores
 from kvmc.resolver.choices import fewest_slots, pick_devices
-from kvmc.resolver.demand import Claim, Demand
+from kvmc.resolver.demand import Claim, Demand, arrangements
 from kvmc.resolver.state import CellChoice, Choice, HostState, State, Take, usable_threads
 
 Group = tuple[int, list[int]]
@@ -76,7 +76,7 @@ class Board:
         self.pages: list[dict[int, int]] = []
         self.functions: list[dict[str, int]] = []
         self.claims: set[Claim] = set(state.claims)
-        kinds: dict[tuple[int, int, bool], int] = {}
+        kinds: dict[tuple[int, int, bool, Cores | None, int], int] = {}
         self.kinds = kinds
         for index, host in enumerate(self.hosts):
             self.first.append(len(self.node_slots))
@@ -86,7 +86,10 @@ class Board:
                 for slot, free in zip(node.slots, node.free, strict=True):
                     self.free.append(free)
                     self.size.append(len(slot.cores))
-                    self.kind.append(kinds.setdefault((slot.threads, host.machine.smt, slot.l3_known), len(kinds)))
+                    machine = host.machine
+                    most = machine.smt if slot.kind is None else machine.kinds.get(slot.kind, 0)
+                    key = (slot.threads, machine.smt, slot.l3_known, slot.kind, most)
+                    self.kind.append(kinds.setdefault(key, len(kinds)))
                 self.node_host.append(index)
                 self.normal.append(node.normal)
                 self.pages.append(dict(node.pages))
@@ -99,7 +102,7 @@ class Board:
 
     def item(self, id: int, demand: Demand, weight: int) -> Item | None:
         """The guest as the board has it; None for one that is not plain."""
-        if not demand.dedicated or not demand.hosts or demand.tied:
+        if not demand.dedicated or demand.floating or demand.spread or not demand.hosts or demand.tied:
             return None
         pools: dict[str, int] = {}
         for _, pool in demand.devices:
@@ -109,14 +112,16 @@ class Board:
             if any(len(one.group) > 1 or one.node is None for pool in pools for one in machine.functions.get(pool, ())):
                 return None
         per = []
-        for threads, smt, l3_known in self.kinds:
-            able = usable_threads(demand.threads, threads, smt)
+        for threads, smt, l3_known, kind, most in self.kinds:
+            able = usable_threads(demand.threads, threads, smt if demand.cores is Cores.ANY else most)
+            if demand.cores is not Cores.ANY and demand.cores is not kind:
+                able = 0
             per.append(able if l3_known or demand.l3 is not L3.REQUIRE else 0)
-        most = max(per, default=0)
-        if not most:
+        widest = max(per, default=0)
+        if not widest:
             return None
         size = demand.pages_kib
-        cores = [-(-cell.vcpus // most) + demand.own for cell in demand.cells]
+        cores = [-(-cell.vcpus // widest) + demand.own for cell in demand.cells]
         return Item(
             id=id,
             demand=demand,
@@ -216,7 +221,9 @@ class Board:
                         found.append((left, Spot(self.node_host[node], ((node, takes, own),), devices)))
         else:
             able = [(node, slots) for node, slots in groups if self._open(item, node)]
-            for some in islice(combinations(sorted(able), len(cells)), _PAIRS):
+            slots_of = dict(able)
+            for nodes in islice(arrangements(item.demand.cells, sorted(slots_of)), _PAIRS):
+                some = [(node, slots_of[node]) for node in nodes]
                 host = self.node_host[some[0][0]]
                 if any(self.node_host[node] != host for node, _ in some):
                     continue

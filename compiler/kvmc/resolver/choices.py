@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 
-from kvmc.model.site import L3
+from kvmc.model.site import L3, Cores
 from kvmc.model.values import PciAddress
-from kvmc.resolver.demand import Cell, Demand
-from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take
+from kvmc.resolver.demand import Cell, Demand, uneven
+from kvmc.resolver.spread import distance, lay_memory
+from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 _COMBINATIONS = 64
 """Sets of nodes, or of L3s in a node, looked at for one guest; the tightest nodes come first."""
 
 _NEVER = 1 << 30
 """Cores that no slot has."""
+
+_WAYS = 4096
+"""Ways to lay cells that differ on nodes, looked at for one guest."""
 
 Score = tuple[int, ...]
 """Less is better: avoidable L3s, nodes with devices it does not need, distance between its nodes, then what stays free in
@@ -52,7 +56,7 @@ def best_choice(
 
         return best_related(demand, state, host, strict=strict, only=only)
     here = state.hosts[host]
-    if len(demand.cells) == 1:
+    if len(demand.cells) == 1 and not demand.spread:
         return _best_node(demand, here, host, strict, only)
     best: tuple[Score, Choice] | None = None
     known: dict[tuple[Cell, int], Fit | None] = {}
@@ -62,21 +66,27 @@ def best_choice(
             continue
         for cell, node in zip(demand.cells, nodes, strict=True):
             if (cell, node) not in known:
-                known[cell, node] = fit_cell(demand, cell, here.nodes[node])
+                known[cell, node] = fit_cell(demand, cell, here.nodes[node], here.machine)
         fits = [known[one] for one in zip(demand.cells, nodes, strict=True)]
         if any(fit is None or (strict and fit.extra) for fit in fits):
             continue
         found = [fit for fit in fits if fit is not None]
+        memory = lay_memory(demand, here, nodes) if demand.spread else ((),) * len(nodes)
+        if memory is None:
+            continue
         score = (
             sum(fit.extra for fit in found),
             sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-            node_spread(here, nodes),
+            node_spread(here, nodes) + (distance(demand, here, memory, nodes) if demand.spread else 0),
             sum(fit.left for fit in found),
             sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
             here.cores,
         )
         if best is None or score < best[0]:
-            cells = tuple(CellChoice(node, fit.takes, fit.own) for node, fit in zip(nodes, found, strict=True))
+            cells = tuple(
+                CellChoice(node, fit.takes, fit.own, parts)
+                for node, fit, parts in zip(nodes, found, memory, strict=True)
+            )
             best = (score, Choice(host, cells, devices))
     return best
 
@@ -85,9 +95,15 @@ def _best_node(
     demand: Demand, here: HostState, host: str, strict: bool, only: tuple[int, ...] | None
 ) -> tuple[Score, Choice] | None:
     """The same for a guest of one cell: devices are looked for once it is known where it fits."""
-    cell = demand.cells[0]
+    cell, machine = demand.cells[0], here.machine
     size, pages = demand.pages_kib, 0 if demand.pages_kib is None else cell.memory_kib // demand.pages_kib
-    plain = demand.dedicated and not demand.own and demand.l3 is not L3.ANY
+    plain = (
+        demand.dedicated
+        and not demand.own
+        and demand.l3 is not L3.ANY
+        and demand.cores is Cores.ANY
+        and not demand.floating
+    )
     cores = here.cores
     best: tuple[Score, int, Fit | int] | None = None
     others: list[tuple[Score, int, Fit | int]] = []
@@ -113,7 +129,7 @@ def _best_node(
                 cores,
             )
         else:
-            fit = fit_cell(demand, cell, node)
+            fit = fit_cell(demand, cell, node, machine)
             if fit is None or (strict and fit.extra):
                 continue
             score = (
@@ -164,14 +180,18 @@ def _tightest(demand: Demand, vcpus: int, node: NodeState) -> int | None:
 def _node_sets(
     demand: Demand, here: HostState, strict: bool, known: dict[tuple[Cell, int], Fit | None]
 ) -> Iterator[tuple[int, ...]]:
-    """Sets of node positions that may hold the cells, each ascending. known: how cells fit, as far as it was looked for."""
+    """Node positions that may hold the cells, one for each of them in order; ascending where the cells are alike. known: how
+    cells fit, as far as it was looked for."""
     if len(demand.cells) == 1:
         yield from ((position,) for position in range(len(here.nodes)))
+        return
+    if uneven(demand.cells):
+        yield from islice(_uneven_sets(demand, here, strict), _COMBINATIONS)
         return
     smallest = demand.cells[-1]
     able: list[tuple[int, int]] = []
     for position, node in enumerate(here.nodes):
-        fit = known[smallest, position] = fit_cell(demand, smallest, node)
+        fit = known[smallest, position] = fit_cell(demand, smallest, node, here.machine)
         if fit is not None and not (strict and fit.extra):
             able.append((fit.left, position))
     able.sort()
@@ -179,25 +199,48 @@ def _node_sets(
         yield tuple(sorted(nodes))
 
 
+def _uneven_sets(demand: Demand, here: HostState, strict: bool) -> Iterator[tuple[int, ...]]:
+    """Cells that differ may lie in any order: each on a node that has room for it, the tightest first."""
+    able: list[list[int]] = []
+    for cell in demand.cells:
+        found: list[tuple[int, int]] = []
+        for position, node in enumerate(here.nodes):
+            fit = fit_cell(demand, cell, node, here.machine)
+            if fit is not None and not (strict and fit.extra):
+                found.append((fit.left, position))
+        able.append([position for _, position in sorted(found)])
+    for nodes in islice(product(*able), _WAYS):
+        if len(set(nodes)) == len(nodes):
+            yield nodes
+
+
 def node_spread(here: HostState, nodes: Sequence[int]) -> int:
     ids = [here.machine.nodes[position].node for position in nodes]
     return sum(here.machine.distances.get(a, {}).get(b, 0) for a, b in combinations(ids, 2))
 
 
-def fit_cell(demand: Demand, cell: Cell, node: NodeState) -> Fit | None:
+def fit_cell(demand: Demand, cell: Cell, node: NodeState, machine: Machine) -> Fit | None:
     """Place a cell in a node as it is now, or None."""
     if cell.normal_kib > node.normal:
         return None
-    if demand.pages_kib is not None and cell.memory_kib > node.pages.get(demand.pages_kib, 0) * demand.pages_kib:
+    if (
+        demand.pages_kib is not None
+        and not demand.spread
+        and cell.memory_kib > node.pages.get(demand.pages_kib, 0) * demand.pages_kib
+    ):
         return None
     if not demand.dedicated:
         if cell.vcpus > node.shared:
             return None
         return with_own(demand, node, (), 0)
-    per = node.per[demand.threads]
+    if cell.floating > node.shared:
+        return None
+    if not cell.vcpus:
+        return with_own(demand, node, (), 0)
+    per = node.per[demand.threads] if demand.cores is Cores.ANY else node.vcpus_a_core(demand, machine)
     if demand.l3 is L3.ANY:
         return with_own(demand, node, _fragments(cell.vcpus, node.free, per), 0)
-    if not demand.own:
+    if not demand.own and demand.cores is Cores.ANY:
         index = _tightest(demand, cell.vcpus, node)
         if index is None:
             return None
@@ -209,7 +252,7 @@ def fit_cell(demand: Demand, cell: Cell, node: NodeState) -> Fit | None:
         for index, free in enumerate(node.free):
             left = free - -(-cell.vcpus // per[index]) if per[index] else -1
             if left >= 0 and (demand.l3 is not L3.REQUIRE or node.slots[index].l3_known):
-                key = (not left, left, index)
+                key = (demand.own and not left, left, index)
                 if tightest is None or key < tightest:
                     tightest = key
         if tightest is not None:

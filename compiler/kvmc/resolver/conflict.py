@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import L3, Emulator, Host, Isolation, Near, Pinning, Scheduler, Strength, Threads, Vm
+from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Near, Pinning, Scheduler, Strength, Threads, Vm
 from kvmc.resolver.variant import LIMIT, Trials, Variant
 
 _FREE: Mapping[str, Any] = {
@@ -18,6 +18,8 @@ _FREE: Mapping[str, Any] = {
     "scheduler": Scheduler.OTHER,
     "threads": Threads.PREFER,
     "l3": L3.PREFER,
+    "cores": Cores.ANY,
+    "memory_kind": None,
     "emulator": Emulator.HOUSEKEEPING,
 }
 """A guest's settings that restrict where it may go, each with its value that restricts nothing."""
@@ -163,7 +165,7 @@ def _settings(variant: Variant, origins: Origins) -> list[Line]:
 def _restricts(vm: Vm, name: str, free: object) -> bool:
     value = getattr(vm, name)
     if name in ("threads", "l3"):
-        return vm.pinning is Pinning.DEDICATED and value not in (free, L3.ANY)
+        return vm.pinning is not Pinning.SHARED and value not in (free, L3.ANY)
     return bool(value != free)
 
 

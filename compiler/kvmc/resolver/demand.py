@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
+from kvmc.model.cpuset import EMPTY, CpuSet
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import (
     L3,
+    Cores,
     Domain,
     Emulator,
     Host,
     Hostdev,
     Isolation,
+    MemoryKind,
+    MemoryMode,
     Near,
     Nic,
     Pinning,
@@ -26,7 +31,7 @@ from kvmc.model.site import (
     Threads,
     Vm,
 )
-from kvmc.resolver.memory import overhead, split_even, split_memory
+from kvmc.resolver.memory import overhead, split_memory, split_vcpus
 
 DeviceKey = tuple[str, str]
 """A guest's device: `nic` or `hostdev`, and its label."""
@@ -36,11 +41,35 @@ Claim = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One guest node. normal_kib: overhead, and the memory itself where the guest has normal pages."""
+    """One guest node. vcpus: those with a CPU each; of a shared guest all. normal_kib: overhead, and the memory itself where the
+    guest has normal pages. floating: vCPUs of a mixed guest that float beside those."""
 
     vcpus: int
     memory_kib: int
     normal_kib: int
+    floating: int = 0
+
+
+def alike(one: Cell, other: Cell) -> bool:
+    """Whether two cells of a guest may change places; the overhead that is no node's counts for the first, and not here."""
+    return (one.vcpus, one.memory_kib, one.floating) == (other.vcpus, other.memory_kib, other.floating)
+
+
+def uneven(cells: Sequence[Cell]) -> bool:
+    """Whether the cells of a guest differ, so that it matters which of them lies on which node."""
+    return any(not alike(cells[0], cell) for cell in cells[1:])
+
+
+def arrangements(cells: Sequence[Cell], nodes: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    """Ways to lay the cells each on a node of its own: a node for each cell. Cells that are alike lie in the order of the nodes,
+    else each set of nodes would come several times."""
+    if not uneven(cells):
+        yield from combinations(nodes, len(cells))
+        return
+    twins = [(a, b) for a, b in combinations(range(len(cells)), 2) if alike(cells[a], cells[b])]
+    for found in permutations(nodes, len(cells)):
+        if all(found[a] < found[b] for a, b in twins):
+            yield found
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +162,13 @@ class Demand:
     refused: Mapping[str, Refusal]
     weight: int | None = None
     """Of an optional guest; None: it must have a place."""
+    floating: CpuSet = EMPTY
+    """vCPUs of a mixed guest that float, by their numbers."""
+    cores: Cores = Cores.ANY
+    numatune: MemoryMode = MemoryMode.STRICT
+    kind: MemoryKind | None = None
+    spread: bool = False
+    """Its memory is not bound to the nodes of its cells (spread.py); `normal_kib` of a cell is then its overhead alone."""
     relations: tuple[Relation, ...] = ()
     near: tuple[tuple[DeviceKey, Near], ...] = ()
     """Devices that need not be on the guest's nodes."""
@@ -147,16 +183,20 @@ class Demand:
     def near_of(self, key: DeviceKey) -> Near:
         return next((near for one, near in self.near if one == key), Near.REQUIRE)
 
+    def shared(self, cell: Cell) -> int:
+        """vCPUs of a cell that float over the shared CPUs of its node."""
+        return cell.floating if self.dedicated else cell.vcpus
+
 
 def fewest_cores(demand: Demand, cell: Cell, smt: int) -> int:
     """The fewest dedicated cores that the cell takes, with its emulator's own, where no core has more than `smt` threads."""
-    if not demand.dedicated:
+    if not demand.dedicated or not cell.vcpus:
         return int(demand.own)
     return -(-cell.vcpus // (1 if demand.threads is Threads.ISOLATE else max(smt, 1))) + demand.own
 
 
-def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Bag) -> dict[str, Demand]:
-    """All guests, in source order. smt: the most threads a core of each host's dedicated cores has (0 without any)."""
+def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: Origins, bag: Bag) -> dict[str, Demand]:
+    """All guests, in source order. smt: by host, the most threads that a dedicated core of each kind has."""
     apart = _apart(site, origins, bag)
     related = _related(site)
     demands: dict[str, Demand] = {}
@@ -165,20 +205,24 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
         # the schema pass refuses what cannot be divided
         unit = vm.pages_kib or 1
         assert vm.nodes <= vm.vcpus and vm.memory_kib % unit == 0 and vm.memory_kib // unit >= vm.nodes
-        vcpus = split_even(vm.vcpus, vm.nodes)
+        vcpus = split_vcpus(vm)
         memory = split_memory(vm)
         normal = overhead(vm, memory, vcpus)
+        spread = vm.numatune is not MemoryMode.STRICT or vm.memory_kind is not None
+        floating = vm.floating if vm.pinning is Pinning.MIXED else CpuSet()
+        floats = tuple(len(ids & floating) for ids in _numbers(vcpus))
+        own = tuple(number - some for number, some in zip(vcpus, floats, strict=True))
         cells = tuple(
-            Cell(number, kib, extra + (kib if vm.pages_kib is None else 0))
-            for number, kib, extra in zip(vcpus, memory, normal, strict=True)
+            Cell(number, kib, extra + (kib if vm.pages_kib is None and not spread else 0), some)
+            for number, kib, extra, some in zip(own, memory, normal, floats, strict=True)
         )
         alike = (
-            *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vcpus),
+            *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vm.cores, own),
             *((nic.name, nic.device) for nic in vm.nics.values()),
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
         )
         if alike not in known:
-            told = {host.name: refuse(site, vm, host, vcpus, smt[host.name]) for host in site.hosts.values()}
+            told = {host.name: refuse(site, vm, host, own, smt[host.name]) for host in site.hosts.values()}
             known[alike] = (
                 {name: site.hosts[name].rack for name, refusal in told.items() if refusal is None},
                 {name: refusal for name, refusal in told.items() if refusal is not None},
@@ -194,7 +238,7 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
         )
         demands[vm.name] = Demand(
             vm=vm.name,
-            dedicated=vm.pinning is Pinning.DEDICATED,
+            dedicated=vm.pinning is not Pinning.SHARED,
             threads=vm.threads,
             l3=L3.REQUIRE if any(_in_one_l3(one) for one in related.get(vm.name, ())) else vm.l3,
             own=vm.emulator is Emulator.OWN,
@@ -204,11 +248,24 @@ def derive_demands(site: Site, smt: Mapping[str, int], origins: Origins, bag: Ba
             hosts=Hosts(able, apart.get(vm.name, ())),
             refused=_Refusals(refused, vm.name),
             weight=vm.weight if vm.optional else None,
+            floating=floating,
+            cores=vm.cores,
+            numatune=vm.numatune,
+            kind=vm.memory_kind,
+            spread=spread,
             relations=related.get(vm.name, ()),
             near=tuple(_near(vm)),
             beside=tuple(_beside(vm)),
         )
     return demands
+
+
+def _numbers(vcpus: Sequence[int]) -> Iterator[CpuSet]:
+    """The vCPUs of each cell: they are numbered through the cells in order."""
+    first = 0
+    for number in vcpus:
+        yield CpuSet.of(range(first, first + number))
+        first += number
 
 
 def only_hosts(demands: Mapping[str, Demand], vms: Iterable[str], away: Mapping[str, Refusal]) -> dict[str, Demand]:
@@ -235,9 +292,9 @@ def drained(site: Site) -> dict[str, Refusal]:
     }
 
 
-def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> Refusal | None:
-    """The first intent of the guest that the host can never meet. vcpus: of each cell; smt: the most threads of a dedicated core
-    (0: not asked, or without any)."""
+def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mapping[Cores, int]) -> Refusal | None:
+    """The first intent of the guest that the host can never meet. vcpus: dedicated ones of each cell; kinds: the most threads of a
+    dedicated core of each kind (0: not asked, or without any)."""
 
     def no(text: str, setting: str, help: str | None = None) -> Refusal:
         return Refusal(text, ("vm", vm.name, setting), help)
@@ -256,7 +313,17 @@ def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], smt: int) -> 
             "emulator",
             "`emulator = housekeeping`",
         )
-    if vm.pinning is Pinning.DEDICATED and vm.threads is Threads.REQUIRE:
+    if vm.cores is not Cores.ANY and vm.cores not in kinds:
+        known = set(kinds) - {Cores.ANY}
+        return no(
+            f"has no dedicated {vm.cores} cores"
+            if known
+            else f"needs {vm.cores} cores, the topology tells no kinds of cores",
+            "cores",
+            None if known else "a topology from sysfs or hwloc tells the kinds of a hybrid CPU; on others drop `cores`",
+        )
+    if vm.pinning is not Pinning.SHARED and vm.threads is Threads.REQUIRE:
+        smt = kinds.get(vm.cores, 0)
         if smt == 1:
             return no("needs sibling threads for `threads = require`, the dedicated cores have one each", "threads")
         if smt > 1 and any(number % smt for number in vcpus):

@@ -13,10 +13,11 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from kvmc.model.site import L3, Near, Threads
+from kvmc.model.site import L3, MemoryMode, Near, Threads
 from kvmc.model.values import PciAddress
-from kvmc.resolver.demand import Claim, Demand
-from kvmc.resolver.state import CellChoice, Choice, HostState, NodeState, State, Take, usable_threads
+from kvmc.resolver.demand import Claim, Demand, alike
+from kvmc.resolver.spread import interleaved, of_kind, share
+from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 LIMIT = 30.0
 """Deterministic time, about seconds, until the question stays open."""
@@ -34,12 +35,11 @@ class Answer:
 
 def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Answer:
     """Place all of these beside the guests that the state holds."""
-    model = Model(state)
-    for demand in demands:
-        model.model.add_exactly_one(model.add(demand))
-    model.close()
-    solver = a_solver(limit)
-    status = solver.solve(model.model)
+    ordered = any(len(demand.cells) > 1 for demand in demands)
+    model, solver, status = _solve(demands, state, limit, ordered=ordered)
+    if status == cp_model.INFEASIBLE and ordered:
+        # Cells that are alike in all but the guest's own overhead were laid in the nodes' order.
+        model, solver, status = _solve(demands, state, limit, ordered=False)
     if status == cp_model.INFEASIBLE:
         return Answer(None, proven=True)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
@@ -50,6 +50,17 @@ def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Ans
     if solver.solve(model.model) in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         found = model.choices(solver)
     return Answer(found, proven=True)
+
+
+def _solve(
+    demands: Sequence[Demand], state: State, limit: float, *, ordered: bool
+) -> tuple[Model, cp_model.CpSolver, object]:
+    model = Model(state, ordered=ordered)
+    for demand in demands:
+        model.model.add_exactly_one(model.add(demand))
+    model.close()
+    solver = a_solver(limit)
+    return model, solver, solver.solve(model.model)
 
 
 def a_solver(limit: float) -> cp_model.CpSolver:
@@ -71,10 +82,14 @@ class _Cell:
 
 
 class Model:
-    """Guests as CP-SAT sees them; on: whether a guest goes to a host, by (guest, host)."""
+    """Guests as CP-SAT sees them; on: whether a guest goes to a host, by (guest, host).
 
-    def __init__(self, state: State) -> None:
+    ordered: cells of a guest that are alike lie in the order of the nodes, which leaves fewer ways to look at.
+    """
+
+    def __init__(self, state: State, *, ordered: bool = True) -> None:
         self.state = state
+        self.ordered = ordered
         self.model = cp_model.CpModel()
         self.demands: list[Demand] = []
         self.on: dict[tuple[str, str], Any] = {}
@@ -83,6 +98,7 @@ class Model:
         self.uses: dict[tuple[Any, ...], list[tuple[Any, int]]] = {}
         self.room: dict[tuple[Any, ...], int] = {}
         self.claims: dict[Claim, list[Any]] = {}
+        self.memory: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.spread: list[Any] = []
 
     def add(self, demand: Demand) -> list[Any]:
@@ -126,23 +142,77 @@ class Model:
                 places[position] = _Cell(at, {}, {})
                 key = (name, position)
                 self._use((*key, "normal"), max(node.normal, 0), at, cell.normal_kib)
-                if demand.pages_kib is not None:
+                if demand.pages_kib is not None and not demand.spread:
                     size = demand.pages_kib
                     self._use((*key, size), node.pages.get(size, 0), at, cell.memory_kib // size)
-                if not demand.dedicated:
-                    self._use((*key, "shared"), node.shared, at, cell.vcpus)
-                self._cores(demand, cell.vcpus, node, key, here.machine.smt, places[position])
+                if demand.shared(cell):
+                    self._use((*key, "shared"), max(node.shared, 0), at, demand.shared(cell))
+                self._cores(demand, cell.vcpus, node, key, here.machine, places[position])
             self.model.add(sum(place.at for place in places.values()) == on)
-            if index:
+            if index and self.ordered and alike(demand.cells[index - 1], cell):
                 before = cells[-1]
                 for position, place in places.items():
                     self.model.add(sum(before[p].at for p in before if p < position) >= place.at)
             cells.append(places)
+        if len(cells) > 1:
+            for position in range(len(here.nodes)):
+                self.model.add_at_most_one(places[position].at for places in cells)
         self.cells[demand.vm, name] = cells
+        if demand.spread:
+            self._memory(demand, name, here, on)
         if demand.devices:
             self._devices(demand, name, here, on)
 
-    def _cores(self, demand: Demand, vcpus: int, node: NodeState, key: tuple[str, int], smt: int, place: _Cell) -> None:
+    def _memory(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
+        """Memory of cells that is not bound to their nodes: units of each cell on each node."""
+        unit = demand.pages_kib or 1
+        over = interleaved(here.machine)
+        if demand.kind is not None:
+            self.memory[demand.vm, name] = [
+                self._of_kind(demand, index, name, here, on) for index in range(len(demand.cells))
+            ]
+            return
+        found: list[dict[int, Any]] = []
+        for cell in demand.cells:
+            parts: dict[int, Any] = {}
+            for position, node in enumerate(here.nodes):
+                free = node.pages.get(unit, 0) if demand.pages_kib is not None else max(node.normal, 0)
+                key = (name, position, demand.pages_kib or "normal")
+                if demand.numatune is MemoryMode.INTERLEAVE:
+                    if position in over:
+                        parts[position] = share(demand, cell, len(over)) // unit * on
+                elif free:
+                    parts[position] = self.model.new_int_var(0, free, "")
+                if position in parts:
+                    self._use(key, free, parts[position])
+            if demand.numatune is not MemoryMode.INTERLEAVE:
+                self.model.add(sum(parts.values()) == cell.memory_kib // unit * on)
+            elif not over:
+                self.model.add(on == 0)
+            found.append(parts)
+        self.memory[demand.vm, name] = found
+
+    def _of_kind(self, demand: Demand, index: int, name: str, here: HostState, on: Any) -> dict[int, Any]:
+        """Units of a cell's memory on the one node of its kind that has it."""
+        unit = demand.pages_kib or 1
+        need = demand.cells[index].memory_kib // unit
+        places = self.cells[demand.vm, name][index]
+        taken: dict[int, Any] = {}
+        for store, node in enumerate(here.stores):
+            near = [place.at for at, place in places.items() if store in of_kind(demand, here.machine, at)]
+            if not near:
+                continue
+            there = self.model.new_bool_var("")
+            self.model.add(sum(near) >= there)
+            free = node.pages.get(unit, 0) if demand.pages_kib is not None else max(node.normal, 0)
+            self._use((name, store, demand.pages_kib or "normal"), free, there, need)
+            taken[store] = there
+        self.model.add(sum(taken.values()) == on)
+        return {store: need * there for store, there in taken.items()}
+
+    def _cores(
+        self, demand: Demand, vcpus: int, node: NodeState, key: tuple[str, int], machine: Machine, place: _Cell
+    ) -> None:
         """vCPUs of a cell in each slot. A core is whole the guest's; at most one is used in part, with `prefer` alone."""
         model, at = self.model, place.at
         partial: list[Any] = []
@@ -150,7 +220,7 @@ class Model:
         for index, (slot, free) in enumerate(zip(node.slots, node.free, strict=True)):
             held: Any = 0
             cores: Any = 0
-            per = usable_threads(demand.threads, slot.threads, smt)
+            per = machine.vcpus_a_core(demand, slot)
             if demand.dedicated and per and free and (slot.l3_known or demand.l3 is not L3.REQUIRE):
                 held, cores = model.new_int_var(0, min(vcpus, free * per), ""), model.new_int_var(0, free, "")
                 empty = model.new_int_var(0, per - 1 if demand.threads is Threads.PREFER else 0, "")
@@ -228,7 +298,7 @@ class Model:
             if name is None:
                 continue
             cells = []
-            for places in self.cells[demand.vm, name]:
+            for index, places in enumerate(self.cells[demand.vm, name]):
                 position, place = next((p, one) for p, one in places.items() if solver.value(one.at))
                 takes = tuple(
                     Take(slot, solver.value(held), solver.value(cores))
@@ -236,7 +306,11 @@ class Model:
                     if demand.dedicated and solver.value(held)
                 )
                 own = next((slot for slot, (_, _, own) in place.slots.items() if solver.value(own)), None)
-                cells.append(CellChoice(position, takes, own))
+                unit = demand.pages_kib or 1
+                parts = self.memory[demand.vm, name][index] if demand.spread else {}
+                held_there = ((node, int(solver.value(amount)) * unit) for node, amount in parts.items())
+                memory = tuple((node, kib) for node, kib in held_there if kib)
+                cells.append(CellChoice(position, takes, own, memory))
             devices = tuple(
                 (key, address) for key, address, take in self.functions.get((demand.vm, name), ()) if solver.value(take)
             )

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.model import Code
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import L3
+from kvmc.model.site import L3, Cores, MemoryMode
 from kvmc.model.values import size_text
 from kvmc.resolver.choices import best_choice, fit_cell, pick_devices
-from kvmc.resolver.demand import Demand
-from kvmc.resolver.state import HostState, NodeState, State, usable_threads
+from kvmc.resolver.demand import Cell, Demand, arrangements, uneven
+from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share
+from kvmc.resolver.state import HostState, NodeState, State
 
 _SHOWN = 6
 _NODES_SHOWN = 4
+_NODE_SETS = 64
+"""Sets of nodes that memory is laid on, to tell whether it is too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +132,72 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
     if demand.dedicated and demand.l3 is L3.REQUIRE and slots and not any(slot.l3_known for slot in slots):
         help = "give a topology that tells L3 caches (a sysfs tree), or `l3 = prefer`"
         return Reason(host, "needs one L3 cache, the topology tells none", ("vm", demand.vm, "l3"), None, help)
-    shortages = {
-        position: shortage
-        for position in range(len(here.nodes))
-        if (shortage := _shortage(demand, here, position)) is not None
-    }
+    shortages = max((_shortages(demand, here, cell) for cell in _kinds(demand)), key=len)
     able = len(here.nodes) - len(shortages)
+    if able >= len(demand.cells) and demand.spread and (why := _spread_reason(demand, here)) is not None:
+        return why
     if able >= len(demand.cells):
         return _device_reason(demand, here)
     return _node_reason(demand, here, shortages, able)
+
+
+def _kind_reason(demand: Demand, here: HostState) -> Reason:
+    """What the nodes of the kind that a guest's memory is to be of have too little of."""
+    unit = demand.pages_kib or 1
+    stores = {one: here.stores[one] for at in range(len(here.nodes)) for one in of_kind(demand, here.machine, at)}
+    have = {one: node.pages.get(unit, 0) if demand.pages_kib else max(node.normal, 0) for one, node in stores.items()}
+    amount = demand.cells[0].memory_kib
+    what = f"{counted(amount // unit, 'page')} of {size_text(unit)}" if demand.pages_kib else size_text(amount)
+    if not have:
+        text = f"needs {what} of {demand.kind} memory, no node has that kind"
+        return Reason(here.machine.host.name, text, ("vm", demand.vm, "memory_kind"))
+    most = max(have, key=lambda one: have[one])
+    free_there = str(have[most]) if demand.pages_kib else size_text(have[most])
+    text = f"needs {what} of {demand.kind} memory, most free is {free_there} on node {here.machine.stores[most].node}"
+    more = (
+        "huge pages are kept on nodes with CPUs alone: `pages = none`" if demand.pages_kib and not have[most] else None
+    )
+    return Reason(here.machine.host.name, text, ("vm", demand.vm, "memory"), None, more)
+
+
+def _spread_reason(demand: Demand, here: HostState) -> Reason | None:
+    """Whether it is the memory of all nodes together, or of one of those in turn, that is too little."""
+    sets = arrangements(demand.cells, range(len(here.nodes)))
+    if any(lay_memory(demand, here, nodes) is not None for nodes in islice(sets, _NODE_SETS)):
+        return None
+    unit = demand.pages_kib or 1
+    free = [node.pages.get(unit, 0) if demand.pages_kib else max(node.normal, 0) for node in here.nodes]
+    if demand.kind is not None:
+        return _kind_reason(demand, here)
+    over = interleaved(here.machine)
+    need = sum(cell.memory_kib for cell in demand.cells)
+    if demand.numatune is MemoryMode.INTERLEAVE and over:
+        need = max(share(demand, cell, len(over)) for cell in demand.cells)
+        least = min(over, key=lambda position: free[position])
+        where, have = f" on each of {counted(len(over), 'node')}", free[least]
+        rest = f"node {here.machine.nodes[least].node} has {have if demand.pages_kib else size_text(have)} free"
+    else:
+        where, have = " over all nodes", sum(free)
+        rest = f"{have if demand.pages_kib else size_text(have)} free"
+    what = (
+        f"{counted(need // unit, 'page')} of {size_text(unit)}" if demand.pages_kib else f"{size_text(need)} of memory"
+    )
+    help = f"offer more on `{here.machine.host.name}`, or ask for less `memory`"
+    return Reason(here.machine.host.name, f"needs {what}{where}, {rest}", ("vm", demand.vm, "memory"), None, help)
+
+
+def _kinds(demand: Demand) -> tuple[Cell, ...]:
+    """The cells that differ; of those that are alike the first, which is the largest."""
+    return demand.cells if uneven(demand.cells) else demand.cells[:1]
+
+
+def _shortages(demand: Demand, here: HostState, cell: Cell) -> dict[int, Shortage]:
+    """What each node of the host that cannot hold the cell has too little of."""
+    return {
+        position: shortage
+        for position in range(len(here.nodes))
+        if (shortage := _shortage(demand, cell, here, position)) is not None
+    }
 
 
 def _relation_reason(demand: Demand, state: State, host: str) -> Reason | None:
@@ -187,12 +248,11 @@ def _node_reason(demand: Demand, here: HostState, shortages: Mapping[int, Shorta
     return Reason(host, text, blame, gives, nearest.help)
 
 
-def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None:
-    """What the node has too little of for the guest's first (largest) cell."""
-    cell = demand.cells[0]
+def _shortage(demand: Demand, cell: Cell, here: HostState, position: int) -> Shortage | None:
+    """What the node has too little of for the cell."""
     node = here.nodes[position]
     host = here.machine.host.name
-    if demand.pages_kib is not None:
+    if demand.pages_kib is not None and not demand.spread:
         need, free = cell.memory_kib // demand.pages_kib, node.pages.get(demand.pages_kib, 0)
         if need > free:
             size = size_text(demand.pages_kib)
@@ -210,25 +270,26 @@ def _shortage(demand: Demand, here: HostState, position: int) -> Shortage | None
             ("host", host, "pages"),
             help,
         )
-    if not demand.dedicated and cell.vcpus > node.shared:
+    if demand.shared(cell) > node.shared:
         path = ("host", host, "shared", "cores")
         help = f"give `{host}` more `shared` cores, or a higher `overcommit`"
         return Shortage(
-            "shared", f"needs {counted(cell.vcpus, 'vCPU')} on shared CPUs", node.shared, "vcpus", path, help
+            "shared", f"needs {counted(demand.shared(cell), 'vCPU')} on shared CPUs", node.shared, "vcpus", path, help
         )
-    if fit_cell(demand, cell, node) is None:
-        return _cpu_shortage(demand, node, here)
+    if fit_cell(demand, cell, node, here.machine) is None:
+        return _cpu_shortage(demand, cell, node, here)
     return None
 
 
-def _cpu_shortage(demand: Demand, node: NodeState, here: HostState) -> Shortage:
-    cell = demand.cells[0]
+def _cpu_shortage(demand: Demand, cell: Cell, node: NodeState, here: HostState) -> Shortage:
     host = here.machine.host.name
-    per = [usable_threads(demand.threads, slot.threads, here.machine.smt) for slot in node.slots]
+    per = [here.machine.vcpus_a_core(demand, slot) for slot in node.slots]
     most = max(per, default=1) or 1
     cores = -(-cell.vcpus // most) if demand.dedicated else 0
     whole = f"{counted(cores + demand.own, 'free core')} for {counted(cell.vcpus, 'vCPU')}"
     whole += " and its emulator" if demand.own else ""
+    if demand.cores is not Cores.ANY:
+        whole = whole.replace("free core", f"free {demand.cores} core", 1)
     usable = sum(free for free, threads in zip(node.free, per, strict=True) if threads)
     if usable >= cores + demand.own and demand.l3 is L3.REQUIRE:
         most_free = max(
@@ -284,7 +345,7 @@ def _device_reason(demand: Demand, here: HostState) -> Reason:
         nodes = sorted({one.node for one in free if one.node is not None})
         able = [node for node in nodes if pick_devices(demand, here, everywhere) is not None]
         lacking = next((position for position, cpus in enumerate(here.machine.nodes) if cpus.node in nodes), None)
-        shortage = _shortage(demand, here, lacking) if lacking is not None else None
+        shortage = _shortage(demand, demand.cells[0], here, lacking) if lacking is not None else None
         if shortage is not None:
             at = here.machine.nodes[lacking or 0].node
             text = f" node {at}: {shortage.need}, {shortage.free} free; the functions of `{pool}` are there"

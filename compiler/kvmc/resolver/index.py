@@ -70,7 +70,17 @@ class Index:
 
     def _table(self, demand: Demand, strict: bool) -> _Table:
         key = (
-            *(strict, demand.dedicated, demand.threads, demand.l3, demand.own, demand.pages_kib),
+            *(
+                strict,
+                demand.dedicated,
+                demand.threads,
+                demand.l3,
+                demand.own,
+                demand.pages_kib,
+                demand.cores,
+                demand.numatune,
+                demand.kind,
+            ),
             *(demand.cells, demand.devices, id(demand.hosts.able)),
         )
         table = self.tables.setdefault(key, _Table())
@@ -102,10 +112,15 @@ def _shape(machine: Machine) -> Hashable:
     """What makes two empty hosts alike."""
     return (
         tuple(
-            (cpus.node, len(cpus.shared), tuple((slot.threads, len(slot.cores), slot.l3_known) for slot in cpus.slots))
+            (
+                cpus.node,
+                len(cpus.shared),
+                tuple((slot.threads, len(slot.cores), slot.l3_known, slot.kind) for slot in cpus.slots),
+            )
             for cpus in machine.nodes
         ),
         tuple((tuple(memory.pages.items()), memory.normal_kib) for memory in machine.memory),
+        tuple((one.node, one.kind, one.memory.normal_kib) for one in machine.stores),
         tuple((node, tuple(row.items())) for node, row in machine.distances.items()),
         tuple(tuple(one.node for one in functions) for functions in machine.functions.values()),
         machine.host.shared_overcommit,

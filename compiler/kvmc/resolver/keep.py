@@ -45,7 +45,7 @@ def keep(
     machines, bag = derive_machines(site, topologies, origins)
     if machines is None:
         return None, bag
-    demands = derive_demands(site, {name: machine.smt for name, machine in machines.items()}, origins, bag)
+    demands = derive_demands(site, {name: machine.kinds for name, machine in machines.items()}, origins, bag)
     if site.places:
         _check_together(site, demands, origins, bag)
     _check_locks(topologies, locks, origins, bag)
@@ -156,7 +156,7 @@ class _Owners:
     def claim(self, demand: Demand, guest: GuestPlacement, origins: Origins, bag: Bag) -> None:
         """Take what is the guest's, and say of each guest that holds some of it already."""
         both: dict[str, tuple[list[int], list[PciAddress]]] = {}
-        for cpu in owned(guest, dedicated=demand.dedicated, own=demand.own):
+        for cpu in owned(guest, demand):
             holder = self.cpus.setdefault((guest.host, cpu), guest.vm)
             if holder != guest.vm:
                 both.setdefault(holder, ([], []))[0].append(cpu)
@@ -187,7 +187,7 @@ def _what(cpus: list[int], addresses: list[PciAddress]) -> str:
 def _takes(demand: Demand, node: NodeState) -> bool:
     """Whether a guest has some of what is short on a node: pages of a size, or shared CPUs."""
     short = demand.pages_kib is not None and node.pages.get(demand.pages_kib, 0) < 0
-    return short or (not demand.dedicated and node.shared < 0)
+    return short or (node.shared < 0 and any(demand.shared(cell) for cell in demand.cells))
 
 
 def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, bag: Bag) -> None:

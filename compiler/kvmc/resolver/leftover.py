@@ -14,7 +14,7 @@ from kvmc.resolver.demand import Demand, Relation, derive_demands, fewest_cores
 from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.placement import Placement
 from kvmc.resolver.relations import unmet
-from kvmc.resolver.state import Choice, HostState, State, usable_threads
+from kvmc.resolver.state import Choice, HostState, State
 from kvmc.resolver.still import Broken, still_holds
 from kvmc.topology.model import Topology
 
@@ -36,7 +36,7 @@ def state_of(
     machines, _ = derive_machines(site, topologies, origins)
     if machines is None:
         return None
-    demands = derive_demands(site, {name: machine.smt for name, machine in machines.items()}, origins, Bag())
+    demands = derive_demands(site, {name: machine.kinds for name, machine in machines.items()}, origins, Bag())
     state = State(machines)
     for vm, guest in placement.guests.items():
         found = still_holds(demands[vm], guest, machines.get(guest.host), state)
@@ -90,7 +90,7 @@ def _extra(demand: Demand, choice: Choice, index: int, host: HostState) -> int:
         return 0
     slots = host.nodes[choice.cells[index].node].slots
     most = sorted(
-        (len(slot.cores) * usable_threads(demand.threads, slot.threads, host.machine.smt) for slot in slots),
+        (len(slot.cores) * host.machine.vcpus_a_core(demand, slot) for slot in slots),
         reverse=True,
     )
     held = 0

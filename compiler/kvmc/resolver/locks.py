@@ -31,6 +31,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,127}")
 _LINE = re.compile(r"[a-z0-9][a-z0-9:. ]{0,31}")
 _TEXT = re.compile(r"[A-Za-z0-9,;:. -]{0,65536}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NODE = re.compile(r"[0-9]{1,5}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _TARGET = re.compile(r"[a-z][a-z0-9]{0,15}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -134,6 +135,7 @@ def _guest_value(lock: GuestLock) -> dict[str, Any]:
         "placed": lock.placed,
         "cells": [
             {"node": cell.node, "memory_kib": cell.memory_kib, "vcpus": len(cell.vcpus), "pins": _pins_text(cell.pins)}
+            | ({"memory": {str(node): kib for node, kib in cell.memory}} if cell.memory else {})
             for cell in placement.cells
         ],
         "emulator": str(placement.emulator),
@@ -267,7 +269,7 @@ def _guest(name: str, host: str, value: dict[str, Any]) -> GuestLock:
 
 
 def _cell(value: dict[str, Any], at: str, first: int) -> CellPlacement:
-    _known(value, at, {"node", "memory_kib", "vcpus", "pins"})
+    _known(value, at, {"node", "memory_kib", "vcpus", "pins", "memory"})
     vcpus = _number_in(value.get("vcpus"), f"{at}.vcpus", 1, 8192)
     text = value.get("pins")
     if not isinstance(text, str):
@@ -277,11 +279,13 @@ def _cell(value: dict[str, Any], at: str, first: int) -> CellPlacement:
         pins *= vcpus
     if len(pins) != vcpus or not all(pins):
         raise _FieldError(f"{at}.pins has {len(pins)} CPU lists for {counted(vcpus, 'vCPU')}")
+    memory = _table(value.get("memory", {}), f"{at}.memory", _NODE, lambda one, where: _number_in(one, where, 1, _MOST))
     return CellPlacement(
         node=_number_in(value.get("node"), f"{at}.node", 0, 65535),
         vcpus=tuple(range(first, first + vcpus)),
         pins=tuple(pins),
         memory_kib=_number_in(value.get("memory_kib"), f"{at}.memory_kib", 1, _MOST),
+        memory=tuple(sorted((int(node), kib) for node, kib in memory.items())),
     )
 
 

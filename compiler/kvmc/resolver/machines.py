@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kvmc.diagnostics import Bag
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host, Site
+from kvmc.model.site import Cores, Host, Site
 from kvmc.resolver.devices import derive_devices
-from kvmc.resolver.memory import node_memory
-from kvmc.resolver.pools import check_topology, derive_pools
-from kvmc.resolver.state import Machine
+from kvmc.resolver.memory import NodeMemory, node_memory
+from kvmc.resolver.pools import NodeCpus, check_topology, derive_pools
+from kvmc.resolver.state import Machine, Store
 from kvmc.topology.model import Topology
 
 
@@ -27,6 +27,12 @@ def derive_machines(
         if machine is not None:
             machines[host.name] = machine
     return (None if bag.has_errors else machines), bag
+
+
+def most_threads(nodes: Sequence[NodeCpus], kind: Cores) -> int:
+    """The most threads of a dedicated core of the kind; 0 without any."""
+    slots = (slot for cpus in nodes for slot in cpus.slots if kind is Cores.ANY or slot.kind is kind)
+    return max((slot.threads for slot in slots), default=0)
 
 
 def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Machine | None, Bag]:
@@ -50,7 +56,16 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             memory=tuple(memory[cpus.node] for cpus in pooled.nodes),
             functions=devices,
             distances={cpus.node: by_id[cpus.node].distances for cpus in pooled.nodes},
-            smt=max((slot.threads for cpus in pooled.nodes for slot in cpus.slots), default=0),
+            smt=most_threads(pooled.nodes, Cores.ANY),
+            stores=(
+                *(Store(cpus.node, by_id[cpus.node].memory, memory[cpus.node]) for cpus in pooled.nodes),
+                *(
+                    Store(node.id, node.memory, NodeMemory({}, node.memory_kib))
+                    for node in topology.nodes
+                    if not node.cpus and node.memory_kib
+                ),
+            ),
+            kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
             packages=tuple(_packages(topology, by_id[cpus.node].cpus & topology.usable) for cpus in pooled.nodes),
         ),
         bag,

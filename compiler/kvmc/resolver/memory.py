@@ -47,9 +47,16 @@ def split_even(total: int, parts: int) -> tuple[int, ...]:
     return tuple(each + (index < rest) for index in range(parts))
 
 
+def split_vcpus(vm: Vm) -> tuple[int, ...]:
+    """How many vCPUs each of the guest's nodes has."""
+    return tuple(cell.vcpus for cell in vm.cells.values()) or split_even(vm.vcpus, vm.nodes)
+
+
 def split_memory(vm: Vm) -> tuple[int, ...]:
-    """The guest's memory for each of its nodes in KiB, in whole pages (whole MiB on normal pages); what is no whole unit goes
-    to the first."""
+    """The guest's memory for each of its nodes in KiB: as its nodes say, else in whole pages (whole MiB on normal pages); what is
+    no whole unit goes to the first."""
+    if vm.cells:
+        return tuple(cell.memory_kib for cell in vm.cells.values())
     unit = vm.pages_kib or _MIB
     units, odd = divmod(vm.memory_kib, unit)
     first, *others = (part * unit for part in split_even(units, vm.nodes))

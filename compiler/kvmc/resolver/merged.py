@@ -28,7 +28,7 @@ def without_newer(
     machines, _ = derive_machines(site, topologies, origins)
     if machines is None:
         return dict(locks)
-    demands = derive_demands(site, {name: machine.smt for name, machine in machines.items()}, origins, Bag())
+    demands = derive_demands(site, {name: machine.kinds for name, machine in machines.items()}, origins, Bag())
     order = {vm: index for index, vm in enumerate(site.vms)}
     entries = sorted(
         (one.placed, order[vm], host, vm)
@@ -65,7 +65,7 @@ def without_newer(
 
 
 def _claims(demand: Demand, guest: GuestPlacement) -> set[tuple[str, object]]:
-    cpus = owned(guest, dedicated=demand.dedicated, own=demand.own)
+    cpus = owned(guest, demand)
     return {(guest.host, cpu) for cpu in cpus} | {(guest.host, address) for address in guest.devices.values()}
 
 

@@ -12,10 +12,21 @@ from kvmc.resolver.pools import Slot
 from kvmc.resolver.state import Choice, Machine, Take
 
 
-def owned(guest: GuestPlacement, *, dedicated: bool, own: bool) -> CpuSet:
+def owned(guest: GuestPlacement, demand: Demand) -> CpuSet:
     """The CPUs that are the guest's alone: pins with their idle siblings, and the emulator's own cores."""
-    pins = union(pin for cell in guest.cells for pin in cell.pins) if dedicated else CpuSet()
-    return pins | guest.idle | (guest.emulator if own else CpuSet())
+    return own_pins(guest, demand) | guest.idle | (guest.emulator if demand.own else CpuSet())
+
+
+def own_pins(guest: GuestPlacement, demand: Demand) -> CpuSet:
+    """The CPUs of its vCPUs that have one each."""
+    if not demand.dedicated:
+        return CpuSet()
+    return union(
+        pin
+        for cell in guest.cells
+        for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True)
+        if vcpu not in demand.floating
+    )
 
 
 def settle(
@@ -29,6 +40,7 @@ def settle(
     for cell, where in zip(demand.cells, choice.cells, strict=True):
         node = machine.nodes[where.node]
         pins: list[CpuSet] = [] if demand.dedicated else [node.shared] * cell.vcpus
+        number = cell.vcpus + cell.floating
         for take in sorted(where.takes, key=lambda one: (_partial(one, node.slots[one.slot], demand), one.slot)):
             cores = _free(node.slots[take.slot], busy, mine)[: take.cores]
             threads = [cpu for core in cores for cpu in (list(core)[:1] if demand.threads is Threads.ISOLATE else core)]
@@ -41,8 +53,13 @@ def settle(
             emulator |= core
         if not demand.own:
             emulator |= node.housekeeping
-        cells.append(CellPlacement(node.node, tuple(range(first, first + cell.vcpus)), tuple(pins), cell.memory_kib))
-        first += cell.vcpus
+        vcpus = tuple(range(first, first + number))
+        if cell.floating:
+            own = iter(pins)
+            pins = [node.shared if vcpu in demand.floating else next(own) for vcpu in vcpus]
+        memory = tuple((machine.stores[position].node, kib) for position, kib in where.memory)
+        cells.append(CellPlacement(node.node, vcpus, tuple(pins), cell.memory_kib, memory))
+        first += number
     return GuestPlacement(demand.vm, choice.host, tuple(cells), emulator, idle, dict(choice.devices)), busy
 
 

@@ -24,13 +24,15 @@ class CellPlacement:
     """One guest node on one host node.
 
     vcpus: the guest's vCPU ids, in order. pins: for each of them the CPUs it may run on: one CPU where dedicated (siblings side
-    by side, L3 by L3), the node's shared CPUs where shared. memory_kib: guest memory of this cell.
+    by side, L3 by L3), the node's shared CPUs where shared. memory_kib: guest memory of this cell. memory: nodes, each with the KiB
+    of it that are counted there; empty where all is on `node`.
     """
 
     node: int
     vcpus: tuple[int, ...]
     pins: tuple[CpuSet, ...]
     memory_kib: int
+    memory: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

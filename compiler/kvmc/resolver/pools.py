@@ -10,7 +10,7 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host
+from kvmc.model.site import Cores, Host
 from kvmc.resolver.placement import HostPools
 from kvmc.topology.model import Topology
 
@@ -19,7 +19,8 @@ from kvmc.topology.model import Topology
 class Slot:
     """Dedicated cores of one node that share one L3 and have the same number of usable threads, in the order they are given.
 
-    Where the topology tells no L3 (`l3_known` is false), all such cores of a node are one slot.
+    kind: of a hybrid CPU's cores, None where the topology tells none. Where it tells no L3 (`l3_known` is
+    false), all such cores of a node are one slot.
     """
 
     threads: int
@@ -27,6 +28,7 @@ class Slot:
     l3_known: bool
     l3: int | None = None
     """The first CPU of that L3."""
+    kind: Cores | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
             taken[name] |= mine[name]
             del cores[:number]
         dedicated |= union(core for core, _ in cores)
-        nodes.append(NodeCpus(node.id, mine["housekeeping"], mine["shared"], _slots(cores)))
+        nodes.append(NodeCpus(node.id, mine["housekeeping"], mine["shared"], _slots(cores, topology)))
     if not fits:
         return None
     rest = topology.usable - taken["vswitch"] - taken["shared"] - dedicated
@@ -145,11 +147,13 @@ def _enough(host: Host, node: int, have: int, wanted: Sequence[tuple[str, int]],
     return True
 
 
-def _slots(cores: Sequence[tuple[CpuSet, CpuSet | None]]) -> tuple[Slot, ...]:
-    groups: dict[tuple[CpuSet | None, int], list[CpuSet]] = {}
+def _slots(cores: Sequence[tuple[CpuSet, CpuSet | None]], topology: Topology) -> tuple[Slot, ...]:
+    groups: dict[tuple[CpuSet | None, int, Cores | None], list[CpuSet]] = {}
+    kinds = topology.core_kinds or {}
     for core, l3 in cores:
-        groups.setdefault((l3, len(core)), []).append(core)
+        kind = next((Cores(kind) for kind, cpus in kinds.items() if core.issubset(cpus)), None)
+        groups.setdefault((l3, len(core), kind), []).append(core)
     return tuple(
-        Slot(threads, tuple(members), l3 is not None, l3.first if l3 is not None else None)
-        for (l3, threads), members in groups.items()
+        Slot(threads, tuple(found), l3 is not None, l3.first if l3 is not None else None, kind)
+        for (l3, threads, kind), found in groups.items()
     )

@@ -58,8 +58,9 @@ def _kinds(group: Sequence[Demand], where: Nodes, state: State) -> Iterable[_Kin
     nodes = [state.hosts[host].nodes[position] for host, position in where]
     hosts = [state.hosts[host] for host in dict.fromkeys(host for host, _ in where)]
     smt = max((host.machine.smt for host in hosts), default=0)
-    for size in dict.fromkeys(demand.pages_kib for demand in group if demand.pages_kib is not None):
-        needs = [cell.memory_kib // size for demand in group if demand.pages_kib == size for cell in demand.cells]
+    bound = [demand for demand in group if not demand.spread]
+    for size in dict.fromkeys(demand.pages_kib for demand in bound if demand.pages_kib is not None):
+        needs = [cell.memory_kib // size for demand in bound if demand.pages_kib == size for cell in demand.cells]
         yield _Kind(f"pages of {size_text(size)}", "node", needs, [node.pages.get(size, 0) for node in nodes])
     cores = [fewest_cores(demand, cell, smt) for demand in group for cell in demand.cells]
     yield _Kind("dedicated cores", "node", cores, [node.cores for node in nodes])
@@ -70,7 +71,7 @@ def _kinds(group: Sequence[Demand], where: Nodes, state: State) -> Iterable[_Kin
         if demand.dedicated and demand.l3 is L3.REQUIRE
     ]
     yield _Kind("dedicated cores", "L3", one, [free for node in nodes for free in node.free])
-    shared = [cell.vcpus for demand in group if not demand.dedicated for cell in demand.cells]
+    shared = [demand.shared(cell) for demand in group for cell in demand.cells if demand.shared(cell)]
     yield _Kind("shared vCPUs", "node", shared, [node.shared for node in nodes])
     normal = [cell.normal_kib for demand in group for cell in demand.cells]
     yield _Kind("of normal memory", "node", normal, [node.normal for node in nodes], memory=True)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
+from itertools import islice
 
 from kvmc.model.site import Domain
 from kvmc.resolver.choices import Fit, Score, fit_cell, node_spread, pick_devices, with_own
-from kvmc.resolver.demand import Cell, Demand, Relation
+from kvmc.resolver.demand import Cell, Demand, Relation, arrangements
 from kvmc.resolver.near import far_devices
+from kvmc.resolver.spread import distance, lay_memory
 from kvmc.resolver.state import (
     CellChoice,
     Choice,
@@ -140,13 +141,19 @@ def best_related(
             continue
         for hidden in (bounds.wished, bounds.hidden) if bounds.wished else (bounds.hidden,):
             fits = [
-                _fit(demand, cell, here.nodes[node], hidden.get(node, frozenset()))
+                _fit(demand, cell, here.nodes[node], here.machine, hidden.get(node, frozenset()))
                 for cell, node in zip(demand.cells, nodes, strict=True)
             ]
             found = [fit for fit in fits if fit is not None and not (strict and fit.extra)]
             if len(found) < len(fits):
                 continue
-            cells = tuple(CellChoice(node, fit.takes, fit.own) for node, fit in zip(nodes, found, strict=True))
+            memory = lay_memory(demand, here, nodes) if demand.spread else ((),) * len(nodes)
+            if memory is None:
+                continue
+            cells = tuple(
+                CellChoice(node, fit.takes, fit.own, parts)
+                for node, fit, parts in zip(nodes, found, memory, strict=True)
+            )
             choice = Choice(host, cells, devices)
             if broken(demand, here.machine, choice, state.groups) is not None:
                 continue
@@ -155,7 +162,7 @@ def best_related(
                 unmet(demand, here.machine, cells, state.groups)
                 + len(far_devices(demand, here, devices, [here.machine.nodes[node].node for node in nodes])),
                 sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-                node_spread(here, nodes),
+                node_spread(here, nodes) + (distance(demand, here, memory, nodes) if demand.spread else 0),
                 sum(fit.left for fit in found),
                 sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
                 here.cores,
@@ -175,7 +182,7 @@ def _node_sets(
     whole = [relation for relation in demand.relations if relation.together and relation.required]
     sets = (
         nodes
-        for nodes in combinations(bounds.nodes, len(demand.cells))
+        for nodes in arrangements(demand.cells, bounds.nodes)
         if all(
             len({one for node in nodes for one in node_domains(here.machine, relation, node)}) == 1
             for relation in whole
@@ -185,12 +192,12 @@ def _node_sets(
     yield from islice(sets, _COMBINATIONS)
 
 
-def _fit(demand: Demand, cell: Cell, node: NodeState, hidden: frozenset[int]) -> Fit | None:
+def _fit(demand: Demand, cell: Cell, node: NodeState, machine: Machine, hidden: frozenset[int]) -> Fit | None:
     """A cell's place off the hidden slots; its emulator's own core may be on them."""
     if not hidden:
-        return fit_cell(demand, cell, node)
+        return fit_cell(demand, cell, node, machine)
     left = copy(node)
     left.free = [0 if slot in hidden else free for slot, free in enumerate(node.free)]
     left.cores = sum(left.free)
-    fit = fit_cell(replace(demand, own=False), cell, left)
+    fit = fit_cell(replace(demand, own=False), cell, left, machine)
     return fit if fit is None or not demand.own else with_own(demand, node, fit.takes, fit.extra)

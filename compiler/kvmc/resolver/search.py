@@ -14,11 +14,12 @@ from itertools import combinations
 from kvmc.model.site import L3, Threads
 from kvmc.resolver.board import Board, Item
 from kvmc.resolver.choices import best_choice
-from kvmc.resolver.demand import Demand, fewest_cores
+from kvmc.resolver.demand import Demand, arrangements
 from kvmc.resolver.index import Index
 from kvmc.resolver.relations import blockers
+from kvmc.resolver.shortfall import lacks_of, too_much
 from kvmc.resolver.squeeze import squeeze
-from kvmc.resolver.state import Choice, HostState, State
+from kvmc.resolver.state import Choice, State
 from kvmc.resolver.together import find_related, place_together, prefer
 
 STEPS = 300
@@ -39,8 +40,8 @@ class Before:
 
 def hardness(demand: Demand, order: int) -> tuple[int, ...]:
     """The sort key of the first attempt: devices, several nodes, one L3, then the largest first."""
-    widest = demand.cells[0].vcpus * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
-    memory = demand.cells[0].memory_kib
+    widest = max(cell.vcpus for cell in demand.cells) * (2 if demand.threads is Threads.ISOLATE else 1) + 2 * demand.own
+    memory = max(cell.memory_kib for cell in demand.cells)
     return (
         not demand.devices,
         -len(demand.cells),
@@ -98,7 +99,7 @@ def _place_all(work: _Search, order: Sequence[str], limit: int) -> list[str]:
     hopeless = [vm for vm in left if work.find(vm, strict=False) is None]
     able = [vm for vm in order if vm not in hopeless]
     work.strict = {vm for vm in able if vm not in left or work.find(vm, strict=True)}
-    steps = 0 if _too_much(able, work.demands, work.state) else min(STEPS * len(able), limit)
+    steps = 0 if too_much(able, work.demands, work.state) else min(STEPS * len(able), limit)
     work.restore(order, placed)
     left = work.fill([vm for vm in left if vm not in hopeless])
     if left and steps and limit == _MOST_STEPS and work.strict.issuperset(left):
@@ -111,23 +112,6 @@ def _place_all(work: _Search, order: Sequence[str], limit: int) -> list[str]:
     if left:
         left = work.fill(work.repair(left, steps))
     return [*hopeless, *left]
-
-
-def _too_much(wanted: Sequence[str], demands: Mapping[str, Demand], state: State) -> bool:
-    """Whether all of them together need more cores or pages than all hosts have free: then no search can help."""
-    smt = max((host.machine.smt for host in state.hosts.values()), default=0)
-    nodes = [node for host in state.hosts.values() for node in host.nodes]
-    cores = 0
-    pages: dict[int, int] = {}
-    for vm in wanted:
-        demand = demands[vm]
-        for cell in demand.cells:
-            cores += fewest_cores(demand, cell, smt)
-            if demand.pages_kib is not None:
-                pages[demand.pages_kib] = pages.get(demand.pages_kib, 0) + cell.memory_kib // demand.pages_kib
-    return cores > sum(node.cores for node in nodes) or any(
-        number > sum(node.pages.get(size, 0) for node in nodes) for size, number in pages.items()
-    )
 
 
 def _weights(demands: Sequence[Demand]) -> dict[str, int]:
@@ -310,7 +294,7 @@ class _Search:
         for host in demand.hosts:
             count = len(self.state.hosts[host].nodes)
             if count >= len(demand.cells):
-                for number, nodes in enumerate(combinations(range(count), len(demand.cells))):
+                for number, nodes in enumerate(arrangements(demand.cells, range(count))):
                     if number == _NODES:
                         break
                     regions.append((host, nodes))
@@ -335,7 +319,7 @@ class _Search:
         )
         if forced:
             yield tuple(forced)
-        lacks = _lacks(demand, self.state.hosts[host], nodes)
+        lacks = lacks_of(demand, self.state.hosts[host], nodes)
         useful = [vm for vm in here if any(self._gives(vm, demand, kind) for kind in lacks)] if lacks else here
         for number in (1, 2):
             for some in combinations(useful, number):
@@ -377,7 +361,7 @@ class _Search:
             return sum(cell.memory_kib for cell in other.cells) if other.pages_kib == demand.pages_kib else 0
         if kind == "normal":
             return sum(cell.normal_kib for cell in other.cells)
-        return 0 if other.dedicated else sum(cell.vcpus for cell in other.cells)
+        return sum(other.shared(cell) for cell in other.cells)
 
     def _without(self, demand: Demand, victims: Sequence[str], host: str, nodes: tuple[int, ...]) -> Choice | None:
         taken = [(vm, self.state.remove(self.demands[vm])) for vm in victims]
@@ -385,20 +369,3 @@ class _Search:
         for vm, choice in taken:
             self.state.place(self.demands[vm], choice)
         return found[1] if found else None
-
-
-def _lacks(demand: Demand, host: HostState, nodes: Sequence[int]) -> dict[str, int]:
-    """What these nodes have too little of for the guest, at least: cores, KiB of pages, normal KiB, shared vCPUs."""
-    lacks: dict[str, int] = {}
-    for cell, position in zip(demand.cells, nodes, strict=True):
-        node = host.nodes[position]
-        needs = [("normal", cell.normal_kib - node.normal)]
-        if demand.pages_kib is not None:
-            needs.append(("pages", cell.memory_kib - node.pages.get(demand.pages_kib, 0) * demand.pages_kib))
-        needs.append(("cores", fewest_cores(demand, cell, host.machine.smt) - node.cores))
-        if not demand.dedicated:
-            needs.append(("shared", cell.vcpus - node.shared))
-        for kind, short in needs:
-            if short > 0:
-                lacks[kind] = lacks.get(kind, 0) + short
-    return lacks

@@ -12,7 +12,8 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
-from kvmc.model.site import Emulator, Site, Vm
+from kvmc.model.site import Emulator, MemoryMode, Site, Vm
+from kvmc.model.values import size_text
 from kvmc.resolver.keep import Kept, keep
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.memory import iothreads
@@ -109,7 +110,7 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
         demand = kept.demands[vm]
-        busy[guest.host] |= owned(guest, dedicated=demand.dedicated, own=demand.own)
+        busy[guest.host] |= owned(guest, demand)
     guests: dict[str, GuestPlacement] = {}
     for vm, demand in kept.demands.items():
         if vm in unplaced:
@@ -123,6 +124,7 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
             )
     _tell_drained(site, guests, origins, bag)
     placement = Placement({name: machine.pools for name, machine in kept.machines.items()}, guests)
+    _tell_far(site, placement, origins, bag)
     _check_budget(site, placement, origins, bag)
     return placement, bag
 
@@ -156,6 +158,36 @@ def _tell_unplaced(vm: str, origins: Origins, bag: Bag) -> None:
         f"`{vm}` is optional and has no place: nothing is written for it",
         origins.label(("vm", vm)),
     )
+
+
+def _tell_far(site: Site, placement: Placement, origins: Origins, bag: Bag) -> None:
+    """Warn of memory that is not where its guest prefers it: the node has too little beside the other guests."""
+    for guest in placement.guests.values():
+        vm = site.vms[guest.vm]
+        if vm.numatune is not MemoryMode.PREFERRED:
+            continue
+        for cell in guest.cells:
+            near = sum(kib for node, kib in cell.memory if node == cell.node)
+            if near == cell.memory_kib:
+                continue
+            rest = " and ".join(f"{size_text(kib)} on node {node}" for node, kib in cell.memory if node != cell.node)
+            others = [
+                f"`{other.vm}`"
+                for other in placement.guests.values()
+                if other.host == guest.host
+                and site.vms[other.vm].numatune is MemoryMode.STRICT
+                and any(one.node == cell.node for one in other.cells)
+            ]
+            first = f"if it starts before {', '.join(others[:6])}"
+            note = f"{first}, which must have memory of node {cell.node}, it takes some of theirs"
+            bag.error(
+                codes.MEMORY_FAR,
+                f"`{guest.vm}` prefers {size_text(cell.memory_kib)} of node {cell.node} of `{guest.host}`, which has "
+                f"{size_text(near)} for it: {rest}",
+                origins.label(("vm", guest.vm, "numatune")) or origins.label(("vm", guest.vm)),
+                notes=(note,) if others else (),
+                help=("ask for less `memory`, or `numatune = strict` for a place that holds all of it",),
+            )
 
 
 def _check_budget(site: Site, placement: Placement, origins: Origins, bag: Bag) -> None:

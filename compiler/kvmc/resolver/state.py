@@ -6,9 +6,10 @@ Cores of a slot are alike, so a choice says how many; which ones is settled once
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kvmc.model.site import Domain, Host, Threads
+from kvmc.model.cpuset import EMPTY
+from kvmc.model.site import Cores, Domain, Host, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand, Relation
 from kvmc.resolver.devices import Function
@@ -21,10 +22,21 @@ Groups = dict[str, dict[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """A node of memory, with CPUs or without. kind: what its memory is made of, None for the usual or where none tells."""
+
+    node: int
+    kind: str | None
+    memory: NodeMemory
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """What a host offers to guests, empty. nodes: those with usable CPUs, ascending, each with its memory. distances: by node.
 
-    smt: the most threads of a dedicated core, 0 without any.
+    stores: the same nodes as memory, then those of memory alone.
+
+    smt: the most threads of a dedicated core, 0 without any; kinds: the same for each kind of cores that there is, and for `any`.
     """
 
     host: Host
@@ -34,8 +46,18 @@ class Machine:
     functions: Mapping[str, tuple[Function, ...]]
     distances: Mapping[int, Mapping[int, int]]
     smt: int
+    kinds: Mapping[Cores, int] = field(default_factory=dict)
+    stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
+
+    def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
+        """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""
+        if demand.cores is Cores.ANY:
+            return usable_threads(demand.threads, slot.threads, self.smt)
+        if slot.kind is not demand.cores:
+            return 0
+        return usable_threads(demand.threads, slot.threads, self.kinds.get(demand.cores, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +71,13 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class CellChoice:
-    """Where one cell goes: a position in the machine's nodes, the slots, and the slot of the emulator's own core."""
+    """Where one cell goes: a position in the machine's nodes, the slots, and the slot of the emulator's own core. memory: nodes by
+    position, each with the KiB of its memory there; empty where all is on its own node."""
 
     node: int
     takes: tuple[Take, ...]
     own: int | None
+    memory: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +92,48 @@ class Choice:
 class NodeState:
     """Free on one node: cores by slot, pages by size, normal KiB, vCPUs on the shared CPUs; and whether devices are near."""
 
-    __slots__ = ("cores", "devices", "free", "needs", "normal", "pages", "per", "shared", "slots")
+    __slots__ = ("cores", "devices", "free", "kinds", "needs", "normal", "pages", "per", "shared", "slots")
 
-    def __init__(self, cpus: NodeCpus, memory: NodeMemory, overcommit: int, devices: bool, smt: int) -> None:
+    def __init__(self, cpus: NodeCpus, memory: NodeMemory, machine: Machine, devices: bool) -> None:
         self.slots: tuple[Slot, ...] = cpus.slots
         self.free: list[int] = [len(slot.cores) for slot in cpus.slots]
         self.cores: int = sum(self.free)
         self.pages: dict[int, int] = dict(memory.pages)
         self.normal: int = memory.normal_kib
-        self.shared: int = len(cpus.shared) * overcommit
+        self.shared: int = len(cpus.shared) * machine.host.shared_overcommit
         self.devices: bool = devices
         self.per: dict[Threads, list[int]] = {
-            policy: [usable_threads(policy, slot.threads, smt) for slot in cpus.slots] for policy in Threads
+            policy: [usable_threads(policy, slot.threads, machine.smt) for slot in cpus.slots] for policy in Threads
         }
         """vCPUs that a core of each slot holds for a guest of each policy."""
         self.needs: dict[tuple[Threads, int], tuple[list[int], int]] = {}
         """Cores that so many vCPUs of each policy take in each slot, as far as asked, and the fewest."""
+        self.kinds: dict[tuple[Threads, Cores], list[int]] = {}
+        """The same for guests that ask for a kind of cores, as far as there was one."""
+
+    def vcpus_a_core(self, demand: Demand, machine: Machine) -> list[int]:
+        """vCPUs that a core of each slot holds for a guest that asks for a kind of cores."""
+        key = (demand.threads, demand.cores)
+        if key not in self.kinds:
+            self.kinds[key] = [machine.vcpus_a_core(demand, slot) for slot in self.slots]
+        return self.kinds[key]
 
 
 class HostState:
     """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("cores", "loose", "machine", "nodes", "used")
+    __slots__ = ("cores", "loose", "machine", "nodes", "stores", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         near = {function.node for functions in machine.functions.values() for function in functions}
         self.nodes = [
-            NodeState(cpus, memory, machine.host.shared_overcommit, cpus.node in near, machine.smt)
+            NodeState(cpus, memory, machine, cpus.node in near)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         ]
+        alone = machine.stores[len(self.nodes) :]
+        self.stores = [*self.nodes, *(NodeState(_no_cpus(one), one.memory, machine, False) for one in alone)]
+        """Nodes as memory: those with CPUs, then those without."""
         self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
         self.cores: int = sum(node.cores for node in self.nodes)
@@ -127,11 +163,16 @@ class State:
         host = self.hosts[choice.host]
         for cell, where in zip(demand.cells, choice.cells, strict=True):
             node = host.nodes[where.node]
-            if demand.pages_kib is not None:
+            if where.memory:
+                for position, kib in where.memory:
+                    if demand.pages_kib is None:
+                        host.stores[position].normal += sign * kib
+                    else:
+                        host.stores[position].pages[demand.pages_kib] += sign * (kib // demand.pages_kib)
+            elif demand.pages_kib is not None:
                 node.pages[demand.pages_kib] += sign * (cell.memory_kib // demand.pages_kib)
             node.normal += sign * cell.normal_kib
-            if not demand.dedicated:
-                node.shared += sign * cell.vcpus
+            node.shared += sign * demand.shared(cell)
             for take in where.takes:
                 node.free[take.slot] += sign * take.cores
                 node.cores += sign * take.cores
@@ -193,6 +234,10 @@ def node_domains(machine: Machine, relation: Relation, position: int) -> frozens
 
 def _node_name(machine: Machine, position: int) -> str:
     return f"node {machine.nodes[position].node} of {machine.host.name}"
+
+
+def _no_cpus(store: Store) -> NodeCpus:
+    return NodeCpus(store.node, EMPTY, EMPTY, ())
 
 
 def usable_threads(policy: Threads, threads: int, smt: int) -> int:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
-from kvmc.model.site import L3, Near, Threads
+from kvmc.model.site import L3, Cores, MemoryMode, Near, Threads
 from kvmc.model.values import size_text
 from kvmc.resolver.demand import Cell, Demand
 from kvmc.resolver.devices import Function
+from kvmc.resolver.pins import own_pins
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.resolver.pools import NodeCpus
-from kvmc.resolver.state import CellChoice, Choice, Machine, State, Take, usable_threads
+from kvmc.resolver.state import CellChoice, Choice, Machine, State, Take
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,8 @@ def still_holds(
         return Broken(f"locked on {counted(len(entry.cells), 'node')}, {len(demand.cells)} asked for")
     positions = {cpus.node: position for position, cpus in enumerate(machine.nodes)}
     nodes = [cell.node for cell in entry.cells]
-    if any(node not in positions for node in nodes) or nodes != sorted(set(nodes)):
-        return Broken(
-            f"nodes {', '.join(map(str, nodes))} are not nodes with CPUs of `{entry.host}`, each once and ascending"
-        )
+    if any(node not in positions for node in nodes) or len(set(nodes)) != len(nodes):
+        return Broken(f"nodes {', '.join(map(str, nodes))} are not nodes with CPUs of `{entry.host}`, each once")
     cells: list[CellPlacement] = []
     choices: list[CellChoice] = []
     used = CpuSet()
@@ -57,7 +56,7 @@ def still_holds(
         cells.append(found[0])
         choices.append(found[1])
         used |= found[2]
-        first += cell.vcpus
+        first += cell.vcpus + cell.floating
     if demand.own and any(choice.own is None for choice in choices):
         return Broken("the emulator has no whole core in each of its nodes")
     if demand.own and not entry.emulator.issubset(used):
@@ -65,10 +64,10 @@ def still_holds(
     devices = _devices(demand, entry, machine, nodes)
     if devices is not None:
         return devices
-    pins = union(pin for cell in cells for pin in cell.pins) if demand.dedicated else CpuSet()
     emulator = entry.emulator if demand.own else union(machine.nodes[positions[node]].housekeeping for node in nodes)
-    idle = used - pins - (emulator if demand.own else CpuSet())
-    guest = replace(entry, vm=demand.vm, cells=tuple(cells), emulator=emulator, idle=idle)
+    guest = replace(entry, vm=demand.vm, cells=tuple(cells), emulator=emulator)
+    idle = used - own_pins(guest, demand) - (emulator if demand.own else CpuSet())
+    guest = replace(guest, idle=idle)
     choice = Choice(entry.host, tuple(choices), tuple(entry.devices.items()))
     if demand.relations:
         from kvmc.resolver.relations import broken
@@ -86,12 +85,18 @@ def _cell(
 ) -> tuple[CellPlacement, CellChoice, CpuSet] | Broken:
     """One cell, how it counts, and the whole cores that are its own (the emulator's too)."""
     where = f"`{machine.host.name}` node {locked.node}"
-    if locked.vcpus != tuple(range(first, first + cell.vcpus)):
-        return Broken(f"locked with {counted(len(locked.vcpus), 'vCPU')} on {where}, {cell.vcpus} asked for")
+    number = cell.vcpus + cell.floating
+    if len(locked.pins) != len(locked.vcpus):
+        return Broken(f"{where}: {counted(len(locked.vcpus), 'vCPU')} with pins for {len(locked.pins)}")
+    if locked.vcpus != tuple(range(first, first + number)):
+        return Broken(f"locked with {counted(len(locked.vcpus), 'vCPU')} on {where}, {number} asked for")
     if locked.memory_kib != cell.memory_kib:
         return Broken(f"locked with {size_text(locked.memory_kib)} on {where}, {size_text(cell.memory_kib)} asked for")
     memory = machine.memory[position]
-    if demand.pages_kib is not None:
+    parts = _memory(demand, cell, locked, machine)
+    if isinstance(parts, Broken):
+        return parts
+    if demand.pages_kib is not None and not demand.spread:
         need, have = cell.memory_kib // demand.pages_kib, memory.pages.get(demand.pages_kib, 0)
         if need > have:
             return Broken(f"{where}: needs {counted(need, 'page')} of {size_text(demand.pages_kib)}, {have} offered")
@@ -102,14 +107,14 @@ def _cell(
     node = machine.nodes[position]
     takes: tuple[Take, ...] = ()
     used = CpuSet()
-    if demand.dedicated:
-        found = _cores(demand, locked, node, machine.smt, where)
+    shared, allowed = demand.shared(cell), len(node.shared) * machine.host.shared_overcommit
+    if shared > allowed:
+        return Broken(f"{where}: needs {shared} shared vCPUs, {allowed} allowed")
+    if demand.dedicated and cell.vcpus:
+        found = _cores(demand, locked, node, machine, where)
         if isinstance(found, Broken):
             return found
         takes, used = found
-    elif cell.vcpus > len(node.shared) * machine.host.shared_overcommit:
-        allowed = len(node.shared) * machine.host.shared_overcommit
-        return Broken(f"{where}: needs {cell.vcpus} shared vCPUs, {allowed} allowed")
     own: int | None = None
     for index, slot in enumerate(node.slots):
         for core in slot.cores:
@@ -117,32 +122,76 @@ def _cell(
                 if core & used:
                     return Broken(f"{where}: {named(core & used)} for the emulator and a vCPU")
                 own, used = index, used | core
-    pins = locked.pins if demand.dedicated else (node.shared,) * cell.vcpus
-    return replace(locked, pins=pins), CellChoice(position, takes, own), used
+    pins = tuple(
+        pin if demand.dedicated and vcpu not in demand.floating else node.shared
+        for vcpu, pin in zip(locked.vcpus, locked.pins, strict=True)
+    )
+    return replace(locked, pins=pins), CellChoice(position, takes, own, parts), used
+
+
+def _memory(
+    demand: Demand, cell: Cell, locked: CellPlacement, machine: Machine
+) -> tuple[tuple[int, int], ...] | Broken:
+    """The nodes of its memory by position: none where all of it is on its own node, else what its mode allows."""
+    if not demand.spread and not locked.memory:
+        return ()
+    from kvmc.resolver.spread import interleaved, of_kind, share  # few guests need it
+
+    where = f"`{machine.host.name}` node {locked.node}"
+    if bool(locked.memory) != demand.spread:
+        return Broken(f"{where}: not locked with the memory of `numatune = {demand.numatune}`")
+    positions = {store.node: index for index, store in enumerate(machine.stores)}
+    if any(node not in positions for node, _ in locked.memory):
+        return Broken(f"{where}: its memory is on a node that is gone")
+    parts = tuple((positions[node], kib) for node, kib in locked.memory)
+    over = interleaved(machine)
+    total = sum(kib for _, kib in parts)
+    if demand.numatune is MemoryMode.INTERLEAVE:
+        if parts != tuple((one, share(demand, cell, len(over))) for one in over):
+            return Broken(f"{where}: its memory is not in equal shares on the {counted(len(over), 'node')} of its host")
+    elif total != (cell.memory_kib if demand.spread else 0) or len({one for one, _ in parts}) != len(parts):
+        return Broken(f"{where}: locked with {size_text(total)} on its nodes, {size_text(cell.memory_kib)} asked for")
+    if demand.kind is not None and (
+        len(parts) != 1 or parts[0][0] not in of_kind(demand, machine, positions[locked.node])
+    ):
+        return Broken(f"{where}: its memory is not on one node of `memory_kind = {demand.kind}`")
+    for one, kib in parts:
+        unit = demand.pages_kib or 1
+        memory = machine.stores[one].memory
+        have = memory.pages.get(unit, 0) * unit if demand.pages_kib else memory.normal_kib
+        if kib % unit or kib > have:
+            at = machine.stores[one].node
+            return Broken(
+                f"`{machine.host.name}` node {at}: needs {size_text(kib)} of its memory, {size_text(have)} offered"
+            )
+    return parts
 
 
 def _cores(
-    demand: Demand, locked: CellPlacement, node: NodeCpus, smt: int, where: str
+    demand: Demand, locked: CellPlacement, node: NodeCpus, machine: Machine, where: str
 ) -> tuple[tuple[Take, ...], CpuSet] | Broken:
     """Check the pins core by core: siblings side by side, at most the last core in part, none twice."""
     core_of = {cpu: (index, core) for index, slot in enumerate(node.slots) for core in slot.cores for cpu in core}
-    if len(locked.pins) != len(locked.vcpus) or any(len(pin) != 1 for pin in locked.pins):
-        return Broken(f"{where}: {counted(len(locked.vcpus), 'vCPU')} need one CPU each")
-    outside = union(locked.pins) - CpuSet.of(core_of)
+    pins = [pin for vcpu, pin in zip(locked.vcpus, locked.pins, strict=True) if vcpu not in demand.floating]
+    if any(len(pin) != 1 for pin in pins):
+        return Broken(f"{where}: {counted(len(pins), 'vCPU')} need one CPU each")
+    outside = union(pins) - CpuSet.of(core_of)
     if outside:
         return Broken(f"{where}: {named(outside)} outside the dedicated pool")
     runs: list[tuple[int, CpuSet, int]] = []
-    for pin in locked.pins:
+    for pin in pins:
         index, core = core_of[pin.first]
         if runs and runs[-1][1] == core:
             runs[-1] = (index, core, runs[-1][2] + 1)
         else:
             runs.append((index, core, 1))
     used = union(core for _, core, _ in runs)
-    if len({core for _, core, _ in runs}) != len(runs) or len(union(locked.pins)) != len(locked.pins):
+    if len({core for _, core, _ in runs}) != len(runs) or len(union(pins)) != len(pins):
         return Broken(f"{where}: the vCPUs of a core are not side by side")
     for number, (index, core, vcpus) in enumerate(runs):
-        per = usable_threads(demand.threads, node.slots[index].threads, smt)
+        if demand.cores is not Cores.ANY and node.slots[index].kind is not demand.cores:
+            return Broken(f"{where}: the core of CPUs {core} is not of the kind `cores = {demand.cores}`")
+        per = machine.vcpus_a_core(demand, node.slots[index])
         last = number == len(runs) - 1 and demand.threads is Threads.PREFER
         if vcpus > per or (vcpus < per and not last):
             return Broken(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Site, Vm
-from kvmc.resolver.demand import Cell, Demand, derive_demands, drained, only_hosts
+from kvmc.resolver.demand import Demand, derive_demands, drained, only_hosts
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.machines import derive_machine
 from kvmc.resolver.placement import GuestPlacement
@@ -60,7 +60,7 @@ def before_of(kept: Kept) -> dict[str, Before]:
         if machine is None:
             continue
         position = {cpus.node: index for index, cpus in enumerate(machine.nodes)}
-        nodes = tuple(sorted({position[cell.node] for cell in guest.cells if cell.node in position}))
+        nodes = tuple(dict.fromkeys(position[cell.node] for cell in guest.cells if cell.node in position))
         found[vm] = Before(guest.host, nodes if len(nodes) == len(kept.demands[vm].cells) else None)
     return found
 
@@ -129,11 +129,11 @@ class Trials:
         site = variant.site
         if variant.no_cpus:
             vms = {
-                vm.name: vm.model_copy(update={"vcpus": vm.nodes * _ANY_VCPUS}) if vm.name in variant.no_cpus else vm
+                vm.name: vm.model_copy(update=_any_vcpus(vm)) if vm.name in variant.no_cpus else vm
                 for vm in site.vms.values()
             }
             site = site.model_copy(update={"vms": vms})
-        demands = derive_demands(site, {name: machine.smt for name, machine in machines.items()}, _NOWHERE, bag)
+        demands = derive_demands(site, {name: machine.kinds for name, machine in machines.items()}, _NOWHERE, bag)
         if bag.has_errors:
             return None
         for vm in (*variant.no_cpus, *variant.no_memory):
@@ -164,6 +164,12 @@ def _was(before: Before, demand: Demand) -> Before:
     return before if same else Before(before.host, None)
 
 
+def _any_vcpus(vm: Vm) -> dict[str, object]:
+    """As many vCPUs in each node as fill whole cores of any kind."""
+    cells = {name: cell.model_copy(update={"vcpus": _ANY_VCPUS}) for name, cell in vm.cells.items()}
+    return {"vcpus": vm.nodes * _ANY_VCPUS, "cells": cells}
+
+
 class _Unknown:
     pass
 
@@ -173,7 +179,13 @@ _UNKNOWN = _Unknown()
 
 def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
     cells = tuple(
-        Cell(0 if cpus else cell.vcpus, 0 if memory else cell.memory_kib, 0 if memory else cell.normal_kib)
+        replace(
+            cell,
+            vcpus=0 if cpus else cell.vcpus,
+            floating=0 if cpus else cell.floating,
+            memory_kib=0 if memory else cell.memory_kib,
+            normal_kib=0 if memory else cell.normal_kib,
+        )
         for cell in demand.cells
     )
     return replace(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import Emulator, Near, Site, Threads
+from kvmc.model.site import Cores, Emulator, Near, Site, Threads
+from kvmc.model.values import size_text
 from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.explain import reason
@@ -73,7 +74,16 @@ def _node(guest: GuestPlacement, demand: Demand) -> str:
     asked = counted(len(guest.cells), "node")
     near = [key for key, _ in demand.devices if demand.near_of(key) is Near.REQUIRE]
     devices = ", ".join(f"`{label}`" for _, label in near)
-    return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "")
+    return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "") + _memory(guest, demand)
+
+
+def _memory(guest: GuestPlacement, demand: Demand) -> str:
+    """Where its memory is, if that is not said by its nodes."""
+    parts = [(node, kib) for cell in guest.cells for node, kib in cell.memory]
+    if not parts:
+        return ""
+    why = f"memory_kind = {demand.kind}" if demand.kind else f"numatune = {demand.numatune}"
+    return f"; memory {', '.join(f'{size_text(kib)} on node {node}' for node, kib in parts)}: `{why}`"
 
 
 def _l3(site: Site, guest: GuestPlacement, topology: Topology) -> str:
@@ -88,12 +98,16 @@ def _l3(site: Site, guest: GuestPlacement, topology: Topology) -> str:
 
 def _cpus(site: Site, guest: GuestPlacement) -> str:
     vm = site.vms[guest.vm]
-    cpus = union(pin for cell in guest.cells for pin in cell.pins)
-    if len(guest.cells[0].pins[0]) > 1 or vm.pinning == "shared":
-        return f"{vm.vcpus} vCPUs float over {cpus}: `pinning = shared`"
+    pins = [(vcpu, pin) for cell in guest.cells for vcpu, pin in zip(cell.vcpus, cell.pins, strict=True)]
+    cpus = union(pin for vcpu, pin in pins if vcpu not in vm.floating)
+    over = union(pin for vcpu, pin in pins if vcpu in vm.floating)
+    if not cpus:
+        return f"{vm.vcpus} vCPUs float over {over}: `pinning = shared`"
     idle = f", {guest.idle} idle: `threads = {vm.threads}`" if guest.idle else ""
     whole = "one a core" if vm.threads is Threads.ISOLATE else "siblings side by side"
-    return f"{cpus}: {vm.vcpus} vCPUs, {whole}{idle}"
+    floats = f"; vCPUs {vm.floating} float over {over}: `pinning = mixed`" if over else ""
+    kind = f", `cores = {vm.cores}`" if vm.cores is not Cores.ANY else ""
+    return f"{cpus}: {vm.vcpus - len(vm.floating)} vCPUs, {whole}{kind}{idle}{floats}"
 
 
 def _emulator(site: Site, guest: GuestPlacement) -> str:

@@ -37,7 +37,7 @@ def start_project(name: str, host: str, topology: Topology, *, example: bool) ->
     environment = Environment(  # noqa: S701 - kvmt, Markdown and YAML of our own words and checked names
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    platform = _platform(topology)
+    platform = platform_of(topology)
     values = {
         "site": name,
         "host": host,
@@ -68,7 +68,8 @@ def _formatted(text: str) -> str:
     return made
 
 
-def _platform(topology: Topology) -> Platform:
+def platform_of(topology: Topology) -> Platform:
+    """The versions that a scan of the host told, the rest Debian 12's."""
     facts = topology.facts
     told = {
         name: match[0]

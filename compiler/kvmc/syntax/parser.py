@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from kvmc.diagnostics import Bag, Fix, Label, Span
@@ -286,7 +287,7 @@ class _Reader:
         """Say what is wrong with the token that the parser did not take."""
         token = self.tokens[index]
         if token.type == "ERROR" and token.startswith('"'):
-            self.unclosed_text(token, self.tokens[index - 1] if index else None)
+            self.unclosed_text(index)
             return
         if token.type == "CLOSE" and not self.opened:
             self.unmatched(token)
@@ -307,8 +308,9 @@ class _Reader:
             hint = "put a text with such characters in double quotes"
         self.report(codes.UNEXPECTED, token, f"unexpected {shown}", text, hint)
 
-    def unclosed_text(self, token: Token, before: Token | None) -> None:
+    def unclosed_text(self, index: int) -> None:
         """A quote without its twin on its line; the other half of a text that a newline broke is no error of its own."""
+        token, before = self.tokens[index], self.tokens[index - 1] if index else None
         line = token.line or 0
         adjoins = before is None or before.type == "_NL" or before.end_pos == token.start_pos
         if adjoins and line == self.broken_text + 1:
@@ -316,7 +318,11 @@ class _Reader:
             return
         self.broken_text = line
         help = 'end it with `"`; a text has no newline in it'
-        self.report(codes.UNCLOSED_TEXT, token, "a quoted text is not closed on its line", "opened here", help)
+        text = takewhile(lambda one: one.type in ("ERROR", "WORD", "COLON", "STAR", "EQUAL"), self.tokens[index:])
+        end = max(one.end_pos or 0 for one in text)
+        fixes = [Fix(Span(self.name, end, end), '"', 'end it with `"`')]
+        message = "a quoted text is not closed on its line"
+        self.report(codes.UNCLOSED_TEXT, token, message, "opened here", help, fixes=fixes)
 
     def report(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kvmc.diagnostics import Bag, Label, Span
+from kvmc.diagnostics import Bag, Fix, Label, Span
 from kvmc.diagnostics.codes import syntax as codes
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -36,5 +36,6 @@ def check_text(name: str, text: str) -> Bag:
             f"character U+{ord(match[0]):04X} is not text",
             Label(Span(name, start, start + 1), "an invisible or control character"),
             help=["delete it; write the line anew if it was pasted"],
+            fixes=[Fix(Span(name, start, start + 1), "", "delete it")],
         )
     return bag

@@ -13,9 +13,7 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.topology.check import check
 from kvmc.topology.failure import ReadFailure, quoted
-from kvmc.topology.folder import read_folder
 from kvmc.topology.model import Topology
-from kvmc.topology.sysfs import read_sysfs
 
 Read = tuple[Topology, "Format"]
 
@@ -95,6 +93,9 @@ def _read(path: Path, shown: str, bag: Bag) -> Read:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            from kvmc.topology.folder import read_folder
+            from kvmc.topology.sysfs import read_sysfs
+
             return read_sysfs(read_folder(path), shown, bag), Format.SYSFS
         if not stat.S_ISREG(status.st_mode):
             raise ReadFailure(codes.TOPOLOGY_KIND, "not a file or folder, but a device, pipe or socket")
@@ -113,6 +114,7 @@ def _read_file(path: Path, shown: str, bag: Bag) -> Read:
         head = file.read(_HEAD)
         file.seek(0)
         if head.startswith(tuple(_PACKED)) or head[257:262] == b"ustar" or b"devices/system/cpu" in head[:100]:
+            from kvmc.topology.sysfs import read_sysfs
             from kvmc.topology.tarball import read_tar
 
             return read_sysfs(read_tar(file), shown, bag), Format.SYSFS

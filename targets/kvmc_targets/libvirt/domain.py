@@ -116,17 +116,21 @@ def _cputune(root: etree._Element, guest: GuestPlan) -> None:
         _add(tune, "vcpupin", vcpu=vcpu, cpuset=pin)
     _add(tune, "emulatorpin", cpuset=guest.emulator)
     for iothread in range(1, guest.iothreads + 1):
-        _add(tune, "iothreadpin", iothread=iothread, cpuset=guest.emulator)
+        _add(tune, "iothreadpin", iothread=iothread, cpuset=guest.iothread_mask(iothread))
     if guest.scheduler != "other":
-        vcpus = CpuSet.of(range(guest.vcpus))
+        vcpus = CpuSet.of(range(guest.vcpus)) - guest.floating
         _add(tune, "vcpusched", vcpus=vcpus, scheduler=guest.scheduler, priority=guest.priority)
 
 
 def _numatune(root: etree._Element, guest: GuestPlan) -> None:
     tune = _add(root, "numatune")
-    _add(tune, "memory", mode="strict", nodeset=CpuSet.of(cell.host_node for cell in guest.cells))
+    first = guest.cells[0]
+    # QEMU's own memory follows; libvirt refuses to start with several preferred nodes for it where libnuma has no preferred-many
+    own = CpuSet.of(cell.host_node for cell in guest.cells)
+    whole = first.memory_nodes if first.mode == "preferred" else own | union(cell.memory_nodes for cell in guest.cells)
+    _add(tune, "memory", mode=first.mode, nodeset=whole)
     for cell in guest.cells:
-        _add(tune, "memnode", cellid=cell.id, mode="strict", nodeset=cell.host_node)
+        _add(tune, "memnode", cellid=cell.id, mode=cell.mode, nodeset=cell.memory_nodes)
 
 
 def _os(root: etree._Element, guest: GuestPlan) -> None:
@@ -150,8 +154,10 @@ def _features(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> 
         _add(features, "apic")
     if guest.hyperv:
         _hyperv(features, libvirt)
-    if guest.arch == X86 and guest.dedicated and guest.type == "kvm" and guest.cpu == "host-passthrough":
-        # The guest then spins on locks natively; libvirt takes the hint with the host's own CPU model only.
+    alone = guest.dedicated and not guest.floating
+    if guest.arch == X86 and alone and guest.type == "kvm" and guest.cpu == "host-passthrough":
+        # The guest then spins on locks natively, so no vCPU may wait for a CPU; libvirt takes the hint with the host's own CPU
+        # model only.
         _add(_add(features, "kvm"), "hint-dedicated", state="on")
     _add(features, "pmu", state="on" if guest.pmu else "off")
     if guest.arch == X86:

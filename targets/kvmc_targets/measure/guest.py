@@ -63,7 +63,8 @@ def _threads(guest: GuestPlan) -> str:
         where = f"PSR is the pin: {pins}"
     else:
         where = f"PSR of each vCPU is one of {cpus(union(guest.pins))}"
-    rest = f"that of the threads of QEMU{' and I/O threads' if guest.iothreads else ''} one of {cpus(guest.emulator)}"
+    helpers = union((guest.emulator, *guest.iothread_masks))
+    rest = f"that of the threads of QEMU{' and I/O threads' if guest.iothreads else ''} one of {cpus(helpers)}"
     classes = f"; CLS of the vCPUs is FF and RTPRIO {guest.priority}" if fifo(guest) else ""
     return f"{where}; {rest}{classes}"
 
@@ -126,7 +127,7 @@ def _thread(disk: DiskPlan, guest: GuestPlan) -> str:
     if not ids:
         return ""
     which = f"thread {ids[0]}" if len(ids) == 1 else f"threads {', '.join(map(str, ids))}"
-    return f", by I/O {which} on {cpus(guest.emulator)} of the host,"
+    return f", by I/O {which} on {cpus(union(guest.iothread_mask(id) for id in ids))} of the host,"
 
 
 def _stress(name: str, run: tuple[str, ...], shows: str) -> Step:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kvmc.hostconfig.plan import GuestPlan
 from kvmc.model.cpuset import CpuSet
-from kvmc.model.site import Iothread, Pinning, Scheduler
+from kvmc.model.site import GuestNode, Iothread, MemoryKind, MemoryMode, Pinning, Scheduler
 from kvmc.model.values import PciAddress
 from kvmc.resolver.placement import CellPlacement
 from kvmc.topology import Cpu
@@ -62,10 +63,33 @@ def _wide() -> GuestPlan:
     return derive(vm("wide", vcpus=256), [cell(0, 0, list(range(256)))], host)[0]
 
 
+def _uneven_cells() -> GuestPlan:
+    cells = [cell(1, 0, [9, 25, 10], 3 * GIB), cell(0, 3, [1], GIB)]
+    parts = {str(n): GuestNode(name=str(n), vcpus=v, memory_kib=v * GIB) for n, v in enumerate((3, 1))}
+    return derive(vm("uneven-cells", nodes=2, cells=parts, pages_kib=GIB), cells, emulator=CpuSet.parse("0,8"))[0]
+
+
+def _memory(mode: MemoryMode, *parts: tuple[int, int], kind: MemoryKind | None = None) -> GuestPlan:
+    cells = [replace(cell(0, 0, [1, 17, 2, 18]), memory=parts)]
+    return derive(vm(f"memory-{kind or mode}", numatune=mode, memory_kind=kind), cells)[0]
+
+
+def _mixed() -> GuestPlan:
+    floats = CpuSet.parse("1,9")
+    cells = [CellPlacement(0, (0, 1, 2, 3), (CpuSet.of([2]), floats, CpuSet.of([10]), floats), 4 * GIB)]
+    guest = vm("mixed", pinning=Pinning.MIXED, dedicated=CpuSet.parse("0,2"), scheduler=Scheduler.FIFO)
+    return derive(guest, cells)[0]
+
+
 CASES: dict[str, GuestPlan] = {
     "plain": _plain(),
     "passed devices": _passed(),
     "no cores shared": derive(vm("shared", pinning=Pinning.SHARED, cpu="host-model"), [SHARED])[0],
+    "some vCPUs float": _mixed(),
+    "uneven cells": _uneven_cells(),
+    "preferred memory": _memory(MemoryMode.PREFERRED, (0, 3 * GIB), (1, GIB)),
+    "memory of a kind": _memory(MemoryMode.STRICT, (1, 4 * GIB), kind=MemoryKind.HBM),
+    "interleaved memory": _memory(MemoryMode.INTERLEAVE, (0, 2 * GIB), (1, 2 * GIB)),
     "emulated": derive(vm("tcg", type="qemu", cpu="qemu64", vcpus=1), [cell(0, 0, [1])])[0],
     "emulated uefi": derive(vm("tcg-uefi", type="qemu", cpu="maximum", firmware="uefi", vcpus=1), [cell(0, 0, [1])])[0],
     "named model": _plain(cpu="Skylake-Server-IBRS"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from kvmc.diagnostics.codes import artifacts, audit, driver, host, placement, schema, syntax, topology, verify
+from kvmc.diagnostics.codes import adopt, artifacts, audit, driver, host, placement, schema, syntax, topology, verify
 from kvmc.diagnostics.model import Code
 
-PHASES: tuple[ModuleType, ...] = (driver, syntax, schema, topology, placement, host, artifacts, audit, verify)
+PHASES: tuple[ModuleType, ...] = (driver, syntax, schema, topology, placement, host, artifacts, audit, verify, adopt)
 
 
 def registry() -> dict[str, Code]:

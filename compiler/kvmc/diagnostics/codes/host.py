@@ -18,6 +18,8 @@ MEASURE_OTHER = Code("KVMC0512", Severity.ERROR, "a baseline and a result are no
 MEASURE_MOVED = Code("KVMC0513", Severity.WARNING, "a guest had another placement when its baseline was measured")
 MEASURE_WORSE = Code("KVMC0514", Severity.ERROR, "a measured value is worse than its baseline")
 
+CONTROLLER_ABSENT = Code("KVMC0545", Severity.ERROR, "a host has no such controller of a storage")
+
 # 0550..0599: guests
 UUID_TWICE = Code("KVMC0550", Severity.ERROR, "a guest's uuid is another's in the locks")
 MAC_TWICE = Code("KVMC0551", Severity.ERROR, "a NIC's MAC address is another's in the locks")

@@ -17,6 +17,7 @@ IOMMU_GROUP_SPLIT = Code("KVMC0412", Severity.ERROR, "an IOMMU group is given on
 RACK_UNKNOWN = Code("KVMC0413", Severity.ERROR, "a host has no rack where guests are kept apart by rack")
 APART_TOO_MANY = Code("KVMC0414", Severity.ERROR, "more guests to keep apart than places")
 HOUSEKEEPING_BUDGET = Code("KVMC0416", Severity.WARNING, "more threads on the housekeeping CPUs than their budget")
+MEMORY_FAR = Code("KVMC0420", Severity.WARNING, "memory that a guest prefers on its node is planned on another")
 OPTIONAL_UNPLACED = Code("KVMC0417", Severity.WARNING, "an optional guest has no place")
 TOGETHER_NOWHERE = Code("KVMC0430", Severity.ERROR, "no host can have all guests that are to be together")
 DRAINED = Code("KVMC0432", Severity.NOTE, "a drained host still has guests")

@@ -38,6 +38,12 @@ SAME_IDENTITY = Code("KVMC0243", Severity.ERROR, "two guests or devices have one
 SAME_DEVICE = Code("KVMC0244", Severity.ERROR, "a host's device is in two pools")
 SAME_DISK = Code("KVMC0245", Severity.ERROR, "two disks have one source")
 
+BAD_VCPUS = Code("KVMC0270", Severity.ERROR, "a list of vCPUs that is malformed")
+GUEST_NODES = Code("KVMC0272", Severity.ERROR, "a guest's node blocks are not all of its nodes")
+NODES_SUM = Code("KVMC0273", Severity.ERROR, "a guest's nodes do not add up to the guest")
+INTERLEAVED_NODES = Code("KVMC0274", Severity.ERROR, "interleaved memory of a guest that is shown nodes")
+KIND_NODES = Code("KVMC0275", Severity.ERROR, "memory of a kind for a guest with several nodes")
+DEDICATED_VCPUS = Code("KVMC0271", Severity.ERROR, "a guest's dedicated vCPUs are not some of its vCPUs")
 RELATION_WORD = Code("KVMC0280", Severity.ERROR, "a relation has the setting of another")
 RELATIONS_CONTRADICT = Code("KVMC0281", Severity.ERROR, "two relations of guests contradict each other")
 BESIDE_NOTHING = Code("KVMC0283", Severity.ERROR, "a device is to be beside one that its guest does not have")

@@ -1,0 +1,380 @@
+"""One domain as a guest of the language: its settings, its blocks, what may become raw, its identity and its placement.
+
+Nothing here says what gets lost: the built domain is compared with the original as a whole (compare.py).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kvmc.adopt.compare import secret, serial
+from kvmc.adopt.numbers import cpus, pci, size_kib
+from kvmc.adopt.place import cells_of, place
+from kvmc.adopt.words import Block, interface, names, path_word, text_word
+from kvmc.hostconfig.identity import behind
+from kvmc.knowledge.cpu_models import cpu_models
+from kvmc.model.cpuset import CpuSet
+from kvmc.model.values import PciAddress, size_text
+from kvmc.resolver.locks import Identity
+from kvmc.resolver.placement import GuestPlacement
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+    from kvmc.topology.model import Topology
+
+_RAW_PLACES = ("devices", "features", "features/kvm", "features/hyperv", "cputune", "memoryBacking", "clock", "os")
+_RUNTIME = ("seclabel", "resource", "metadata", "alias")
+_MOST_RAW = 4096
+_HYPERV = ("relaxed", "vapic", "spinlocks", "vpindex", "synic", "stimer")
+
+
+@dataclass(frozen=True, slots=True)
+class RawCandidate:
+    """An element that may stand in a guest as it is."""
+
+    at: str
+    label: str
+    text: str
+
+
+@dataclass(slots=True)
+class Adopted:
+    """A guest. settings: as the language writes them. pools: device pools by name -> address. networks, storages: blocks of the
+    site that it needs. why: why the original's placement is none that a lock can hold; empty where it may be one."""
+
+    name: str
+    original: str
+    file: str
+    root: _Element
+    settings: dict[str, str] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+    raws: list[RawCandidate] = field(default_factory=list)
+    pools: dict[str, PciAddress] = field(default_factory=dict)
+    networks: dict[str, str] = field(default_factory=dict)
+    storages: dict[tuple[str, str], str] = field(default_factory=dict)
+    identity: Identity = field(default_factory=lambda: Identity("", {}, {}, {}))
+    placement: GuestPlacement | None = None
+    why: str = ""
+
+    @property
+    def dedicated(self) -> bool:
+        return self.settings.get("pinning") != "shared"
+
+
+def adopt_guest(name: str, file: str, root: _Element, topology: Topology, host: str, qemu: str) -> Adopted:
+    """qemu: the version of the platform's, for machines that are aliases."""
+    guest = Adopted(name, _text(root, "name"), file, root)
+    _Reader(guest, topology, host, qemu).read()
+    return guest
+
+
+def _text(node: _Element, path: str) -> str:
+    return (node.findtext(path) or "").strip()
+
+
+class _Reader:
+    def __init__(self, guest: Adopted, topology: Topology, host: str, qemu: str) -> None:
+        self.guest, self.root, self.topology, self.host, self.qemu = guest, guest.root, topology, host, qemu
+        self.macs: dict[str, str] = {}
+        self.addresses: dict[str, PciAddress] = {}
+        self.targets: dict[str, str] = {}
+        self.devices: dict[tuple[str, str], PciAddress] = {}
+        self.set = guest.settings
+
+    def read(self) -> None:
+        self._size()
+        self._machine()
+        self._cpu()
+        self._devices()
+        self._raws()
+        taken = dict.fromkeys(self.addresses.values())
+        uuid = _text(self.root, "uuid").lower()
+        plain = re.fullmatch(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", uuid)
+        bare = uuid.replace("-", "")
+        cut = "-".join((bare[:8], bare[8:12], bare[12:16], bare[16:20], bare[20:])) if plain else ""
+        assert len(taken) == len(self.addresses)
+        self.guest.identity = Identity(cut, self.macs, self.addresses, self.targets)
+        guest = self.guest
+        cells = cells_of(self.root, self.vcpus, self.memory)
+        guest.placement, guest.why = place(
+            guest.name, self.host, self.root, cells, self.pins, guest.dedicated, self.devices, self.topology
+        )
+
+    def _size(self) -> None:
+        root = self.root
+        vcpu = _text(root, "vcpu")
+        self.vcpus = int(vcpu) if re.fullmatch(r"[1-9][0-9]{0,3}", vcpu) else 1
+        memory = root.find("memory")
+        self.memory = size_kib(_text(root, "memory"), memory.get("unit") if memory is not None else None) or 1024 * 1024
+        cells = [size_kib(one.get("memory", ""), one.get("unit")) for one in root.iterfind("cpu/numa/cell")]
+        if cells and all(cells):
+            self.memory = sum(cells)  # what is plugged in beside is counted in <memory> as well
+        if root.get("type") == "qemu":
+            self.set["type"] = "qemu"
+        self.set["vcpus"] = str(self.vcpus)
+        self.set["memory"] = size_text(self.memory)
+        pages = root.find("memoryBacking/hugepages")
+        page = pages.find("page") if pages is not None else None
+        if pages is not None:
+            size = size_kib(page.get("size", ""), page.get("unit")) if page is not None else 0
+            self.set["pages"] = size_text(size or 2048)
+        if root.find("memoryBacking/locked") is not None:
+            self.set["locked"] = "true"
+        self.pins = {
+            int(one.get("vcpu", "-1")): cpus(one.get("cpuset"))
+            for one in root.iterfind("cputune/vcpupin")
+            if re.fullmatch(r"[0-9]{1,4}", one.get("vcpu", ""))
+        }
+        alone = all(len(self.pins.get(vcpu, CpuSet())) == 1 for vcpu in range(self.vcpus))
+        if not alone:
+            self.set["pinning"] = "shared"
+        if len(cells) > 1:
+            self.set["nodes"] = str(len(cells))
+        sched = root.find("cputune/vcpusched")
+        if alone and sched is not None and sched.get("scheduler") == "fifo":
+            self.set["scheduler"] = "fifo"
+            self.set["priority"] = sched.get("priority", "1")
+
+    def _machine(self) -> None:
+        root, told = self.root, self.root.find("os/type")
+        machine = told.get("machine", "") if told is not None else ""
+        version = re.search(r"-((?:rhel)?[0-9]+\.[0-9]+(?:\.[0-9]+)?|[a-z]{5,9}(?:-v[0-9]+)?)$", machine)
+        family = "virt" if self.topology.arch == "aarch64" else "pc-q35"
+        self.set["machine"] = f"{family}-{version[1] if version else self.qemu}"
+        loader = root.find("os/loader")
+        os = root.find("os")
+        uefi = (os is not None and os.get("firmware") == "efi") or (
+            loader is not None and loader.get("type") == "pflash"
+        )
+        if not uefi and family != "virt":
+            self.set["firmware"] = "bios"
+        features = {one.get("name"): one.get("enabled") for one in root.iterfind("os/firmware/feature")}
+        if uefi and (features.get("secure-boot") == "yes" or (loader is not None and loader.get("secure") == "yes")):
+            self.set["secure_boot"] = "true"
+        clock = root.find("clock")
+        if clock is not None and clock.get("offset") == "localtime":
+            self.set["clock"] = "localtime"
+        hyperv = root.find("features/hyperv")
+        if hyperv is not None and any(_on(hyperv.find(name)) for name in _HYPERV):
+            self.set["hyperv"] = "true"
+        pmu = root.find("features/pmu")
+        if pmu is not None and pmu.get("state") == "off":
+            self.set["pmu"] = "false"
+        tpm = root.find("devices/tpm/backend")
+        if tpm is not None and tpm.get("type") == "emulator" and tpm.get("version", "2.0") == "2.0":
+            self.set["tpm"] = "true"
+
+    def _cpu(self) -> None:
+        cpu = self.root.find("cpu")
+        mode = cpu.get("mode", "custom") if cpu is not None else "custom"
+        model = _text(cpu, "model") if cpu is not None else ""
+        if mode in ("host-model", "maximum"):
+            self.set["cpu"] = mode
+        elif mode == "custom":
+            self.set["cpu"] = model if model in cpu_models() else "host-model"
+        if cpu is None:
+            return
+        if mode == "host-passthrough" and cpu.get("migratable") == "off":
+            self.set["migratable"] = "false"
+        bits = cpu.find("maxphysaddr")
+        if bits is not None and bits.get("mode") == "passthrough":
+            self.set["maxphysaddr"] = "passthrough"
+        for policy in ("require", "disable"):
+            found = sorted(
+                {one.get("name", "") for one in cpu.iterfind("feature") if one.get("policy", "require") == policy}
+                - {"", "topoext"}
+            )
+            found = [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+            if found:
+                self.set[policy] = f"[{', '.join(found)}]"
+
+    def _devices(self) -> None:
+        labels: set[str] = set()
+        for disk in self.root.iterfind("devices/disk"):
+            self._disk(disk, labels)
+        for number, nic in enumerate(self.root.iterfind("devices/interface")):
+            self._nic(nic, f"eth{number}")
+        for number, hostdev in enumerate(self.root.iterfind("devices/hostdev")):
+            self._hostdev(hostdev, f"dev{number}")
+        for key, path in (("rng", "devices/rng"), ("balloon", "devices/memballoon")):
+            self._address(key, self.root.find(path))
+        scsi = next((one for one in self.root.iterfind("devices/controller") if one.get("type") == "scsi"), None)
+        self._address("scsi", scsi)
+
+    def _address(self, key: str, device: _Element | None) -> None:
+        """The guest's own address, where it is one behind a root port and nobody else's."""
+        address = pci(device.find("address")) if device is not None else None
+        known = address is not None and 1 <= address.bus <= 240 and address == behind(address.bus)
+        if address is not None and known and address not in self.addresses.values():
+            self.addresses[key] = address
+
+    def _disk(self, disk: _Element, labels: set[str]) -> None:
+        source, target, driver = disk.find("source"), disk.find("target"), disk.find("driver")
+        kind = disk.get("type", "")
+        path = source.get("dev" if kind == "block" else "file", "") if source is not None else ""
+        format = driver.get("type", "raw") if driver is not None else "raw"
+        if disk.get("device", "disk") != "disk" or kind not in ("block", "file") or not path_word(path):
+            return
+        bus = target.get("bus", "virtio") if target is not None else "virtio"
+        if target is None or format not in ("raw", "qcow2") or bus not in ("virtio", "scsi", "sata", "ide"):
+            return
+        name = target.get("dev", "")
+        template, label = _template(path, self.guest.original, self.guest.name, name, labels)
+        labels.add(label)
+        storage = self.guest.storages.setdefault((kind, template), "")
+        settings = {"storage": storage, "bus": "sata" if bus == "ide" else bus, "format": format}
+        options = dict(driver.attrib) if driver is not None else {}
+        for key, values in (
+            ("cache", ("none", "writeback", "writethrough", "directsync")),
+            ("io", ("native", "threads", "io_uring")),
+            ("discard", ("unmap", "ignore")),
+        ):
+            given = str(options.get(key, ""))
+            if given in values:
+                settings[key] = given
+        settings.setdefault("cache", "writeback")  # QEMU's own default, which the original relies on
+        settings.setdefault("io", "native" if settings["cache"] in ("none", "directsync") else "threads")
+        settings.setdefault("discard", "ignore")
+        if settings["io"] == "native" and settings["cache"] not in ("none", "directsync"):
+            settings["io"] = "threads"
+        for key in ("queues", "queue_size"):
+            given = str(options.get(key, ""))
+            if given.isdigit() and bus == "virtio":
+                settings[key] = given
+        if bus == "virtio" and options.get("iothread"):
+            others = [d for d in self.root.iterfind("devices/disk/driver") if d.get("iothread") == options["iothread"]]
+            settings["iothread"] = "own" if len(others) == 1 else "shared"
+        boot = disk.find("boot")
+        if boot is not None and re.fullmatch(r"[1-9][0-9]{0,2}", boot.get("order", "")):
+            settings["boot"] = boot.get("order", "")
+        self.guest.blocks.append(Block("disk", label, settings, (kind, template)))
+        if name[:2] == ("vd" if bus == "virtio" else "sd"):
+            self.targets[label] = name
+        if bus == "virtio":
+            self._address(f"disk {label}", disk)
+
+    def _nic(self, nic: _Element, label: str) -> None:
+        kind, source, driver = nic.get("type", ""), nic.find("source"), nic.find("driver")
+        if source is None:
+            return
+        settings: dict[str, str] = {}
+        if kind == "vhostuser" and source.get("type") == "unix" and path_word(source.get("path", "")):
+            settings["socket"] = text_word(source.get("path", ""))
+            if source.get("mode") == "client":
+                settings["mode"] = "client"
+        elif kind == "hostdev":
+            pool = self._pool(pci(source.find("address")), ("nic", label))
+            if pool is None:
+                return
+            settings["device"] = pool
+        elif kind in ("bridge", "network"):
+            default = "virbr0" if kind == "network" and source.get("network") == "default" else ""
+            bridge = source.get("bridge", default)
+            if not interface(bridge):
+                return
+            settings["network"] = self.guest.networks.setdefault(bridge, names(bridge, "net"))
+        else:
+            return
+        options = dict(driver.attrib) if driver is not None and kind != "hostdev" else {}
+        for key in ("queues", "rx_queue_size", "tx_queue_size"):
+            given = str(options.get(key, ""))
+            if re.fullmatch(r"[1-9][0-9]{0,3}", given):
+                settings[key] = given
+        mac = nic.find("mac")
+        address = mac.get("address", "").lower() if mac is not None else ""
+        if re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", address):
+            self.macs[label] = address
+        self.guest.blocks.append(Block("nic", label, settings))
+        self._address(f"nic {label}", nic)
+
+    def _pool(self, address: PciAddress | None, key: tuple[str, str]) -> str | None:
+        if address is None or self.topology.pci is None or address not in self.topology.pci:
+            return None
+        name = f"pci-{str(address).replace(':', '-').replace('.', '-')}"
+        self.guest.pools[name] = address
+        self.devices[key] = address
+        return name
+
+    def _hostdev(self, hostdev: _Element, label: str) -> None:
+        if hostdev.get("type") == "mdev":
+            told = hostdev.find("source/address")
+            uuid = told.get("uuid", "").lower() if told is not None else ""
+            if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid):
+                self.set["host"] = self.host  # a mediated device is one host's
+                self.guest.blocks.append(Block("mdev", label, {"uuid": f'"{uuid}"'}))
+                self._address(f"mdev {label}", hostdev)
+        elif hostdev.get("type") == "pci":
+            pool = self._pool(pci(hostdev.find("source/address")), ("hostdev", label))
+            if pool is not None:
+                self.guest.blocks.append(Block("hostdev", label, {"device": pool}))
+                self._address(f"hostdev {label}", hostdev)
+
+    def _raws(self) -> None:
+        """Every element that a raw setting could be; whether it may is asked of the same check that the build makes."""
+        used: dict[str, int] = {}
+        for at in ("domain", *_RAW_PLACES):
+            parent = self.root if at == "domain" else self.root.find(at)
+            for child in parent.iterchildren("*") if parent is not None else ():
+                tag = str(child.tag)
+                if (
+                    _unfit(at, child, self.guest)
+                    or tag in _RUNTIME
+                    or (at == "domain" and tag in ("name", "uuid"))
+                    or f"{at}/{tag}" in _CONTAINERS
+                ):
+                    continue
+                text = serial(_bare(child))
+                if len(text) > _MOST_RAW or not text.isprintable() or secret(text):
+                    continue
+                local = re.sub(r"[^a-z0-9]+", "-", tag.rpartition("}")[2].lower()).strip("-") or "element"
+                used[local] = used.get(local, 0) + 1
+                label = local if used[local] == 1 else f"{local}-{used[local]}"
+                self.guest.raws.append(RawCandidate(at, label, text))
+
+
+_CONTAINERS = frozenset(
+    f"domain/{tag}" for tag in ("devices", "features", "cputune", "memoryBacking", "clock", "os", "cpu", "numatune")
+) | {"features/kvm", "features/hyperv"}
+
+
+def _unfit(at: str, element: _Element, guest: Adopted) -> bool:
+    """What would not work in a domain of kvmc's: what needs USB, or memory that others can map; firmware by its path."""
+    tag = str(element.tag)
+    if at == "os":
+        return tag == "loader" or (tag == "nvram" and bool(element.attrib or len(element)))
+    driver = element.find("driver")
+    sharing = tag == "filesystem" and driver is not None and driver.get("type") == "virtiofs"
+    switched = any("socket" in block.settings for block in guest.blocks)
+    return at == "devices" and (tag in ("redirdev", "hub", "smartcard") or (sharing and not switched))
+
+
+def _on(element: _Element | None) -> bool:
+    return element is not None and element.get("state", "on") == "on"
+
+
+def _bare(element: _Element) -> _Element:
+    """A copy without what a running guest has, and without the guest's own PCI address, which has to fit kvmc's buses."""
+    from copy import deepcopy
+
+    made = deepcopy(element)
+    for child in list(made):
+        if child.tag in ("alias",) or (child.tag == "address" and child.get("type") in ("pci", "usb")):
+            made.remove(child)
+    return made
+
+
+def _template(path: str, original: str, name: str, target: str, taken: set[str]) -> tuple[str, str]:
+    """The storage that a path is of, and the disk's label: `/images/{vm}-{disk}.img` and `root`."""
+    folder, _, base = path.rpartition("/")
+    label = re.sub(r"[^a-z0-9]+", "-", target.lower()).strip("-") or "disk"
+    if original and original == name and base.startswith(name):
+        rest = re.fullmatch(r"([-_.])([A-Za-z][A-Za-z0-9]{0,30})(\.[A-Za-z0-9.]+)?", base[len(name) :])
+        if rest is not None and rest[2] not in taken and rest[1] + rest[2] not in (".qcow2", ".img", ".raw"):
+            return f"{folder}/{{vm}}{rest[1]}{{disk}}{rest[3] or ''}", rest[2]
+        path = f"{folder}/{{vm}}{base[len(name) :]}"
+    while label in taken:
+        label += "-2"
+    return path, label

@@ -1,0 +1,161 @@
+"""The site's source: classes factored out of what guests share, then the guests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from kvmc.adopt.guest import Adopted, RawCandidate
+from kvmc.adopt.host import Pool, RawSetting
+from kvmc.adopt.words import Block, names, text_word
+from kvmc.model.values import size_text
+from kvmc.start.project import Platform
+from kvmc.syntax.format import format_text
+
+REASON = "taken as it was by kvmc import"
+"""Why something raw is there."""
+_OWN = ("vcpus", "memory")
+"""What guests of one class may differ in."""
+
+
+def site_text(
+    host: str,
+    platform: Platform,
+    emulator: str,
+    pool: Pool,
+    guests: Sequence[Adopted],
+    raws: Mapping[str, Sequence[RawCandidate]],
+    host_raws: Sequence[RawSetting],
+) -> str:
+    """In canonical form. raws: those that each guest gets."""
+    storages = _storages(guests)
+    lines = ["kvmt 1", f"site {host} {{", f'identity = "{host}.imported"', "}"]
+    lines += [f"platform {platform.name} {{"]
+    lines += [f'{key} = "{getattr(platform, key)}"' for key in ("kernel", "libvirt", "qemu", "tuned")]
+    lines += [f"emulator = {text_word(emulator)}", "}"]
+    lines += _pool(platform, pool, guests, host_raws)
+    lines += [f"host {host} : imported {{", f'topology = "hosts/{host}.json"', "}"]
+    networks = {bridge: name for guest in guests for bridge, name in guest.networks.items()}
+    for bridge, name in networks.items():
+        lines += [f"network {name} {{", f"bridge = {bridge}", "}"]
+    for (kind, template), name in storages.items():
+        lines += [f"storage {name} {{", f"type = {kind}", f"source = {text_word(template)}", "}"]
+    groups: dict[tuple[object, ...], list[Adopted]] = {}
+    for guest in guests:
+        shape = tuple(sorted((k, v) for k, v in guest.settings.items() if k not in _OWN))
+        groups.setdefault(shape, []).append(guest)
+    taken = {guest.name for guest in guests}
+    for members in groups.values():
+        lines += _group(members, taken, storages, raws)
+    made, bag = format_text("site.kvmt", "\n".join(lines) + "\n")
+    if made is None:
+        raise RuntimeError(f"the importer wrote what the language does not have: {bag.items[0].message}")
+    return made
+
+
+def _pool(platform: Platform, pool: Pool, guests: Sequence[Adopted], raws: Sequence[RawSetting]) -> list[str]:
+    lines = ["pool imported {", f"platform = {platform.name}"]
+    if pool.isolated:
+        lines.append("isolation = boot")
+    if pool.pages:
+        counts = ", ".join(f"{count} * {size_text(size)}" for size, count in pool.pages)
+        lines.append(f"pages = {counts}" if len(pool.pages) == 1 else f"pages = [{counts}]")
+    lines += ["housekeeping {", f"cores = {pool.housekeeping}"]
+    lines += [f"threads = {pool.threads}", "}"] if pool.threads != 16 else ["}"]
+    if pool.shared:
+        lines += ["shared {", f"cores = {pool.shared}", f"overcommit = {pool.overcommit}", "}"]
+    lines += ["reserve {", f"memory = {size_text(pool.reserve_kib)}", "}"]
+    devices = {name: address for guest in guests for name, address in guest.pools.items()}
+    for name, address in sorted(devices.items()):
+        lines += [f"devices {name} {{", f'addresses = ["{address}"]', "}"]
+    for raw in raws:
+        lines += [f"raw {raw.carrier} {_quoted(raw.key)} {{"]
+        if raw.value is not None:
+            lines.append(f"value = {text_word(raw.value)}")
+        lines += [f"reason = {text_word(REASON)}", "}"]
+    return [*lines, "}"]
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else f'"{name}"'
+
+
+def _storages(guests: Sequence[Adopted]) -> dict[tuple[str, str], str]:
+    """Names of the storages, by what each is: those that two guests are on first come by their folder's name."""
+    found: dict[tuple[str, str], str] = {}
+    for guest in guests:
+        for key in guest.storages:
+            if key not in found:
+                folder = names(key[1].rpartition("/")[0].rpartition("/")[2], "disks")
+                name, number = folder, 2
+                while name in found.values():
+                    name, number = f"{folder}-{number}", number + 1
+                found[key] = name
+    return found
+
+
+def _group(
+    members: Sequence[Adopted],
+    taken: set[str],
+    storages: Mapping[tuple[str, str], str],
+    raws: Mapping[str, Sequence[RawCandidate]],
+) -> list[str]:
+    """The guests of one shape; with a class where there are several."""
+    bodies = {guest.name: _blocks(guest, storages, raws.get(guest.name, ())) for guest in members}
+    first = members[0]
+    if len(members) == 1:
+        return [f"vm {first.name} {{", *_settings(first.settings), *(x for b in bodies[first.name] for x in b), "}"]
+    same = {
+        key: value
+        for key, value in first.settings.items()
+        if key not in _OWN or all(guest.settings[key] == value for guest in members)
+    }
+    shared = [block for block in bodies[first.name] if all(block in bodies[guest.name] for guest in members)]
+    name = _class_name(members, taken)
+    lines = [f"class {name} {{", *_settings(same), *(line for block in shared for line in block), "}"]
+    for guest in members:
+        own = {key: value for key, value in guest.settings.items() if key not in same}
+        rest = [line for block in bodies[guest.name] if block not in shared for line in block]
+        inner = [*_settings(own), *rest]
+        lines += [f"vm {guest.name} : {name} {{", *inner, "}"] if inner else [f"vm {guest.name} : {name}"]
+    return lines
+
+
+def _class_name(members: Sequence[Adopted], taken: set[str]) -> str:
+    """What the guests' names begin with, else their machine and CPU."""
+    common = _common([guest.name for guest in members]).rstrip("0123456789").strip("-._")
+    first = members[0].settings
+    machine = "virt" if first["machine"].startswith("virt") else "q35"
+    name = common if len(common) > 1 else f"{machine}-{first.get('cpu', 'passthrough')}"
+    wanted, number = name, 2
+    while wanted in taken:
+        wanted, number = f"{name}-{number}", number + 1
+    taken.add(wanted)
+    return wanted
+
+
+def _common(texts: Sequence[str]) -> str:
+    """What all begin with."""
+    low, high = min(texts), max(texts)
+    return low[: next((at for at, one in enumerate(low) if at >= len(high) or high[at] != one), len(low))]
+
+
+def _settings(settings: Mapping[str, str]) -> list[str]:
+    return [f"{key} = {value}" for key, value in settings.items()]
+
+
+def _blocks(
+    guest: Adopted, storages: Mapping[tuple[str, str], str], raws: Sequence[RawCandidate]
+) -> list[tuple[str, ...]]:
+    found = [_block(block, storages) for block in guest.blocks]
+    for raw in raws:
+        inner = (f"at = {raw.at}", f"value = {text_word(raw.text)}", f"reason = {text_word(REASON)}")
+        found.append((f"raw xml {raw.label} {{", *inner, "}"))
+    return found
+
+
+def _block(block: Block, storages: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
+    settings = dict(block.settings)
+    if block.storage is not None:
+        settings["storage"] = storages[block.storage]
+    return (f"{block.kind} {block.label} {{", *_settings(settings), "}")

@@ -1,0 +1,154 @@
+"""`kvmc import`: domains that people write become a site whose build is theirs, or every difference is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from typer.testing import CliRunner
+
+from kvmc.adopt.compare import Difference, differences, leaves
+from kvmc.cli.app import app
+from kvmc.driver.adopt import import_site
+from kvmc.driver.build import Options, build_site
+from kvmc.driver.outcome import Outcome
+from kvmc_targets import BUILTIN
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAINS = sorted((Path(__file__).parent / "domains").glob("*.xml"))
+EPYC = ROOT / "examples/database-ceph/hosts/epyc-7543.json"
+SMALL = """<domain type='kvm'><name>{name}</name><uuid>{uuid}</uuid><memory unit='GiB'>1</memory><vcpu>2</vcpu>
+{tune}<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><cpu mode='host-passthrough'/>{more}</domain>
+"""
+UUID = "4dea22b3-1d52-48f3-9516-782e98ab3fa0"
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome, dict[str, list[Difference]]]:
+    folder = tmp_path_factory.mktemp("import")
+    outcome, found, _ = import_site(DOMAINS, EPYC, "epyc", folder, BUILTIN)
+    assert found is not None, [one.message for one in outcome.bag]
+    built = build_site(folder / "site.kvmt", BUILTIN, Options())
+    assert built.ok, [one.message for one in built.bag]
+    return folder, outcome, found
+
+
+Imported = tuple[Path, Outcome, dict[str, list[Difference]]]
+
+
+def test_every_leaf_of_each_original_is_built_or_listed(imported: Imported) -> None:
+    """Walks both trees by itself: the build on disk against the originals and the listed differences."""
+    folder, _, found = imported
+    assert len(DOMAINS) >= 40
+    assert len(found) == len(DOMAINS)
+    for path in DOMAINS:
+        original = etree.parse(path).getroot()
+        built = etree.parse(folder / f"generated/epyc/domains/{path.stem}.xml").getroot()
+        told = [one.path for one in found[path.stem]]
+        there = set(leaves(built))
+        for leaf in leaves(original):
+            listed = any(leaf == one or leaf.startswith((f"{one}/", f"{one}@")) for one in told)
+            assert leaf in there or listed, (path.name, leaf)
+        assert differences(original, built) == found[path.stem]
+        assert all(one.reason for one in found[path.stem])
+
+
+def test_the_report_lists_what_is_lost_and_no_secret(imported: Imported) -> None:
+    folder, _, found = imported
+    report = (folder / "import.md").read_text()
+    for name, rows in found.items():
+        assert f"### {name}\n" in report
+        assert all(f"`{row.path}`" in report for row in rows if "|" not in row.path and "`" not in row.path)
+    assert all("s3cr3t" not in path.read_text() for path in folder.rglob("*") if path.is_file())
+
+
+def test_nothing_moves_and_no_identity_changes(imported: Imported) -> None:
+    folder, _, _ = imported
+    moved = []
+    for path in DOMAINS:
+        original = etree.parse(path).getroot()
+        built = etree.parse(folder / f"generated/epyc/domains/{path.stem}.xml").getroot()
+        assert original.findtext("uuid") == built.findtext("uuid")
+        macs = {one.get("address") for one in built.iterfind("devices/interface/mac")}
+        assert macs <= {one.get("address") for one in original.iterfind("devices/interface/mac")}
+        pins = [[one.get("cpuset") for one in root.iterfind("cputune/vcpupin")] for root in (original, built)]
+        if pins[0] and pins[0] != pins[1]:
+            moved.append(path.stem)
+    assert moved == ["twice-pinned"]
+    built = etree.parse(folder / "generated/epyc/domains/running-dump.xml").getroot()
+    assert [one.get("bus") for one in built.iterfind("devices/disk/address")] == ["0x04"]
+    assert "two of its vCPUs are pinned to one CPU" in (folder / "import.md").read_text()
+
+
+def test_guests_alike_share_a_class(imported: Imported) -> None:
+    folder, _, _ = imported
+    text = (folder / "site.kvmt").read_text()
+    (of,) = {line.split(" : ")[1].rstrip(" {") for line in text.splitlines() if line.startswith("vm web-")}
+    assert f"class {of} {{" in text
+
+
+def test_the_order_of_the_paths_says_nothing(tmp_path: Path) -> None:
+    few = DOMAINS[:6]
+    for name, paths in (("one", few), ("two", few[::-1])):
+        import_site(paths, EPYC, "epyc", tmp_path / name, BUILTIN)
+    for path in ("site.kvmt", "locks/epyc.json"):
+        assert (tmp_path / "one" / path).read_text() == (tmp_path / "two" / path).read_text()
+
+
+def test_contradictions_are_named_with_file_and_line(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    (etc / "default").mkdir(parents=True)
+    (etc / "default/grub").write_text(
+        '# boot\nGRUB_CMDLINE_LINUX="isolcpus=8-31,72-95 default_hugepagesz=1G hugepagesz=1G hugepages=1:8 cfs_cgroup_root=1"\n'
+    )
+    for number, (name, first, second) in enumerate((("db", 8, 4), ("em", 9, 73))):
+        tune = (
+            "<memoryBacking><hugepages><page size='1' unit='GiB'/></hugepages></memoryBacking><cputune>\n"
+            f"<vcpupin vcpu='0' cpuset='{first}'/>\n<vcpupin vcpu='1' cpuset='{second}'/>\n<emulatorpin cpuset='8'/>\n"
+            "</cputune><numatune><memory mode='strict' nodeset='0'/></numatune>\n"
+        )
+        text = SMALL.format(name=name, uuid=f"{UUID[:-1]}{number}", tune=tune, more="")
+        (tmp_path / f"{name}.xml").write_text(text)
+    args = ["import", "--topology", str(EPYC), "--host", "a", "-o", str(tmp_path / "site"), "--format", "json"]
+    result = CliRunner().invoke(app, [*args, *(str(tmp_path / name) for name in ("db.xml", "em.xml", "etc"))])
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    lines = (tmp_path / "site/import.md").read_text().splitlines()
+    for place, what in (
+        (f"{etc}/default/grub:2", "guests take 2 pages of 1GiB on node 0"),
+        (f"{etc}/default/grub:2", "`cfs_cgroup_root"),
+        (f"{tmp_path}/db.xml:4", "vCPU 1 of `db` owns CPU 4, outside the dedicated CPUs 8-31,72-95"),
+        (f"{tmp_path}/em.xml:5", "the emulator of `em` may run on CPU 8"),
+    ):
+        assert any(line.startswith(f"- `{place}`: ") and what in line for line in lines), (place, what, lines)
+    assert told["diagnostics"]
+    assert "cfs_cgroup_root" not in (tmp_path / "site/site.kvmt").read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE d [<!ENTITY a "aaaa">]><domain type="kvm"><name>&a;</name></domain>',
+        "<domain type='kvm'>" + "<a>" * 5000 + "</a>" * 5000 + "</domain>",
+        "<domain type='kvm'><name>x</name>",
+        "<domain/>",
+    ],
+)
+def test_hostile_files_are_refused_and_nothing_is_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.xml").write_text(text)
+    outcome, _, written = import_site([tmp_path / "a.xml"], EPYC, "a", tmp_path / "site", BUILTIN)
+    assert outcome.bag.has_errors
+    assert not written
+    assert not (tmp_path / "site").exists()
+
+
+def test_odd_names_are_mapped_the_same_each_time(tmp_path: Path) -> None:
+    for number, name in enumerate(("übung", "a b", "a-b", "}\n raw", "../x", "x" * 100)):
+        uuid = f"{UUID[:-1]}{number}"
+        (tmp_path / f"{number}.xml").write_text(SMALL.format(name=name, uuid=uuid, tune="", more=""))
+    outcome, found, _ = import_site([tmp_path], EPYC, "a", tmp_path / "site", BUILTIN)
+    assert found is not None, [one.message for one in outcome.bag]
+    assert len(found) == 6
+    assert [one.code.id for one in outcome.bag].count("KVMC0873") == 5
