@@ -170,7 +170,10 @@ class _Plans:
         nodes = {CpuSet.of([node.id]) for node in self.context.topology.nodes}
         pages = {(one.count, one.size_kib, one.node) for one in self.context.files.pages}
         lists = {own, services, self.context.files.isolated}
-        words: _Wrong = lambda _, text: steps.wrong_words(text, lists, nodes, pages)  # noqa: E731
+
+        def words(_: str, text: str) -> Iterator[str]:
+            return steps.wrong_words(text, lists, nodes, pages)
+
         whose = f"host `{self.context.files.host}`"
         self._script(file, _Script("results/host", steps.HERE, wanted, words, whose, _OPTIONAL))
         pins = union(pin.value for _, _, pin in self.context.owned())

@@ -32,9 +32,7 @@ def write_page(path: Path, outcome: Outcome) -> None:
             )
             return
     text = render(fleet_view(outcome))
-    disk, part = Disk(), path.with_name(f".{path.name}.part")
     try:
-        disk.write_new(part, text, 0o644)
-        disk.rename(part, path)
+        Disk().replace(path, text, 0o644)
     except OSError as error:
         outcome.bag.error(codes.PAGE_UNWRITABLE, f"cannot write `{shown}`: {reason(error)}")

@@ -15,7 +15,7 @@ from kvmc.knowledge.cpu_features import CONSEQUENCES, NEEDS, NO_MIGRATION, X86, 
 from kvmc.knowledge.cpu_models import VENDORS, CpuModel, cpu_models
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import Cores, Host, Platform, Site, Vm
-from kvmc.resolver.demand import refuse
+from kvmc.resolver.refusals import refuse
 from kvmc.topology import Topology
 
 _NAMED = 6

@@ -62,6 +62,12 @@ class Disk:
     def rename(self, old: Path, new: Path) -> None:
         old.rename(new)
 
+    def replace(self, path: Path, text: str, mode: int) -> None:
+        """Put one file in its place, whole or not at all."""
+        part = path.with_name(f".{path.name}.part")
+        self.write_new(part, text, mode)
+        self.rename(part, path)
+
     def unlink(self, path: Path) -> None:
         """Remove a file; one that is not there is no error."""
         with suppress(FileNotFoundError):

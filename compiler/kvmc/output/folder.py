@@ -57,9 +57,7 @@ def write_folder(folder: Path, files: Sequence[Artifact], *, sealed: bool, force
         for path, text, mode in wanted:
             for missing in reversed([one for one in (path.parent, *path.parent.parents) if not one.exists()]):
                 disk.make_folder(missing)
-            part = path.with_name(f".{path.name}.part")
-            disk.write_new(part, text, mode)
-            disk.rename(part, path)
+            disk.replace(path, text, mode)
     except OSError as error:
         bag.error(codes.FOLDER_UNWRITABLE, f"cannot write below `{shown}`: {reason(error)}")
     return len(wanted), bag

@@ -10,28 +10,26 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import EMPTY, CpuSet
-from kvmc.model.origins import Origins, Path
+from kvmc.model.origins import Origins
 from kvmc.model.site import (
     L3,
     Cores,
     Domain,
     Emulator,
-    Host,
     Hostdev,
-    Isolation,
     MemoryKind,
     MemoryMode,
     Near,
     Nic,
     Pinning,
     Place,
-    Scheduler,
     Site,
     Strength,
     Threads,
     Vm,
 )
 from kvmc.resolver.memory import overhead, split_memory, split_vcpus
+from kvmc.resolver.refusals import Refusal, refuse
 
 DeviceKey = tuple[str, str]
 """A guest's device: `nic` or `hostdev`, and its label."""
@@ -81,15 +79,6 @@ class Relation:
     together: bool
     domain: Domain
     required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a host can't have a guest, whatever else is there. path: the setting to blame, by its path in the site."""
-
-    text: str
-    path: Path
-    help: str | None = None
 
 
 class Hosts(Mapping[str, tuple[Claim, ...]]):
@@ -281,65 +270,6 @@ def only_hosts(demands: Mapping[str, Demand], vms: Iterable[str], away: Mapping[
         refused = {**demand.refused, **more} if more else demand.refused
         found[vm] = replace(demand, hosts=Hosts(shared[id(able)], demand.hosts.apart), refused=refused)
     return found
-
-
-def drained(site: Site) -> dict[str, Refusal]:
-    """Hosts that get no new guests, each with the reason."""
-    return {
-        host.name: Refusal("it is drained", ("host", host.name, "drained"))
-        for host in site.hosts.values()
-        if host.drained
-    }
-
-
-def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mapping[Cores, int]) -> Refusal | None:
-    """The first intent of the guest that the host can never meet. vcpus: dedicated ones of each cell; kinds: the most threads of a
-    dedicated core of each kind (0: not asked, or without any)."""
-
-    def no(text: str, setting: str, help: str | None = None) -> Refusal:
-        return Refusal(text, ("vm", vm.name, setting), help)
-
-    if vm.host is not None and vm.host != host.name:
-        return no(f"the guest is tied to host `{vm.host}`", "host")
-    if vm.pool is not None and vm.pool != host.pool:
-        return no(f"the guest is tied to pool `{vm.pool}`", "pool")
-    if vm.isolation is not Isolation.ANY and vm.isolation is not host.isolation:
-        return no(f"needs `isolation = {vm.isolation}`, the host has `{host.isolation}`", "isolation")
-    if vm.scheduler is Scheduler.FIFO and not site.platforms[host.platform].realtime:
-        return no(f"needs a realtime kernel for `scheduler = fifo`, platform `{host.platform}` has none", "scheduler")
-    if vm.emulator is Emulator.OWN and host.isolation is Isolation.BOOT:
-        return no(
-            "`emulator = own` would float over boot-isolated CPUs, which the kernel does not balance",
-            "emulator",
-            "`emulator = housekeeping`",
-        )
-    if vm.cores is not Cores.ANY and vm.cores not in kinds:
-        known = set(kinds) - {Cores.ANY}
-        return no(
-            f"has no dedicated {vm.cores} cores"
-            if known
-            else f"needs {vm.cores} cores, the topology tells no kinds of cores",
-            "cores",
-            None if known else "a topology from sysfs or hwloc tells the kinds of a hybrid CPU; on others drop `cores`",
-        )
-    if vm.pinning is not Pinning.SHARED and vm.threads is Threads.REQUIRE:
-        smt = kinds.get(vm.cores, 0)
-        if smt == 1:
-            return no("needs sibling threads for `threads = require`, the dedicated cores have one each", "threads")
-        if smt > 1 and any(number % smt for number in vcpus):
-            odd = next(number for number in vcpus if number % smt)
-            return no(
-                f"{counted(odd, 'vCPU')} in a node do not fill cores of {smt} threads",
-                "threads",
-                f"give each node a multiple of {counted(smt, 'vCPU')}",
-            )
-    for nic in vm.nics.values():
-        if nic.device is not None and nic.device not in host.devices:
-            return Refusal(f"has no device pool `{nic.device}`", ("vm", vm.name, "nic", nic.name, "device"))
-    for device in vm.hostdevs.values():
-        if device.device not in host.devices:
-            return Refusal(f"has no device pool `{device.device}`", ("vm", vm.name, "hostdev", device.name, "device"))
-    return None
 
 
 def _passed(vm: Vm) -> list[tuple[DeviceKey, Nic | Hostdev]]:

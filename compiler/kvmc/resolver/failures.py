@@ -11,11 +11,12 @@ from kvmc.diagnostics.codes import placement as codes
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Site
-from kvmc.resolver.demand import Demand, Refusal, drained, only_hosts
+from kvmc.resolver.demand import Demand, only_hosts
 from kvmc.resolver.explain import reasons, reasons_text
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.placement import Placement
 from kvmc.resolver.proof import shortage
+from kvmc.resolver.refusals import Refusal, drained
 from kvmc.resolver.search import search
 from kvmc.resolver.state import State
 from kvmc.resolver.still import Broken, still_holds

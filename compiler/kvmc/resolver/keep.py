@@ -13,11 +13,12 @@ from kvmc.model.cpuset import CpuSet, named
 from kvmc.model.origins import Origins
 from kvmc.model.site import Domain, Site, Strength
 from kvmc.model.values import PciAddress, size_text
-from kvmc.resolver.demand import Demand, derive_demands, drained, only_hosts
+from kvmc.resolver.demand import Demand, derive_demands, only_hosts
 from kvmc.resolver.locks import HostLock
 from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.pins import owned
 from kvmc.resolver.placement import GuestPlacement
+from kvmc.resolver.refusals import drained
 from kvmc.resolver.state import Choice, Machine, NodeState, State
 from kvmc.resolver.still import Broken, still_holds
 from kvmc.topology.fingerprint import fingerprint

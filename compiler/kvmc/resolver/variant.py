@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Site, Vm
-from kvmc.resolver.demand import Demand, derive_demands, drained, only_hosts
+from kvmc.resolver.demand import Demand, derive_demands, only_hosts
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.machines import derive_machine
 from kvmc.resolver.placement import GuestPlacement
 from kvmc.resolver.proof import shortage
+from kvmc.resolver.refusals import drained
 from kvmc.resolver.search import Before, search
 from kvmc.resolver.state import Machine, State
 from kvmc.resolver.still import Broken, still_holds

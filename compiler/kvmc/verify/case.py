@@ -27,28 +27,30 @@ class ApplyList:
         table = whole if isinstance(whole, dict) else {}
         self.files = [one for one in _tables(table.get("files")) if _texts(one, "path", "from")]
         self.absent = [str(one["path"]) for one in _tables(table.get("absent")) if _texts(one, "path")]
-        self.steps = [one for one in _tables(table.get("steps")) if isinstance(one.get("run"), list)]
+        self.steps = [
+            (str(one.get("phase")), [str(word) for word in argv])
+            for one in _tables(table.get("steps"))
+            if isinstance(argv := one.get("run"), list)
+        ]
+        """Phase and command of each step."""
 
     def step(self, *words: str) -> tuple[str, ...]:
         """The first command that has one of the words, as a sentence of advice; none where there is none."""
-        for step in self.steps:
-            argv = [str(word) for word in step["run"]]  # type: ignore[attr-defined]
+        for _, argv in self.steps:
             if any(word in argv for word in words):
                 return (f"run `{' '.join(argv)}`",)
         return ()
 
     def boot(self) -> tuple[str, ...]:
         """What writes the boot entries."""
-        for step in self.steps:
-            argv = [str(word) for word in step["run"]]  # type: ignore[attr-defined]
-            if step.get("phase") == "boot" and "enable" not in argv:
+        for phase, argv in self.steps:
+            if phase == "boot" and "enable" not in argv:
                 return (f"run `{' '.join(argv)}`",)
         return ()
 
     def profiles(self) -> list[str]:
         """The profiles that tuned is told to take; none where no step tells it."""
-        for step in self.steps:
-            argv = [str(word) for word in step["run"]]  # type: ignore[attr-defined]
+        for _, argv in self.steps:
             if argv[:2] == ["tuned-adm", "profile"]:
                 return argv[2:]
         return []
