@@ -18,7 +18,7 @@ _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 def with_facts(folder: Path, site: Site, origins: Origins) -> tuple[Site, Bag]:
     """The site with the facts of its platforms. What a platform says and its facts refute is an error at its line."""
-    from kvmc.driver.inputs import leaves
+    from kvmc.driver.paths import leaves
     from kvmc.topology.read import read_topology
 
     bag = Bag()

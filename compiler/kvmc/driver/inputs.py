@@ -13,6 +13,7 @@ from kvmc.diagnostics.codes import artifacts
 from kvmc.diagnostics.codes import driver as codes
 from kvmc.diagnostics.codes import topology as topology_codes
 from kvmc.driver.outcome import Outcome
+from kvmc.driver.paths import leaves
 from kvmc.model.site import Site
 from kvmc.output import LOCKS
 from kvmc.output.disk import read_found, reason
@@ -133,16 +134,6 @@ def _check_cpus(outcome: Outcome, site: Site) -> None:
 
 def _at(label: Label | None, bag: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
     return (replace(item, primary=label) if item.primary is None else item for item in bag)
-
-
-def leaves(folder: Path, path: str) -> bool:
-    """Whether a path leads out of the folder, by its parts or by a link."""
-    if "\0" in path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        return True
-    try:
-        return not (folder / path).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):
-        return False  # a loop of links, a name too long: the reader tells it better
 
 
 def _read_locks(folder: Path, outcome: Outcome, site: Site) -> None:
