@@ -19,7 +19,7 @@ _PASSING = {"__pycache__", ".pytest_cache"}
 
 
 @dataclass(slots=True)
-class Tested:
+class Ran:
     """lines: of each file of the package, below the root, those that the test runs; none where it fails unmutated, and then it
     takes no part; waits: it needs what is made once for a file of tests."""
 
@@ -41,7 +41,7 @@ class Learned:
     broken: list[str] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
 
-    def add(self, tests: Mapping[str, Tested]) -> None:
+    def add(self, tests: Mapping[str, Ran]) -> None:
         for name, test in tests.items():
             if test.broken:
                 self.broken.append(name)
@@ -104,7 +104,7 @@ class Cache:
         self._base = found.digest()
         self._tests = {path.stem: path for path in _files() if path.name.startswith("test_")}
 
-    def read(self, file: str, names: Sequence[str]) -> dict[str, Tested] | None:
+    def read(self, file: str, names: Sequence[str]) -> dict[str, Ran] | None:
         """What is known of the tests of a file, which is named below the root; None where they have to be learned."""
         try:
             kept = json.loads(self._path(file).read_text())
@@ -112,9 +112,9 @@ class Cache:
             return None
         if kept["digest"] != self._digest(file) or list(kept["tests"]) != list(names):
             return None
-        return {name: Tested(**one) for name, one in kept["tests"].items()}
+        return {name: Ran(**one) for name, one in kept["tests"].items()}
 
-    def write(self, file: str, tests: Mapping[str, Tested]) -> None:
+    def write(self, file: str, tests: Mapping[str, Ran]) -> None:
         path = self._path(file)
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = {name: asdict(test) for name, test in tests.items()}

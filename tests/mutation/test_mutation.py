@@ -14,7 +14,7 @@ import pytest
 
 from mutation import swap
 from mutation.campaign import DEAD, TESTS, sample, targets
-from mutation.learn import ROOT, Cache, Learned, Tested
+from mutation.learn import ROOT, Cache, Learned, Ran
 from mutation.mutators import mutants, mutated
 from mutation.report import EQUIVALENT, GOAL, equivalents, percent
 
@@ -135,9 +135,9 @@ def test_a_smaller_sample_begins_a_larger_one() -> None:
 def test_what_is_known_of_tests_is_kept_until_they_change(tmp_path: Path) -> None:
     file, path = "tests/mutation/test_mutation.py", "compiler/kvmc/resolver/near.py"
     tests = {
-        "one": Tested(1.5, {path: [3, 4]}, waits=True),
-        "two": Tested(0.5, {path: [4]}),
-        "bad": Tested(0.1, {}, broken=True),
+        "one": Ran(1.5, {path: [3, 4]}, waits=True),
+        "two": Ran(0.5, {path: [4]}),
+        "bad": Ran(0.1, {}, broken=True),
     }
     cache = Cache(tmp_path, "kvmc/resolver")
     assert cache.read(file, list(tests)) is None
@@ -157,11 +157,11 @@ def test_which_tests_are_asked_first_and_for_how_long() -> None:
     learned = Learned()
     learned.add(
         {
-            "tests/whole/test_a.py::wide": Tested(2.0, lines),
-            "tests/resolver/test_b.py::own": Tested(3.0, lines),
-            "tests/resolver/test_b.py::waits": Tested(1.0, lines, waits=True),
-            "tests/resolver/test_near.py::near": Tested(4.0, lines),
-            "tests/resolver/test_near.py::bad": Tested(0.0, lines, broken=True),
+            "tests/whole/test_a.py::wide": Ran(2.0, lines),
+            "tests/resolver/test_b.py::own": Ran(3.0, lines),
+            "tests/resolver/test_b.py::waits": Ran(1.0, lines, waits=True),
+            "tests/resolver/test_near.py::near": Ran(4.0, lines),
+            "tests/resolver/test_near.py::bad": Ran(0.0, lines, broken=True),
         }
     )
     covering = learned.covering(path, (8, 9))

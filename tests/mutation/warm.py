@@ -29,7 +29,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from mutation import swap, trace
-from mutation.learn import ROOT, Cache, Learned, Tested
+from mutation.learn import ROOT, Cache, Learned, Ran
 from mutation.mutators import Mutant, mutated
 
 Known = dict[CodeType, list[FunctionType]]
@@ -209,9 +209,9 @@ class Warm:
                 raise RuntimeError(f"the tests of {file} changed, or ended the process, while they were learned")
             self.learned.add(tests)
 
-    def _learn(self, items: Sequence[pytest.Item]) -> dict[str, Tested]:
+    def _learn(self, items: Sequence[pytest.Item]) -> dict[str, Ran]:
         """The tests of one file. What is made once for the file is made anew for the second round, to be seen."""
-        found: dict[str, Tested] = {}
+        found: dict[str, Ran] = {}
 
         def run(item: pytest.Item, following: pytest.Item | None) -> bool:
             return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
@@ -220,7 +220,7 @@ class Warm:
         for item, following in pairs:
             before = time.process_time()
             passed = run(item, following)
-            found[item.nodeid] = Tested(round(time.process_time() - before, 4), {}, broken=not passed)
+            found[item.nodeid] = Ran(round(time.process_time() - before, 4), {}, broken=not passed)
         for item, following in pairs:
             _forget()
             lines = self._lines.run(lambda one=item, then=following: run(one, then))  # type: ignore[misc]
