@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDS_ON = ("compiler", "examples", "grammar", "targets")
-LONGEST = 4.0
+LONGEST = 2.0
 """Seconds of CPU of one test; it is not worth its time above, and takes no part."""
 _PASSING = {"__pycache__", ".pytest_cache"}
 
