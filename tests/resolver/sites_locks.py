@@ -480,6 +480,19 @@ def a_better_placement_on_request() -> list[Step]:
     ]  # fmt: skip
 
 
+def a_drained_host_with_many_guests() -> list[Step]:
+    def site(number: int, **more: Any) -> Site:
+        return a_site([a_host("kvm-a", pages=12, **more)], [a_vm(f"vm-{n}", vcpus=1, gib=1) for n in range(number)])
+
+    return [
+        step
+        for number in (1, 7, 9)
+        for step in (
+            Step(site(number), {"kvm-a": CORES}, edit=fresh), Step(site(number, drained=True), {"kvm-a": CORES}, title="drained")
+        )
+    ]  # fmt: skip
+
+
 def room_that_takes_moves() -> list[Step]:
     """What is locked stays; the message says which moves make room."""
     on = machine(packages=2, l3_per_node=1, cores_per_l3=5, threads=1, memory_gib=32)
@@ -544,6 +557,6 @@ CASES = {
         a_lock_that_no_longer_is_what_the_guest_asks_for, a_lock_that_the_host_no_longer_holds, a_lock_that_is_no_sound_placement,
         locks_of_emulators_of_their_own, locks_of_kinds_of_cores, locks_of_memory_elsewhere, locks_of_devices_near_each_other,
         branches_that_came_together, relations_that_came_together, guests_that_come_and_go, a_better_placement_on_request,
-        room_that_takes_moves, hosts_that_may_be_lost,
+        a_drained_host_with_many_guests, room_that_takes_moves, hosts_that_may_be_lost,
     )
 }  # fmt: skip
