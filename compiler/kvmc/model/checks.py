@@ -8,7 +8,7 @@ from kvmc import std
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model import conflicts, guest_checks
-from kvmc.model.nodes import Node, Tables
+from kvmc.model.nodes import Given, Node, Tables
 from kvmc.model.settings import blocks, settings
 from kvmc.model.shape_checks import check_shape
 from kvmc.model.site import Profile
@@ -106,8 +106,23 @@ def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag, ance
     elif ancestor is not None:
         primary = Label(ancestor.header, f"{name} is missing here, or in each {nodes[0].row.name} of it")
         secondary.insert(0, Label(nodes[0].header, "has none"))
+    elif before := _before(nodes[0], row):
+        primary = Label(before.span, f"{name} is missing below this")
+        secondary.insert(0, Label(nodes[0].header, "has none"))
     help = f"set it{place}, as in `{row.name} = {row.example}`"
     bag.error(codes.MISSING, f"{what} has no {name}", primary, secondary=secondary, notes=notes, help=[help])
+
+
+def _before(node: Node, row: Row) -> Given | None:
+    """The setting that stands in the block itself and is the last before `row` in the table: the missing line belongs below it."""
+    found = None
+    for name in settings(node.row.name):
+        if name == row.name:
+            break
+        value = node.values.get(name)
+        if value is not None and value.block == node.top and value.span.file == node.header.file:
+            found = value
+    return found
 
 
 def _one_of(node: Node, names: tuple[str, ...], owner: Node, bag: Bag) -> None:
