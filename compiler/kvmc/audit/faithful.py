@@ -224,7 +224,8 @@ def _shared(context: Context, domain: Domain, pins: dict[int, At[CpuSet]]) -> It
     beside = {
         vcpu: context.cpus_of(where.value)
         for cell in cells_of(domain)
-        if (where := nodes_for(domain, cell.value.id)) is not None
+        # Of memory of several nodes in turn its vCPUs are on one, which the pins tell.
+        if (where := nodes_for(domain, cell.value.id)) is not None and len(where.value) == 1
         for vcpu in cell.value.vcpus
     }
     for vcpu, pin in pins.items():
