@@ -39,9 +39,9 @@ def _sections(path: Path) -> dict[str, str]:
     return {title: text.rstrip("\n") for title, _, text in parts}
 
 
-def same(name: str, title: str, text: str, *, update: bool) -> bool:
+def same(name: str, title: str, text: str, *, update: bool, folder: Path = FOLDER) -> bool:
     """Whether a section of the golden `name` is as it was."""
-    path = FOLDER / f"{name}.txt"
+    path = folder / f"{name}.txt"
     sections = _sections(path)
     text = text.rstrip("\n")
     if update:
