@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mutation.campaign import BUDGET, ROOT, TESTS, Judged
+from mutation.campaign import BUDGET, DEAD, TESTS, Judged
+from mutation.learn import ROOT
 
 PAGE = ROOT / "docs" / "mutation.md"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 GOAL = 0.85
-DEAD = ("killed", "timeout")
 
 
 def equivalents(text: str) -> dict[str, str]:
