@@ -137,7 +137,7 @@ def test_identities(title: str, pytestconfig: pytest.Config) -> None:
 def test_made_macs_go_on_where_one_is_taken() -> None:
     macs = _made_macs("fra.example.net/db-1/a")
     first, second, third = next(macs), next(macs), next(macs)
-    assert (first, second, third) == ("52:54:00:54:8d:7c", "52:54:00:d1:1e:6a", "52:54:00:00:00:00")
+    assert (first, second, third) == ("52:54:00:b8:6b:94", "52:54:00:9f:f5:e1", "52:54:00:ff:7e:02")
 
 
 def test_a_made_mac_gives_way_to_the_next_of_its_own() -> None:

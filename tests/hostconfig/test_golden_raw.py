@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def _raw(name: str, value: str | None = None, reason: str | None = None, at: str
     return Raw(name=name, value=value, reason=reason, at=at)
 
 
-def _of_host(where: Topology, *raws: Raw, on: dict[str, Any] = {}, origins: Origins = EVERYWHERE, **own: Any) -> str:
+def _of_host(where: Topology, *raws: Raw, on: Mapping[str, Any] = {}, origins: Origins = EVERYWHERE, **own: Any) -> str:
     made = host(raws={one.name: one for one in raws}, **(PLAIN | own))
     site = guests.site([], platform(**on), hosts={made.name: made, "bare": host(name="bare", raws={})})
     return told(check_raws(site, {made.name: where}, origins))
@@ -50,19 +51,23 @@ HOSTS: dict[str, tuple[tuple[Raw, ...], dict[str, Any]]] = {
                  _raw("cmdline default_hugepagesz", "1G"), _raw("sysctl vm.nr_hugepages", "5")), {}),
     "written by the profile": ((_raw("sysctl vm.swappiness", "1", WHY), _raw("sysctl kernel.numa_balancing", "1", WHY),
                                 _raw("cmdline nmi_watchdog", "1", WHY), _raw("sysctl vm.stat_interval", "9", WHY)), {}),
-    "written by the latency profile": ((_raw("cmdline nmi_watchdog", "1", WHY), _raw("sysctl vm.stat_interval", "9", WHY)), LATENCY),
+    "written by the latency profile": ((_raw("cmdline nmi_watchdog", "1", WHY),
+        _raw("sysctl vm.stat_interval", "9", WHY)), LATENCY),
     "written for devices": ((_raw("cmdline intel_iommu", "on", WHY), _raw("cmdline iommu", "pt", WHY)), {"devices": GPU}),
     "not written without devices": ((_raw("cmdline iommu", "pt", WHY), _raw("cmdline intel_iommu", "on", WHY)), {}),
     "written for the scheduler": ((_raw("tuned sysfs./sys/kernel/debug/sched/migration_cost_ns", "5", WHY),),
                                   {"migration_cost_ns": 0}),
     "not written for the scheduler": ((_raw("tuned sysfs./sys/kernel/debug/sched/migration_cost_ns", "5", WHY),), {}),
-    "twice": ((_raw("sysctl vm.dirty_bytes", "1"), _raw("tuned sysctl.vm.dirty_bytes", "2"), _raw("cmdline sysctl.vm.dirty_bytes", "3")),
+    "twice": ((_raw("sysctl vm.dirty_bytes", "1"), _raw("tuned sysctl.vm.dirty_bytes", "2"),
+        _raw("cmdline sysctl.vm.dirty_bytes", "3")),
               {}),
-    "not in its kernel": ((_raw("sysctl kernel.io_uring_disabled", "1"), _raw("sysctl kernel.sched_min_granularity_ns", "1000000")), {}),
+    "not in its kernel": ((_raw("sysctl kernel.io_uring_disabled", "1"),
+        _raw("sysctl kernel.sched_min_granularity_ns", "1000000")), {}),
     "in no kernel of a range": ((_raw("sysctl kernel.io_uring_disabled", "1"),), {"on": {"kernel": "6.1..6.12"}}),
     "in its kernel": ((_raw("sysctl kernel.io_uring_disabled", "1"),), {"on": {"kernel": "6.6"}}),
     "of AMD": ((_raw("modprobe kvm_amd.avic", "1"), _raw("modprobe kvm_intel.ple_window", "1")), {}),
-    "values": ((_raw("sysctl vm.min_free_kbytes", "much", WHY), _raw("cmdline threadirqs", "1", WHY), _raw("cmdline idle", "sleep", WHY),
+    "values": ((_raw("sysctl vm.min_free_kbytes", "much", WHY), _raw("cmdline threadirqs", "1", WHY),
+        _raw("cmdline idle", "sleep", WHY),
                 _raw("tuned sysfs./sys/kernel/mm/ksm/run", "3", WHY), _raw("cmdline crashkernel", "", WHY)), {}),
     "harmful": ((_raw("cmdline mitigations", "off"), _raw("cmdline nopti"), _raw("modprobe kvm.nx_huge_pages", "off"),
                  _raw("sysctl kernel.hung_task_panic", "1")), {}),
@@ -143,7 +148,8 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
                    ("devices", f"<a {_Q} q:b='1'/>"), ("devices", "<a>" * 17 + "</a>" * 17)), {}),
     "twice": ((("features/kvm", "<poll-control state='on'/>"), ("features/kvm", "<poll-control state='off'/>"),
                ("domain", "<defaultiothread thread_pool_min='2'/>"), ("domain", "<defaultiothread thread_pool_min='3'/>")), {}),
-    "kvmc writes it": ((("domain", "<vcpu>3</vcpu>", WHY), ("devices", "<disk type='file'/>", WHY), ("cputune", "<vcpupin/>", WHY)), {}),
+    "kvmc writes it": ((("domain", "<vcpu>3</vcpu>", WHY), ("devices", "<disk type='file'/>", WHY),
+        ("cputune", "<vcpupin/>", WHY)), {}),
     "kvmc's hint": ((("features/kvm", "<hint-dedicated state='on'/>", WHY),), {"pinning": Pinning.DEDICATED}),
     "kvmc's hint, shared": ((("features/kvm", "<hint-dedicated state='on'/>"),), SHARED),
     "kvmc's hint, shared and meant": ((("features/kvm", "<hint-dedicated state='on'/>", WHY),), SHARED),
@@ -152,7 +158,8 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "features that the guest has": ((("cpu", "<feature policy='require' name='topoext'/>"), ("cpu", '<feature name="vaes"/>'),
                                      ("cpu", "<feature name='avx'/>"), ("cpu", "<feature name='avx512f'/>")),
                                     {"require": ("vaes",), "disable": ("avx",)}),
-    "written on demand": ((("cpu", "<maxphysaddr mode='passthrough'/>", WHY), ("features", "<hyperv/>", WHY), ("features", "<smm/>", WHY),
+    "written on demand": ((("cpu", "<maxphysaddr mode='passthrough'/>", WHY), ("features", "<hyperv/>", WHY),
+        ("features", "<smm/>", WHY),
                            ("memoryBacking", "<source type='memfd'/>", WHY), ("memoryBacking", "<access mode='shared'/>", WHY),
                            ("devices", "<tpm model='tpm-crb'/>", WHY)),
                           {"maxphysaddr": "passthrough", "hyperv": True, "secure_boot": True, "tpm": True,
@@ -167,7 +174,8 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "harmful": ((("features/kvm", "<hidden state='on'/>"), ("cpu", "<feature policy='disable' name='avx2'/>"),
                  ("cpu", "<feature policy='forbid' name='sse4.1'/>")), {}),
     "harmless": ((("features/kvm", "<hidden state='off'/>"), ("cpu", "<feature policy='force' name='avx2'/>")), {}),
-    "harmful and meant": ((("features/kvm", "<hidden state='on'/>", WHY), ("cpu", "<feature policy='disable' name='avx2'/>", WHY)), {}),
+    "harmful and meant": ((("features/kvm", "<hidden state='on'/>", WHY),
+        ("cpu", "<feature policy='disable' name='avx2'/>", WHY)), {}),
     "unknown": ((("devices", "<nonesuch/>"), ("domain", f"<q:commandline {_Q}><q:arg value='-trace'/></q:commandline>"),
                  ("features", "<none/>"), ("devices", "<known/>", WHY)), {}),
 }  # fmt: skip
