@@ -181,6 +181,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         block="vm 3",
         more="vm rival : base {\nhost = kvm-a\nvcpus = 20\nnodes = 2\noptional = true\nweight = 2\n}",
     ),
+    ("class", "irq_affinity"): Needs({"pool": {"irq_affinity": "node"}}, block="vm"),
     ("class", "launch_security"): Needs(value="tdx", block="vm 3", error="KVMC0558"),
     ("storage", "controller"): Needs({"disk": {"iothread": "own"}}, value='"0000:3b:00.0"'),
     ("class", "dedicated"): Needs({"vm 3": {"pinning": "mixed", "dedicated": "0-1"}}, value="0-2", block="vm 3"),

@@ -15,7 +15,19 @@ from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Emulator, Host, Iothread, MemoryMode, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import (
+    Disk,
+    Emulator,
+    Host,
+    Iothread,
+    IrqAffinity,
+    MemoryMode,
+    Pinning,
+    Platform,
+    Scheduler,
+    Site,
+    Vm,
+)
 from kvmc.resolver.locks import Identity
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.topology import Topology
@@ -127,10 +139,18 @@ class _Guest:
             secure_boot=vm.secure_boot,
             launch_security=vm.launch_security,
             mdevs=tuple(MdevPlan(one.name, one.uuid, addresses[f"mdev {one.name}"]) for one in vm.mdevs.values()),
+            irqs=self._irqs(),
             raws=tuple(
                 RawElement(raw.key, raw.at or "", raw.value or "", raw.reason or "") for raw in vm.raws.values()
             ),
         )
+
+    def _irqs(self) -> CpuSet:
+        if self.vm.irq_affinity is IrqAffinity.DEVICE:
+            return CpuSet()
+        from kvmc.hostconfig.irqs import asked_irqs
+
+        return asked_irqs(self.gate, self.guest, self.topology, self.housekeeping)
 
     def _features(self, shape: CpuShape) -> tuple[tuple[str, str], ...]:
         """What differs from the model's features: those of the shape win, since the topology depends on them."""

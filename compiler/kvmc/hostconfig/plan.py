@@ -236,6 +236,13 @@ class GuestPlan:
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
     raws: tuple[RawElement, ...] = ()
+    irqs: CpuSet = EMPTY
+    """Where the interrupts of its passed devices go, where it says so itself."""
+
+    @property
+    def passed(self) -> tuple[PciAddress, ...]:
+        """The host's PCI functions that it has, NICs first."""
+        return tuple(nic.device for nic in self.nics if nic.device) + tuple(one.device for one in self.hostdevs)
 
     def iothread_mask(self, id: int) -> CpuSet:
         """Where an I/O thread (from 1) may run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
-from kvmc.model.site import Boot, Isolation, Profile
+from kvmc.model.site import Boot, IrqAffinity, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     AbsolutePath,
@@ -83,6 +83,15 @@ HOST_ROWS: tuple[Row, ...] = (
         "0",
     ),
     Row("pool", "pages", PageCounts(), "Huge pages for guests, in each node.", "96 * 1GiB", "none"),
+    Row(
+        "pool",
+        "irq_affinity",
+        Choice(IrqAffinity, ["device", "vcpus"]),
+        "`node`: interrupts are put on the housekeeping CPUs of their device's NUMA node, passed devices' too, and irqbalance does "
+        "not run. `none`: irqbalance, where it runs, puts them on any CPU that no guest owns.",
+        "node",
+        "none",
+    ),
     Row(
         "pool",
         "base_slice_ns",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kvmc.model.cpu_kinds import CpuFeature
 from kvmc.model.kinds import Choice, Flag, ListOf
+from kvmc.model.site import IrqAffinity
 from kvmc.model.table import Row
 from kvmc.model.texts import Text, Uuid
 
@@ -39,6 +40,15 @@ MACHINE_ROWS: tuple[Row, ...] = (
         "`passthrough`: as many bits of physical address as the host has, which a GPU's large BAR needs.",
         "passthrough",
         "none",
+    ),
+    Row(
+        "class",
+        "irq_affinity",
+        Choice(IrqAffinity, ["none", "node"]),
+        "Where the interrupts of its passed devices go, on a host with `irq_affinity = node`: to housekeeping CPUs of the device's "
+        "node, or of the nodes of its vCPUs, which is another where the device is not `near`.",
+        "vcpus",
+        "device",
     ),
     Row("class", "clock", Choice(["utc", "localtime"]), "What its real-time clock shows.", "localtime", "utc"),
     Row(

@@ -144,6 +144,16 @@ class Near(StrEnum):
     ANY = "any"
 
 
+class IrqAffinity(StrEnum):
+    """Of a pool: whether interrupts are put on the housekeeping CPUs of their device's node. Of a guest: whose node counts for the
+    interrupts of its passed devices, the device's or that of its vCPUs."""
+
+    NONE = "none"
+    NODE = "node"
+    DEVICE = "device"
+    VCPUS = "vcpus"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -228,6 +238,8 @@ class Host(_Model):
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
+    irq_affinity: IrqAffinity = IrqAffinity.NONE
+    """`none` or `node`."""
     raws: Mapping[str, Raw] = {}
 
 
@@ -370,6 +382,8 @@ class Vm(_Model):
     hyperv: bool = False
     tpm: bool = False
     secure_boot: bool = False
+    irq_affinity: IrqAffinity = IrqAffinity.DEVICE
+    """`device` or `vcpus`."""
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}
