@@ -193,6 +193,8 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
             guest_checks.check_nic(node, vm, bag)
             continue
         _required(node, vm, bag)
+        if kind == "near":
+            _one_of(node, ("device", "address"), vm, bag)
         if kind == "disk":
             conflicts.check_rules(conflicts.DISK, node, vm, bag)
             boot = node.get("boot")

@@ -147,6 +147,7 @@ NIC = (
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
+    Rule("within", (), "network", (), "a virtio NIC is no device of the host", "drop `within`"),
 )
 
 

@@ -154,6 +154,13 @@ class IrqAffinity(StrEnum):
     VCPUS = "vcpus"
 
 
+class Locality(StrEnum):
+    """How near near is: on a node of the guest's, or in a package that one of its nodes is in."""
+
+    NODE = "node"
+    PACKAGE = "package"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -297,6 +304,8 @@ class Nic(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    within: Locality = Locality.NODE
+    """What `near` means."""
 
 
 class Hostdev(_Model):
@@ -307,6 +316,29 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    within: Locality = Locality.NODE
+    """What `near` means."""
+
+
+class NearDevice(_Model):
+    """A device of the host that the guest is near and does not own. Exactly one of `device` and `address` is set."""
+
+    name: str
+    device: str | None
+    """A device pool: one of its functions is near."""
+    address: tuple[PciAddress, ...] | None
+    """PCI devices: one of them is near, of those that the host has."""
+    within: Locality = Locality.NODE
+    strength: Strength = Strength.REQUIRE
+
+
+class Passed(_Model):
+    """What a guest says of all devices of the host that it owns; `near` and `within` are then those of each that says nothing."""
+
+    near: Near = Near.REQUIRE
+    within: Locality = Locality.NODE
+    beside: Near = Near.ANY
+    """Whether all of them are on one root complex."""
 
 
 class Mdev(_Model):
@@ -388,6 +420,13 @@ class Vm(_Model):
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
+    nears: Mapping[str, NearDevice] = {}
+    passed: Passed | None = None
+
+    @property
+    def beside(self) -> Near:
+        """Whether all its passed devices are on one root complex."""
+        return self.passed.beside if self.passed is not None else Near.ANY
 
     @property
     def floating(self) -> CpuSet:

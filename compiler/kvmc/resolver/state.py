@@ -16,6 +16,7 @@ from kvmc.resolver.devices import Function
 from kvmc.resolver.memory import NodeMemory
 from kvmc.resolver.placement import HostPools
 from kvmc.resolver.pools import NodeCpus, Slot
+from kvmc.topology.model import PciDevice
 
 Groups = dict[str, dict[str, frozenset[str]]]
 """By place, for each of its guests that has one: the domains of the relation that its vCPUs are in."""
@@ -50,6 +51,8 @@ class Machine:
     stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
+    pci: Mapping[PciAddress, PciDevice] = field(default_factory=dict)
+    """All its PCI functions, given to guests or not."""
 
     def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
         """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""
