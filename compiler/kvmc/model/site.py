@@ -232,10 +232,15 @@ class Host(_Model):
 
 
 class Network(_Model):
-    """A network that NICs attach to: a bridge of the host."""
+    """A network that NICs attach to. Exactly one of `bridge`, `network` and `direct` is set."""
 
     name: str
-    bridge: str
+    bridge: str | None
+    network: str | None = None
+    """A network of libvirt's."""
+    direct: str | None = None
+    """A card of the host whose macvtap devices its NICs are, in `mode`."""
+    mode: str = "bridge"
 
 
 class Storage(_Model):
@@ -285,6 +290,8 @@ class Nic(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    model: str = "virtio"
+    """On a network: libvirt's model."""
 
 
 class Hostdev(_Model):
@@ -369,6 +376,10 @@ class Vm(_Model):
     clock: str = "utc"
     hyperv: bool = False
     tpm: bool = False
+    usb: str = "none"
+    """Its USB controller: `xhci` or `none`."""
+    shared_memory: bool = False
+    """Its memory can be mapped by others, whatever its NICs are."""
     secure_boot: bool = False
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
