@@ -38,7 +38,7 @@ CASES: list[tuple[str, str]] = [
     ("KVMC0205", "vm a : base {\n  «hostdev gpu» {\n  }\n}\n"),
     ("KVMC0205", "«host x : compute»\n"),
     ("KVMC0205", '«host x» {\n  topology = "x.json"\n}\n'),
-    ("KVMC0205", "«network x»\n"),
+    ("KVMC0242", "«network x»\n"),
     ("KVMC0205", "host x : compute {\n  topology = x.json\n  devices y {\n    «parent = 0000:5e:00.0»\n  }\n}\n"),
     # labels
     ("KVMC0207", "«network» {\n  bridge = br1\n}\n"),
@@ -205,7 +205,7 @@ def test_several_mistakes_are_told_in_one_run(tmp_path: Path) -> None:
         "KVMC0223",
         "KVMC0201",
         "KVMC0211",
-        "KVMC0205",
+        "KVMC0242",
     ]
 
 

@@ -26,6 +26,9 @@ def check_merged(merged: Tables, bag: Bag) -> None:
             _required(node, node, bag)
     for kind in ("host", "vm"):
         _required_of_heirs(kind, merged, bag)
+    for network in merged["network"].values():
+        _one_of(network, ("bridge", "network", "direct"), network, bag)
+        conflicts.check_rules(conflicts.NETWORK, network, network, bag)
     for host in merged["host"].values():
         _host(host, merged, bag)
     claims = _Claims(bag)
@@ -128,7 +131,8 @@ def _before(node: Node, row: Row) -> Given | None:
 def _one_of(node: Node, names: tuple[str, ...], owner: Node, bag: Bag) -> None:
     """Exactly one of some settings."""
     given = [name for name in names if name in node.values]
-    what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
+    of = f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
+    what = f"{node.row.name} `{node.name}`{of}"
     if not given and owner.complete and node.complete:
         head = f"`{names[0]}`" if len(names) == 2 else f"{', '.join(f'`{name}`' for name in names[:-1])}"
         text = f"{what} has neither {head} nor `{names[-1]}`"

@@ -167,7 +167,17 @@ HOST_ROWS: tuple[Row, ...] = (
     Row("devices", "parent", Pci(), "The physical function whose VFs these are.", '"0000:3b:00.0"'),
     Row("devices", "vfs", Integer(1, 256), "How many VFs the parent is to have; required with `parent`.", "8"),
     Row("devices", "addresses", ListOf(Pci(), least=1), "Devices given whole.", '["0000:3b:00.0", "0000:af:00.0"]'),
-    Row("network", "bridge", Interface(), "A bridge of the host.", "br-core", required=True),
+    Row("network", "bridge", Interface(), "A bridge of the host; this, `network` or `direct`.", "br-core"),
+    Row("network", "network", Name(), "A network of libvirt's; this, `bridge` or `direct`.", "default"),
+    Row("network", "direct", Interface(), "A card of the host, for macvtap; this, `bridge` or `network`.", "eno1"),
+    Row(
+        "network",
+        "mode",
+        Choice(["bridge", "vepa", "private", "passthrough"]),
+        "With `direct`: how its NICs reach each other.",
+        "vepa",
+        "bridge",
+    ),
     Row(
         "storage",
         "type",

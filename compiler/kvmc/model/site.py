@@ -251,10 +251,15 @@ class Host(_Model):
 
 
 class Network(_Model):
-    """A network that NICs attach to: a bridge of the host."""
+    """A network that NICs attach to. Exactly one of `bridge`, `network` and `direct` is set."""
 
     name: str
-    bridge: str
+    bridge: str | None
+    network: str | None = None
+    """A network of libvirt's."""
+    direct: str | None = None
+    """A card of the host whose macvtap devices its NICs are, in `mode`."""
+    mode: str = "bridge"
 
 
 class Storage(_Model):
@@ -306,6 +311,8 @@ class Nic(_Model):
     """Another passed device of the guest, on whose root complex it is."""
     within: Locality = Locality.NODE
     """What `near` means."""
+    model: str = "virtio"
+    """On a network: libvirt's model."""
 
 
 class Hostdev(_Model):
@@ -413,6 +420,10 @@ class Vm(_Model):
     clock: str = "utc"
     hyperv: bool = False
     tpm: bool = False
+    usb: str = "none"
+    """Its USB controller: `xhci` or `none`."""
+    shared_memory: bool = False
+    """Its memory can be mapped by others, whatever its NICs are."""
     secure_boot: bool = False
     irq_affinity: IrqAffinity = IrqAffinity.DEVICE
     """`device` or `vcpus`."""
