@@ -84,7 +84,8 @@ def _threads(name: str, storage: str, kind: Iothread = Iothread.OWN, **changes: 
 
 
 def _disks(*disks: Disk, **changes: Any) -> Callable[[], tuple[GuestPlan, Bag]]:
-    return lambda: made(vm(disks=disks), **({"host": BESIDE, "emulator": CpuSet.parse("0,8")} | changes))
+    placed: dict[str, Any] = {"host": BESIDE, "emulator": CpuSet.parse("0,8")} | changes
+    return lambda: made(vm(disks=disks), **placed)
 
 
 EVERYTHING = vm(

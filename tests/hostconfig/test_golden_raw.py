@@ -201,7 +201,7 @@ def test_guests_and_places_that_are_not_known(pytestconfig: pytest.Config) -> No
     [({}, 1), ({"host": "new"}, 0), ({"host": "old"}, 1), ({"pool": "fresh"}, 0), ({"pool": "stale"}, 1),
      ({"pool": "stale", "host": "new"}, 0)],
 )  # fmt: skip
-def test_only_hosts_that_may_have_the_guest_are_asked(tied: dict[str, str], told_of: int) -> None:
+def test_only_hosts_that_may_have_the_guest_are_asked(tied: dict[str, Any], told_of: int) -> None:
     too_new = _raw("xml x", "<iothreadids><iothread id='1'><poll/></iothread></iothreadids>", WHY, "domain")
     old, new = guests.platform(name="old", libvirt="9.0"), guests.platform(name="new", libvirt="12.0")
     hosts = {

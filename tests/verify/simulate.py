@@ -104,8 +104,8 @@ def _settings(root: dict[str, str], files: HostFiles, topology: Topology) -> Non
     root["kvmc/cpu_dma_latency"] = "2000000000\n"
     for knob in files.knobs:
         if knob.name.startswith("sysctl:") and knob.owner == "sysctl.d":
-            for one in ("all", "eth0") if "*" in knob.name else ("",):
-                key = knob.name.removeprefix("sysctl:").replace("*", one)
+            for part in ("all", "eth0") if "*" in knob.name else ("",):
+                key = knob.name.removeprefix("sysctl:").replace("*", part)
                 root["proc/sys/" + key.replace(".", "/")] = f"{knob.value}\n"
         elif knob.name.startswith("module:") and knob.owner == "modprobe.d":
             name, _, parameter = knob.name.removeprefix("module:").partition(".")

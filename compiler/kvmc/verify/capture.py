@@ -124,7 +124,7 @@ _SECONDS = 30
 def capture(root: str, memory: bool = True) -> "dict[str, bytes]":
     """All files of the capture, by their path in it. Raises nothing: what is not there, or not ours to read, is left out."""
     host = _Host(root)
-    files = {}
+    files = {}  # type: dict[str, bytes]
     _copy(host, PATTERNS, files)
     _copy(host, _named(files), files)
     if "proc/cmdline" in files:
