@@ -186,7 +186,7 @@ class _Guest:
             self.topology,
             pinned=dedicated,
             floating=self._floating(),
-            host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
+            host_cpu=self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
             arm=self.topology.arch == "aarch64",
