@@ -172,7 +172,7 @@ def read_bootc(file: File, bag: Bag, arch: str, *, handwritten: bool = False) ->
     """`kargs = ["a", "b=c"]` (bootc(8), kargs.d). An entry may hold several words. `match-architectures`, where it is there, names
     the machines that take them; a file with any other key is refused by bootc.
 
-    arch: the host's. What is for other machines is none of its words; that there is such a file is a finding where kvmc wrote it.
+    arch: the host's. What is for other machines is none of its words, and a finding where kvmc wrote it.
     """
     try:
         table = tomllib.loads(file.text)
@@ -187,13 +187,12 @@ def read_bootc(file: File, bag: Bag, arch: str, *, handwritten: bool = False) ->
     if unknown:
         text = f"`{file.path}` has `{unknown[0][:40]}`, which bootc does not know"
         bag.error(codes.FILE_UNREADABLE, text, _at(file, unknown[0]))
-        return []
     wanted = table.get("match-architectures")
     if wanted is not None and (not isinstance(wanted, list) or arch not in wanted):
-        if not handwritten:
-            place = _at(file, "match-architectures")
-            bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is for other machines than {arch}", place)
-        return []
+        if handwritten:
+            return []
+        place = _at(file, "match-architectures")
+        bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is for other machines than {arch}", place)
     words: list[At[str]] = []
     at = max(file.text.find("kargs"), 0)
     for entry in kargs:
