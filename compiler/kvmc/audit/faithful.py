@@ -303,6 +303,11 @@ def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
                 mask.span,
                 f"asks for helpers on cores of its own, and {who} may run on housekeeping CPUs {mask.value & services}",
             )
+        own = [pin.value.first for owner, _, pin in context.owned() if owner is domain]
+        taken = union(map(context.core, own)) & mask.value
+        if taken:
+            text = f"asks for helpers on cores of its own, and {who} may run on {named(taken)}, cores of its vCPUs"
+            yield Difference(mask.span, text)
         for other in context.floating():
             if other.domain.name != domain.name and other.mask.value & mask.value:
                 yield Difference(
