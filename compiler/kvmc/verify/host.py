@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 
 from kvmc.audit import cpulists, knobs, settings
@@ -79,7 +80,7 @@ def _sysctl_setters(case: Case, key: str, runs: str) -> list[str]:
         for path in case.root.find(pattern):
             text = case.root.read(path) if path not in own else None
             for entry in settings.read_sysctl(File(path, path, text or ""), Bag()):
-                if entry.key == key:
+                if fnmatch.fnmatchcase(entry.key, key) or fnmatch.fnmatchcase(key, entry.key):
                     word = "sets it so" if meaning.plain(entry.value.value) == meaning.plain(runs) else "sets it too"
                     told.append(f"`/{shown(path)}` {word}: `{shown(entry.value.value)}`")
     active = case.value("etc/tuned/active_profile") or ""
