@@ -3,12 +3,12 @@
     python benchmarks/peers.py [INSTANCE.json ...] [--scorer score.py] [--nova PYTHON] [--cases 500] [--cpsat SECONDS]
 
 Without instances, those beside the scorer (`../shared/placement`). Nova (PyPI nova==34.0.0) gets a venv of its own below `build/`
-unless `--nova` names a Python that has it; CP-SAT takes part where ortools is installed. The random cases are one host each: of the
-guests that Nova placed soundly, with no core shared by two guests (kvmc never does that), kvmc must place every one. Exits 1 if it
-does not, or if kvmc's function for one guest on one host costs more than 1/20 of Nova's. Last a fleet of 100 hosts and 2,000 guests,
-each tenth kept apart from others: the whole resolver against Nova's function alone, guest after guest on the first host that takes
-it; kvmc must place all of them clean in a third of that time. `kvmc` is the whole resolver, with the
-search for those that find no place at first; `kvmc, one` is that function, guest after guest in the same order as Nova.
+unless `--nova` names a Python that has it; CP-SAT takes part where ortools is installed. `kvmc` is the whole resolver, with the
+search for those that find no place at first; `kvmc, one` is its function for one guest on one host, guest after guest in the same
+order as Nova, which must cost at most 1/20 of it. Then a fleet of 100 hosts and 2,000 guests, each tenth kept apart from others:
+the whole resolver against Nova's function alone, guest after guest on the first host that takes it; kvmc must place all of them
+clean in a third of that time. The random cases are one host each: of the guests that Nova placed soundly, no core shared by two
+guests (kvmc never does that), kvmc must place every one. Exits 1 if one of these is not so.
 """
 
 from __future__ import annotations
