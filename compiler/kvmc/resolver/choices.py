@@ -187,7 +187,7 @@ def pick_devices(demand: Demand, here: HostState, nodes: Sequence[int]) -> Devic
     """A free function for each device, on the given nodes (their ids), whole IOMMU groups; or None."""
     if not demand.devices:
         return ()
-    if demand.near or demand.beside:
+    if demand.near or demand.beside or demand.package or demand.one_root:
         from kvmc.resolver.near import pick_near
 
         return pick_near(demand, here, nodes)

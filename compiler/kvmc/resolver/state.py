@@ -17,6 +17,7 @@ from kvmc.resolver.devices import Function
 from kvmc.resolver.memory import NodeMemory
 from kvmc.resolver.placement import HostPools
 from kvmc.resolver.pools import NodeCpus, Slot
+from kvmc.topology.model import PciDevice
 
 NEVER = 1 << 30
 """Cores that no slot has."""
@@ -54,6 +55,8 @@ class Machine:
     stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
+    pci: Mapping[PciAddress, PciDevice] = field(default_factory=dict)
+    """All its PCI functions, given to guests or not."""
 
     def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
         """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""

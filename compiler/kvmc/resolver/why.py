@@ -72,8 +72,9 @@ def _host(site: Site, guest: GuestPlacement, demand: Demand, able: Sequence[str]
 def _node(guest: GuestPlacement, demand: Demand) -> str:
     nodes = " + ".join(str(cell.node) for cell in guest.cells)
     asked = counted(len(guest.cells), "node")
-    near = [key for key, _ in demand.devices if demand.near_of(key) is Near.REQUIRE]
-    devices = ", ".join(f"`{label}`" for _, label in near)
+    near = [key[1] for key, _ in demand.devices if demand.near_of(key) is Near.REQUIRE]
+    near += [f"near {one.label}" for one in demand.close if one.required]
+    devices = ", ".join(f"`{label}`" for label in near)
     return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "") + _memory(guest, demand)
 
 
