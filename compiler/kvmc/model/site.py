@@ -247,6 +247,12 @@ class Host(_Model):
     """The scheduler's; None: the kernel's own."""
     irq_affinity: IrqAffinity = IrqAffinity.NONE
     """`none` or `node`."""
+    gicv4: bool = False
+    """Of Arm hosts."""
+    boot_cpu: bool = True
+    """The core of the CPU that it boots on is housekeeping."""
+    boot_cpu_reason: str | None = None
+    """Why it is not."""
     raws: Mapping[str, Raw] = {}
 
 
