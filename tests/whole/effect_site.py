@@ -176,6 +176,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("housekeeping", "threads"): Needs({NETWORK: {"queues": "4"}}, value="1"),
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
+    ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
     ("class", "memory"): Needs(value="8GiB"),
@@ -268,6 +269,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         error="KVMC0401",
     ),
     ("passed", "beside"): Needs(value="require", error="KVMC0402"),
+    ("passed", "expander"): Needs({"vm 2": {"nodes": "2"}}),
     ("near", "device"): Needs(value="gpu"),
     ("near", "address"): Needs(value='"0000:b1:00.0"', instead={"device": None}),
     ("near", "within"): Needs(

@@ -8,6 +8,7 @@ from kvmc.audit import (
     agreement,
     cpus,
     exact,
+    expanders,
     faithful,
     groups,
     handwritten,
@@ -75,6 +76,7 @@ def _consistent(context: Context) -> None:
     agreement.check(context)
     cpus.check(context)
     nodes.check(context)
+    expanders.check(context)
     groups.check(context)
     pages.check(context)
 
