@@ -9,6 +9,7 @@ from kvmc.model.texts import (
     Mac,
     Name,
     Pci,
+    RawPlace,
     RawText,
     Ref,
     SocketPath,
@@ -17,6 +18,7 @@ from kvmc.model.texts import (
 
 RAW_PLACES = (
     "domain",
+    "metadata",
     "devices",
     "features",
     "features/kvm",
@@ -70,6 +72,14 @@ DEVICE_ROWS: tuple[Row, ...] = (
         Ref("devices"),
         "The device pool that it owns a function of; this, `network` or `socket`.",
         "n3",
+    ),
+    Row(
+        "nic",
+        "model",
+        Choice(["virtio", "e1000e", "e1000", "rtl8139"]),
+        "What the guest sees on a network; all but virtio are emulated, for guests without its driver.",
+        "e1000e",
+        "virtio",
     ),
     Row("nic", "mac", Mac(), "Its MAC address; else it is derived from the site's identity.", '"52:54:00:12:34:56"'),
     Row("nic", "queues", Integer(1, 256), "Queues of a virtio NIC.", "4"),
@@ -205,5 +215,11 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "Why it is there; needed for what harms or is not known, and written beside it.",
         '"measured on this kernel"',
     ),
-    Row("raw", "at", Choice(RAW_PLACES), "Of a guest: the element that it stands in.", "devices"),
+    Row(
+        "raw",
+        "at",
+        RawPlace(RAW_PLACES),
+        "Of a guest: the element that it stands in, or the device, by its label; there it may add attributes to an element, too.",
+        "devices",
+    ),
 )

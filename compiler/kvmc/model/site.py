@@ -144,6 +144,16 @@ class Near(StrEnum):
     ANY = "any"
 
 
+class IrqAffinity(StrEnum):
+    """Of a pool: whether interrupts are put on the housekeeping CPUs of their device's node. Of a guest: whose node counts for the
+    interrupts of its passed devices, the device's or that of its vCPUs."""
+
+    NONE = "none"
+    NODE = "node"
+    DEVICE = "device"
+    VCPUS = "vcpus"
+
+
 class Locality(StrEnum):
     """How near near is: on a node of the guest's, or in a package that one of its nodes is in."""
 
@@ -244,14 +254,21 @@ class Host(_Model):
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
+    irq_affinity: IrqAffinity = IrqAffinity.NONE
+    """`none` or `node`."""
     raws: Mapping[str, Raw] = {}
 
 
 class Network(_Model):
-    """A network that NICs attach to: a bridge of the host."""
+    """A network that NICs attach to. Exactly one of `bridge`, `network` and `direct` is set."""
 
     name: str
-    bridge: str
+    bridge: str | None
+    network: str | None = None
+    """A network of libvirt's."""
+    direct: str | None = None
+    """A card of the host whose macvtap devices its NICs are, in `mode`."""
+    mode: str = "bridge"
 
 
 class Storage(_Model):
@@ -303,6 +320,8 @@ class Nic(_Model):
     """Another passed device of the guest, on whose root complex it is."""
     within: Locality = Locality.NODE
     """What `near` means."""
+    model: str = "virtio"
+    """On a network: libvirt's model."""
 
 
 class Hostdev(_Model):
@@ -412,7 +431,13 @@ class Vm(_Model):
     clock: str = "utc"
     hyperv: bool = False
     tpm: bool = False
+    usb: str = "none"
+    """Its USB controller: `xhci` or `none`."""
+    shared_memory: bool = False
+    """Its memory can be mapped by others, whatever its NICs are."""
     secure_boot: bool = False
+    irq_affinity: IrqAffinity = IrqAffinity.DEVICE
+    """`device` or `vcpus`."""
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}

@@ -102,7 +102,11 @@ def _candidates(
     conflict: Conflict, whole: Variant, head: str, fits: Callable[[Change], bool], trials: Trials
 ) -> Iterator[Change]:
     vm = whole.site.vms[head]
-    mine = {line.path[2]: line.names for line in conflict.lines if line.path[0] == "vm" and len(line.path) > 2}
+    mine: dict[str, tuple[str, ...]] = {}
+    for line in conflict.lines:
+        # of several lines that say the same setting the guest's own, if it has one
+        if line.path[0] == "vm" and len(line.path) > 2 and head not in mine.get(line.path[2], ()):
+            mine[line.path[2]] = line.names
     for setting, (value, text) in _LOOSER.items():
         if setting in mine:
             names = mine[setting] if head in mine[setting] else mine[setting][:1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 
 from kvmc.diagnostics import Bag
@@ -52,12 +52,12 @@ class Cell:
 
 def alike(one: Cell, other: Cell) -> bool:
     """Whether two cells of a guest may change places; the overhead that is no node's counts for the first, and not here."""
-    return (one.vcpus, one.memory_kib, one.floating) == (other.vcpus, other.memory_kib, other.floating)
+    return one.vcpus == other.vcpus and one.memory_kib == other.memory_kib and one.floating == other.floating
 
 
 def uneven(cells: Sequence[Cell]) -> bool:
     """Whether the cells of a guest differ, so that it matters which of them lies on which node."""
-    return any(not alike(cells[0], cell) for cell in cells[1:])
+    return len(cells) > 1 and any(not alike(cells[0], cell) for cell in cells[1:])
 
 
 def arrangements(cells: Sequence[Cell], nodes: Iterable[int]) -> Iterator[tuple[int, ...]]:
@@ -183,10 +183,26 @@ class Demand:
     one_root: bool = False
     """All its devices are on one root complex where that can be."""
 
-    @property
-    def tied(self) -> bool:
-        """Whether its place depends on more than what each node has free and which hosts are claimed."""
-        return bool(self.relations or self.near or self.beside or self.package or self.close or self.one_root)
+    tied: bool = field(init=False, repr=False, compare=False)
+    """Whether its place depends on more than what each node has free and which hosts are claimed."""
+    even: bool = field(init=False, repr=False, compare=False)
+    """Whether its cells are alike, each with its memory on its own node."""
+    plain: bool = field(init=False, repr=False, compare=False)
+    """Whether each cell takes dedicated cores of whatever kind and nothing else of a slot, of one L3 if it can."""
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(
+            self,
+            "tied",
+            bool(self.relations or self.near or self.beside or self.package or self.close or self.one_root),
+        )
+        put(self, "even", not self.spread and not uneven(self.cells))
+        put(
+            self,
+            "plain",
+            self.dedicated and not (self.own or self.floating) and self.l3 is not L3.ANY and self.cores is Cores.ANY,
+        )
 
     def near_of(self, key: DeviceKey) -> Near:
         return next((near for one, near in self.near if one == key), Near.REQUIRE)

@@ -13,7 +13,8 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import L3, Cores, MemoryMode
 from kvmc.model.values import size_text
-from kvmc.resolver.choices import best_choice, fit_cell, pick_devices
+from kvmc.resolver.best import best_choice
+from kvmc.resolver.choices import fit_cell, pick_devices
 from kvmc.resolver.demand import Cell, Close, Demand, arrangements, uneven
 from kvmc.resolver.near import device_nodes, near_nodes
 from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from kvmc.model.site import Domain
-from kvmc.resolver.choices import Fit, Score, fit_cell, node_spread, pick_devices, with_own
+from kvmc.resolver.choices import COMBINATIONS, Fit, Score, fit_cell, node_spread, pick_devices, with_own
 from kvmc.resolver.demand import Cell, Demand, Relation, arrangements
 from kvmc.resolver.near import far_devices, not_close, on_roots
 from kvmc.resolver.spread import distance, lay_memory
@@ -29,9 +29,6 @@ from kvmc.resolver.state import (
     domains,
     node_domains,
 )
-
-_COMBINATIONS = 64
-"""Sets of nodes looked at for one guest."""
 
 
 def held_by_others(demand: Demand, relation: Relation, groups: Groups) -> dict[str, frozenset[str]]:
@@ -194,7 +191,7 @@ def _node_sets(
             if relation.domain is Domain.PACKAGE
         )
     )
-    yield from islice(sets, _COMBINATIONS)
+    yield from islice(sets, COMBINATIONS)
 
 
 def _fit(demand: Demand, cell: Cell, node: NodeState, machine: Machine, hidden: frozenset[int]) -> Fit | None:

@@ -9,7 +9,7 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Cores, Emulator, Near, Site, Threads
 from kvmc.model.values import size_text
-from kvmc.resolver.choices import best_choice
+from kvmc.resolver.best import best_choice
 from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.explain import reason
 from kvmc.resolver.leftover import measure

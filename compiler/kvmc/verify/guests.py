@@ -15,6 +15,7 @@ from kvmc.model.cpuset import CpuSet, union
 from kvmc.verify.boot import read_list
 from kvmc.verify.case import Case
 from kvmc.verify.difference import Effect, Kind, shown
+from kvmc.verify.elements import elements
 from kvmc.verify.guest_facts import Fact, facts
 
 _FOLDER = "kvmc/domains"
@@ -157,9 +158,9 @@ def _foreign(case: Case, guest: Guest, live: Domain, home: str | None) -> None:
 
 def _definitions(case: Case, domain: Domain, guest: Guest, steps: tuple[str, ...]) -> set[str]:
     """Compare what libvirt has; gives the aspects that differ in the live definition."""
-    compiled = facts(domain)
-    defined = _differing(compiled, facts(guest.defined) if guest.defined else None)
-    live = _differing(facts(domain, live=True), facts(guest.live, live=True) if guest.live else None)
+    compiled = _aspects(domain)
+    defined = _differing(compiled, _aspects(guest.defined) if guest.defined else None)
+    live = _differing(_aspects(domain, live=True), _aspects(guest.live, live=True) if guest.live else None)
     if guest.defined is None:
         case.add(
             Kind.GUEST_UNDEFINED, f"the persistent definition of guest `{domain.name}`", "", "one", domain.head, Effect.LIVE,
@@ -204,6 +205,10 @@ def _definitions(case: Case, domain: Domain, guest: Guest, steps: tuple[str, ...
             guest=domain.name,
         )
     return set(live)
+
+
+def _aspects(domain: Domain, *, live: bool = False) -> dict[str, Fact]:
+    return elements(domain, live=live) | facts(domain, live=live)
 
 
 def _differing(compiled: dict[str, Fact], other: dict[str, Fact] | None) -> dict[str, str]:
