@@ -178,6 +178,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("housekeeping", "reason"): Needs({"housekeeping": {"boot_cpu": "false", "reason": '"counted from 0"'}}),
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
+    ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
     ("network", "network"): Needs(block="network 2", instead={"bridge": None}),
@@ -276,6 +277,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         error="KVMC0401",
     ),
     ("passed", "beside"): Needs(value="require", error="KVMC0402"),
+    ("passed", "expander"): Needs({"vm 2": {"nodes": "2"}}),
     ("near", "device"): Needs(value="gpu"),
     ("near", "address"): Needs(value='"0000:b1:00.0"', instead={"device": None}),
     ("near", "within"): Needs(

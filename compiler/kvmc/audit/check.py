@@ -8,6 +8,7 @@ from kvmc.audit import (
     agreement,
     cpus,
     exact,
+    expanders,
     faithful,
     groups,
     handwritten,
@@ -77,6 +78,7 @@ def _consistent(context: Context) -> None:
     irqs.check_kept(context)
     cpus.check(context)
     nodes.check(context)
+    expanders.check(context)
     groups.check(context)
     pages.check(context)
 

@@ -170,7 +170,7 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             bag.error(codes.CONFLICT, text, pool.place("vfs"), secondary=[pool.place("addresses")], help=["drop `vfs`"])
         for setting in ("parent", "addresses"):
             value = pool.get(setting)
-            for address in value if setting == "addresses" and isinstance(value, tuple) else (value,):
+            for address in value if isinstance(value, tuple) else ():
                 if not isinstance(address, PciAddress):
                     continue
                 other, name = taken.setdefault(address, (pool, setting))

@@ -192,8 +192,15 @@ HOST_ROWS: tuple[Row, ...] = (
         "none",
         "reserve_pages",
     ),
-    Row("devices", "parent", Pci(), "The physical function whose VFs these are.", '"0000:3b:00.0"'),
-    Row("devices", "vfs", Integer(1, 256), "How many VFs the parent is to have; required with `parent`.", "8"),
+    Row(
+        "devices",
+        "parent",
+        OneOrMore(Pci()),
+        "The physical function whose VFs these are, or several, as the ports of a NIC or the NICs of all nodes: a guest has a VF "
+        "of its node, and of several parents there one of that with most left.",
+        '"0000:3b:00.0"',
+    ),
+    Row("devices", "vfs", Integer(1, 256), "How many VFs each parent is to have; required with `parent`.", "8"),
     Row("devices", "addresses", ListOf(Pci(), least=1), "Devices given whole.", '["0000:3b:00.0", "0000:af:00.0"]'),
     Row("network", "bridge", Interface(), "A bridge of the host; this, `network` or `direct`.", "br-core"),
     Row("network", "network", Name(), "A network of libvirt's; this, `bridge` or `direct`.", "default"),
