@@ -18,6 +18,7 @@ from kvmc.audit import (
     offers,
     pages,
     relations,
+    tuning,
 )
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
@@ -77,6 +78,7 @@ def _consistent(context: Context) -> None:
     nodes.check(context)
     groups.check(context)
     pages.check(context)
+    tuning.check(context)
 
 
 def audit_handwritten(host: str, found: Iterable[Found], topology: Topology, kernel: Version | None = None) -> Bag:

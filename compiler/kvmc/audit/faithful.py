@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices, asked_more
+from kvmc.audit import asked_devices, asked_more, tuning
 from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
@@ -71,6 +71,7 @@ def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain
     yield from asked_devices.nics(site, vm, domain)
     if host is not None:
         yield from asked_devices.functions(context, host, vm, domain)
+        yield from tuning.asked(context, vm, domain)
         if vm.host is not None and vm.host != host.name:
             yield Difference(domain.head, f"belongs on host `{vm.host}` and is on `{host.name}`")
         if vm.pool is not None and host.pool != vm.pool:

@@ -163,11 +163,17 @@ class Demand:
     """Devices that need not be on the guest's nodes."""
     beside: tuple[tuple[DeviceKey, DeviceKey], ...] = ()
     """Devices that share a root complex."""
+    cachetune: int = 0
+    """KiB of each L3 cache that its vCPUs run on."""
+    memorytune: int = 0
+    """Percent of the bandwidth behind each of them."""
+    tunes: bool = False
+    """It asks for some of either, and is a group of resctrl then."""
 
     @property
     def tied(self) -> bool:
         """Whether its place depends on more than what each node has free and which hosts are claimed."""
-        return bool(self.relations or self.near or self.beside)
+        return bool(self.relations or self.near or self.beside or self.tunes)
 
     def near_of(self, key: DeviceKey) -> Near:
         return next((near for one, near in self.near if one == key), Near.REQUIRE)
@@ -207,6 +213,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
         )
         alike = (
             *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vm.cores, own),
+            *(vm.cachetune is None, vm.memorytune is None),
             *((nic.name, nic.device) for nic in vm.nics.values()),
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
         )
@@ -245,6 +252,9 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             relations=related.get(vm.name, ()),
             near=tuple(_near(vm)),
             beside=tuple(_beside(vm)),
+            cachetune=vm.cachetune or 0,
+            memorytune=vm.memorytune or 0,
+            tunes=bool(vm.cachetune or vm.memorytune),
         )
     return demands
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kvmc.model.cpuset import EMPTY
 from kvmc.model.site import Cores, Domain, Host, Threads
@@ -16,6 +17,9 @@ from kvmc.resolver.devices import Function
 from kvmc.resolver.memory import NodeMemory
 from kvmc.resolver.placement import HostPools
 from kvmc.resolver.pools import NodeCpus, Slot
+
+if TYPE_CHECKING:
+    from kvmc.resolver.resctrl import Offer, Room
 
 Groups = dict[str, dict[str, frozenset[str]]]
 """By place, for each of its guests that has one: the domains of the relation that its vCPUs are in."""
@@ -50,6 +54,8 @@ class Machine:
     stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
+    resctrl: Offer | None = None
+    """What guests may have of its L3 caches and their bandwidth."""
 
     def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
         """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""
@@ -122,7 +128,7 @@ class NodeState:
 class HostState:
     """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("cores", "loose", "machine", "nodes", "stores", "used")
+    __slots__ = ("cores", "loose", "machine", "nodes", "room", "stores", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -137,6 +143,12 @@ class HostState:
         self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
         self.cores: int = sum(node.cores for node in self.nodes)
+        self.room: Room | None = None
+        """Of what it offers through resctrl."""
+        if machine.resctrl is not None:
+            from kvmc.resolver.resctrl import room
+
+            self.room = room(machine.resctrl)
 
 
 class State:
@@ -181,6 +193,8 @@ class State:
                 node.free[where.own] += sign
                 node.cores += sign
                 host.cores += sign
+        if demand.tunes and host.room is not None:
+            host.room.take(demand, choice, host.machine, sign)
         for _, address in choice.devices:
             if sign < 0:
                 host.used[address] = demand.vm

@@ -85,6 +85,7 @@ PATTERNS = tuple("proc/sys/" + name for name in SYSCTLS) + (
     "sys/module/workqueue/parameters/*",
     "sys/bus/pci/devices/*/sriov_numvfs",
     "sys/bus/pci/devices/*/sriov_totalvfs",
+    "sys/fs/resctrl/schemata",
     "etc/tuned/active_profile",
     "etc/tuned/kvmc/tuned.conf",
     "etc/tuned/profiles/kvmc/tuned.conf",
