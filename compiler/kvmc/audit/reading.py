@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from kvmc.audit import boot, bootline, cpulists, knobs, runtime, settings
+from kvmc.audit import boot, bootline, cpulists, irq_places, knobs, runtime, settings
 from kvmc.audit.domain import read_domain
 from kvmc.audit.hostfiles import HostFiles, Knob, PageSupply, Role, RoleSet
 from kvmc.audit.settings import Entry
@@ -92,6 +92,8 @@ def read_files(
         _unit(file, value, bag)
     for file in groups.get("unit", []) + groups.get("runtime", []):
         runtime.read_runtime(file, value)
+    scripts = {file.path: file for file in groups.get("runtime", [])}
+    value.irqs = irq_places.read(scripts.get(irq_places.SCRIPT), scripts.get(irq_places.ASKED), bag)
     value.has_host_half = bool(value.pages)
     return value
 

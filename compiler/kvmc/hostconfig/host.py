@@ -15,7 +15,7 @@ from kvmc.knowledge.profiles import PROFILES, When
 from kvmc.knowledge.scheduler import MECHANISMS
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host, Isolation, Platform, Profile
+from kvmc.model.site import Host, IrqAffinity, Isolation, Platform, Profile
 from kvmc.resolver.placement import HostPools
 from kvmc.topology import Topology
 
@@ -42,6 +42,10 @@ def derive_host_settings(
     _profile(host, topology, pools, isolated, settings)
     _passthrough(host, topology, settings)
     _kept_free(topology, pools, settings)
+    if host.irq_affinity is not IrqAffinity.NONE:
+        from kvmc.hostconfig.irqs import place_irqs
+
+        place_irqs(host, topology, pools, settings)
     _scheduler(host, settings)
     _raws(host, settings)
     sriov = _sriov(host, origins)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
-from kvmc.model.site import Boot, Isolation, Profile
+from kvmc.model.site import Boot, IrqAffinity, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     AbsolutePath,
@@ -83,6 +83,15 @@ HOST_ROWS: tuple[Row, ...] = (
         "0",
     ),
     Row("pool", "pages", PageCounts(), "Huge pages for guests, in each node.", "96 * 1GiB", "none"),
+    Row(
+        "pool",
+        "irq_affinity",
+        Choice(IrqAffinity, ["device", "vcpus"]),
+        "`node`: interrupts are put on the housekeeping CPUs of their device's NUMA node, passed devices' too, and irqbalance does "
+        "not run. `none`: irqbalance, where it runs, puts them on any CPU that no guest owns.",
+        "node",
+        "none",
+    ),
     Row(
         "pool",
         "base_slice_ns",
@@ -177,7 +186,17 @@ HOST_ROWS: tuple[Row, ...] = (
     Row("devices", "parent", Pci(), "The physical function whose VFs these are.", '"0000:3b:00.0"'),
     Row("devices", "vfs", Integer(1, 256), "How many VFs the parent is to have; required with `parent`.", "8"),
     Row("devices", "addresses", ListOf(Pci(), least=1), "Devices given whole.", '["0000:3b:00.0", "0000:af:00.0"]'),
-    Row("network", "bridge", Interface(), "A bridge of the host.", "br-core", required=True),
+    Row("network", "bridge", Interface(), "A bridge of the host; this, `network` or `direct`.", "br-core"),
+    Row("network", "network", Name(), "A network of libvirt's; this, `bridge` or `direct`.", "default"),
+    Row("network", "direct", Interface(), "A card of the host, for macvtap; this, `bridge` or `network`.", "eno1"),
+    Row(
+        "network",
+        "mode",
+        Choice(["bridge", "vepa", "private", "passthrough"]),
+        "With `direct`: how its NICs reach each other.",
+        "vepa",
+        "bridge",
+    ),
     Row(
         "storage",
         "type",
