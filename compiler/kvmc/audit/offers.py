@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kvmc.audit import tuning
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
@@ -25,6 +26,7 @@ def check(context: Context) -> None:
     _services(context, host)
     _interrupts(context)
     _vfs(context, host)
+    tuning.offered(context, host)
     _budget(context, host)
 
 

@@ -193,6 +193,25 @@ HOST_ROWS: tuple[Row, ...] = (
         "reserve_pages",
     ),
     Row(
+        "resctrl",
+        "l3",
+        OrNone(Size()),
+        "Of each L3 cache: what `cachetune` of the guests on it may add up to. All others, and the host itself, share the rest.",
+        "24MiB",
+        "none",
+        "resctrl_l3_kib",
+    ),
+    Row(
+        "resctrl",
+        "memory_bandwidth",
+        Integer(0, 100),
+        "Percent of the memory bandwidth behind each L3 cache: what `memorytune` of the guests on it may add up to. The rest is "
+        "never limited.",
+        "60",
+        "0",
+        "resctrl_bandwidth",
+    ),
+    Row(
         "devices",
         "parent",
         OneOrMore(Pci()),
