@@ -19,9 +19,9 @@ from mutation.mutators import mutants
 from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
 _RESOLVER = (
-    "advice", "cases", "choosing", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing", "pools", "properties",
-    "relations", "repacking", "shapes", "solve", "stability", "verdicts",
-)  # fmt: skip
+    "advice cases choosing failures golden hosts_away keep locks near optional "
+    "packing pools properties relations repacking shapes solve stability verdicts"
+).split()
 TESTS = {
     "kvmc/audit": ("tests/audit",),
     "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),
