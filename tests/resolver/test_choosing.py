@@ -101,6 +101,8 @@ def test_the_index_finds_the_best_of_all_hosts(seed: int) -> None:
             state.place(demand, choice)
     index = Index(state)
     for _ in range(40):
+        for host in state.hosts.values():
+            assert host.cores == sum(node.cores for node in host.nodes) == sum(sum(node.free) for node in host.nodes)
         demand = rng.choice(demands)
         if demand.vm in state.chosen:
             index.changed(state.remove(demand).host)

@@ -98,3 +98,9 @@ def test_it_says_when_its_limit_was_too_short() -> None:
     assert kept is not None
     answer = exact.decide(list(kept.demands.values()), State(kept.machines), 1e-6)
     assert (answer.choices, answer.proven) == (None, False)
+
+
+def test_the_answer_is_the_same_each_time() -> None:
+    """One worker and a fixed seed, and a limit that is counted, not timed: CP-SAT promises the same answer for these."""
+    asked = exact.a_solver(7.0).parameters
+    assert (asked.num_workers, asked.random_seed, asked.max_deterministic_time) == (1, 1, 7.0)
