@@ -25,7 +25,7 @@ from kvmc.model.site import (
 from kvmc.model.values import PageCount
 from kvmc.topology.model import CoreKind, Topology
 from resolver.sites_cpus import FOUR, built
-from resolver.telling import Step, fresh
+from resolver.telling import Step, fresh, kept
 from support.machines import device, machine, nic
 from support.sites import GIB, a_host, a_nic, a_platform, a_site, a_vm, apart, together, vfs, whole
 
@@ -105,6 +105,18 @@ def relations_that_are_preferred() -> list[Step]:
         ),
         *related(apart("q", *"abcdefg", across=Domain.HOST, strength=PREFER), vms=some("abcdefg")),
     ]  # fmt: skip
+
+
+def preferred_relations_with_guests_that_are_tied() -> list[Step]:
+    """The first looks for a place before the other has one, and once more when all have; who was there before stays."""
+    free, tied, other = some("a"), some("b", host="kvm-b"), some("b", host="kvm-a")
+    near, far = together("t", "a", "b", strength=PREFER), apart("q", "a", "b", strength=PREFER)
+    steps = [*related(near, vms=[*free, *tied], hosts=2), *related(far, vms=[*free, *other], hosts=2)]
+    for place, more in ((near, tied), (far, other)):
+        (first,) = related(vms=[*some("a", 2)], hosts=2)
+        (grown,) = related(place, vms=[*some("a", 3), *more], hosts=2)
+        steps += [first, dataclasses.replace(grown, edit=kept, title="grown")]
+    return steps
 
 
 def relations_of_guests_of_several_nodes() -> list[Step]:
@@ -310,7 +322,8 @@ CASES = {
     one.__name__.replace("_", " "): one
     for one in (
         apart_in_each_domain, apart_in_more_domains_than_there_are, together_in_each_domain, together_where_no_domain_holds_all,
-        relations_that_are_preferred, relations_of_guests_of_several_nodes, relations_where_l3s_or_packages_are_not_told,
+        relations_that_are_preferred, preferred_relations_with_guests_that_are_tied,
+        relations_of_guests_of_several_nodes, relations_where_l3s_or_packages_are_not_told,
         racks_that_some_hosts_lack, a_related_guest_makes_others_move, hosts_that_refuse, guests_that_are_too_large,
         guests_without_room_beside_others, lists_that_are_long, hosts_of_a_fleet_that_have_no_room, what_hosts_keep_is_in_the_way,
         settings_of_a_class_and_a_pool_are_one_line, settings_that_can_be_loosened,
