@@ -250,6 +250,12 @@ def lists_that_are_long() -> list[Step]:
             ),
             *related(together("t", *letters), vms=[a_vm(x, host=f"kvm-{'ab'[x == 'a']}") for x in letters], hosts=2),
         ]
+    for number in (6, 7, 9):
+        hosts = [a_host(f"kvm-{n}", pages=4, pool="blue" if n else "compute") for n in range(number + 1)]
+        pair = [a_vm("a", vcpus=1, gib=1, pool="blue"), a_vm("b", vcpus=1, gib=1, pool="compute")]
+        steps.append(
+            Step(a_site(hosts, pair, [together("t", "a", "b")]), {one.name: wide for one in hosts}, edit=fresh)
+        )
     for nodes in (4, 5):
         on = machine(nodes, 1, 1, 3, 1, 16)
         low = dataclasses.replace(on, nodes=(*on.nodes[:-1], dataclasses.replace(on.nodes[-1], memory_kib=0)))

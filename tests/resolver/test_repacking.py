@@ -28,7 +28,7 @@ def kept_of(
     vms: Sequence[Vm], hosts: int = 1, l3: int = 2, cores: int = 4, pages: int = PAGES, threads: int = 1
 ) -> Kept:
     """Hosts of two nodes; each node has its housekeeping core in its first L3."""
-    topology = machine(2, 1, l3, cores, threads, 64, pci=[nic("3b:00.0", node=0), nic("af:00.0", node=1)])
+    topology = machine(2, 1, l3, cores, threads, 96, pci=[nic("3b:00.0", node=0), nic("af:00.0", node=1)])
     names = [f"kvm-{n}" for n in range(hosts)]
     pools = [vfs("n3", "3b:00.0", 2), vfs("n4", "af:00.0", 2)]
     site = a_site(
@@ -275,6 +275,52 @@ def bound_ways(sizes: Sequence[tuple[int, int]], bound: Mapping[int, int], pages
         return False
 
     return fits(0, tuple(cores for cores, _ in ROOMS), (pages, pages))
+
+
+def cut_to_the_brim(seed: int, *, bound: bool = False) -> tuple[list[Vm], list[int]]:
+    """Guests that fill eight L3s of two nodes to the last core, and the pages that they take of each node where they were cut."""
+    rng = random.Random(f"hard {seed}")
+    vms: list[Vm] = []
+    left = [0, 0]
+    for slot in range(8):
+        room = 5 if slot % 4 == 0 else 6
+        while room:
+            vcpus, gib = min(room, rng.randint(1, 4)), rng.randint(1, 6)
+            left[slot // 4] += gib
+            nics = [a_nic("n", device=("n3", "n4")[slot // 4])] if bound and slot % 4 in (1, 2) and vcpus == room else []
+            vms.append(a_vm("x", vcpus, gib, nics=nics))
+            room -= vcpus
+    rng.shuffle(vms)
+    return [vm.model_copy(update={"name": f"vm-{n}"}) for n, vm in enumerate(vms)], left
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_trading_places_goes_straight_to_the_pages_of_each_node(bound: bool) -> None:
+    """In its first attempt, of fifty steps, and with a few trades. Half as much again is what a change of the search may cost."""
+    spent = []
+    for seed in range(16):
+        vms, left = cut_to_the_brim(seed, bound=bound)
+        pages = max(left) if bound else -(-sum(left) // 2)
+        board, items = board_of(kept_of(vms, l3=4, cores=6, pages=pages))
+        trade = Trade(board, items, seed)
+        assert trade.possible() and trade.run(20_000) is not None
+        spent.append(trade.steps)
+    assert sum(spent) < TRADED[bound] and max(spent) < 3 * TRADED[bound] / len(spent)
+
+
+TRADED = {False: 1_250, True: 1_400}
+
+
+def test_repacking_takes_few_steps() -> None:
+    spent = 0
+    for seed in range(12):
+        vms, left = cut_to_the_brim(seed)
+        board, items = board_of(kept_of(vms, l3=4, cores=6, pages=max(left)))
+        pack = Repack(board, items, {})
+        pack.run(20_000)
+        assert not pack.left
+        spent += pack.steps
+    assert spent < 14_000
 
 
 @pytest.mark.parametrize("seed", range(5))
