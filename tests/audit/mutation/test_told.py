@@ -65,14 +65,18 @@ def test_the_rigs_are_right(name: str) -> None:
     assert [item.message for item in RIGS[name].audit(RIGS[name].trees)] == []
 
 
-@pytest.mark.parametrize(("name", "path"), FAULTS)
-def test_what_is_told_of_each_fault(name: str, path: str, pytestconfig: pytest.Config) -> None:
+PART = 20
+PARTS = [(name, path, first) for (name, path), some in FAULTS.items() for first in range(0, len(_chosen(some)), PART)]
+
+
+@pytest.mark.parametrize(("name", "path", "first"), PARTS)
+def test_what_is_told_of_each_fault(name: str, path: str, first: int, pytestconfig: pytest.Config) -> None:
     built = RIGS[name]
     update = pytestconfig.getoption("--update")
     wanted = golden.sections(name)
-    if update:
+    if update and not first:
         wanted = {title: text for title, text in wanted.items() if not title.startswith(f"{path} ")}
-    for fault in _chosen(FAULTS[name, path]):
+    for fault in _chosen(FAULTS[name, path])[first : first + PART]:
         title = f"{path} {fault.title}"
         text = golden.brief(*_audit(built, path, fault))
         if update:
