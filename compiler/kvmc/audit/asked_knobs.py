@@ -99,6 +99,8 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
         yield Due("cmdline", "intel_iommu", "boot:intel_iommu", "on")
         yield Due("cmdline", "iommu", "boot:iommu", "pt")
         yield Due("cmdline", "iommu.passthrough", name_of("cmdline", "iommu.passthrough"), "1")
+    if host.gicv4:
+        yield Due("cmdline", "kvm_arm.vgic_v4_enable", name_of("cmdline", "kvm_arm.vgic_v4_enable"), "1")
     services = context.topology.usable - context.pool if not context.services else context.services
     if services != context.topology.usable:
         yield Due("systemd", "Manager.CPUAffinity", knobs.SERVICE_AFFINITY, _FREE)

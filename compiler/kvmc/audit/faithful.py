@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices, asked_more
+from kvmc.audit import asked_devices, asked_more, asked_near, asked_raw, expanders, tuning
 from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
@@ -67,10 +67,14 @@ def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain
     yield from _pinning(context, vm, domain)
     yield from _emulator(context, vm, domain)
     yield from _scheduler(vm, domain)
-    yield from asked_devices.disks(site, vm, domain)
-    yield from asked_devices.nics(site, vm, domain)
+    asked = asked_raw.without(vm, domain) if vm.raws else domain
+    yield from asked_devices.disks(site, vm, asked)
+    yield from asked_devices.nics(site, vm, asked)
     if host is not None:
         yield from asked_devices.functions(context, host, vm, domain)
+        yield from tuning.asked(context, vm, domain)
+        yield from asked_near.near(context, host, vm, domain)
+        yield from expanders.asked(context, vm, domain)
         if vm.host is not None and vm.host != host.name:
             yield Difference(domain.head, f"belongs on host `{vm.host}` and is on `{host.name}`")
         if vm.pool is not None and host.pool != vm.pool:

@@ -231,7 +231,7 @@ def _devices(context: Context, domain: Domain) -> None:
             )
             continue
         far = device.node is not None and nodes and device.node not in nodes and not moved
-        if far and device.node is not None and not asked_devices.may_be_far(context, domain, function.value):
+        if far and device.node is not None and not asked_devices.may_be_far(context, domain, function.value, nodes):
             context.bag.error(
                 codes.DEVICE_FAR,
                 f"{function.value} is on node {device.node}, `{domain.name}` on node {nodes}",
