@@ -21,7 +21,14 @@ def _host(built: Built) -> str:
     return host
 
 
-PINNED = {("intel", "rt"): 2, ("intel", "mix"): 1, ("intel", "web"): 2, ("amd", "wide"): 3, ("hybrid", "fast"): 1}
+PINNED = {
+    ("intel", "rt"): 2,
+    ("intel", "mix"): 1,
+    ("intel", "web"): 2,
+    ("amd", "wide"): 3,
+    ("parts", "wide"): 4,
+    ("hybrid", "fast"): 1,
+}
 """Guests whose masks are tried, each so many-th fault."""
 
 
