@@ -18,12 +18,17 @@ from mutation.learn import ROOT, Cache, Learned, put
 from mutation.mutators import mutants
 from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
+_RESOLVER = (
+    "advice", "cases", "choosing", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing", "pools", "properties",
+    "relations", "repacking", "shapes", "solve", "stability", "verdicts",
+)  # fmt: skip
 TESTS = {
     "kvmc/audit": ("tests/audit",),
     "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),
-    "kvmc/resolver": ("tests/resolver",),
+    "kvmc/resolver": tuple(f"tests/resolver/test_{name}.py" for name in _RESOLVER),
 }
-"""The tests that are to tell, by package."""
+"""The tests that are to tell, by package. Of the resolver's not those of long sequences of edits, which take longer than a mutant
+may."""
 BUDGET = 20.0
 """Seconds of CPU of tests that a mutant may cost, untraced, where nobody says another number."""
 
@@ -77,6 +82,11 @@ class Progress:
             self.say(f"{done} of {self.total}: {100 * dead / done:.1f} % dead, {dict(self.counts)}")
 
 
+def _own(package: str) -> str:
+    """The folder of the package's own tests."""
+    return f"tests/{package.removeprefix('kvmc/')}"
+
+
 def told(one: Judged) -> str:
     """A mutant that the tests do not kill, or one that is said to mean the same and that they kill, for a reader."""
     mutant, verdict = one.target.mutant, one.verdict
@@ -127,7 +137,7 @@ def run(
         )
         settings.load_profile("mutation")
         kept = Cache(cache, package)
-        plugin = Warm(wanted, files, TESTS[package][0], budget, kept, progress.say, progress.judged)
+        plugin = Warm(wanted, files, _own(package), budget, kept, progress.say, progress.judged)
         pytest.main([*cold.PYTEST, *folders], plugins=[plugin])
         return plugin.learned, plugin.verdicts
 
@@ -143,7 +153,7 @@ def run(
     for number in waiting:
         target = wanted[number]
         covering = _covering(target, files, learned)
-        chosen = learned.chosen(target.path, covering, kills, TESTS[package][0], budget)
+        chosen = learned.chosen(target.path, covering, kills, _own(package), budget)
         verdicts[number] = (
             cold.verdict(target, module(target.path), chosen, learned.limit(chosen), len(covering) - len(chosen))
             if chosen

@@ -79,7 +79,9 @@ def render(
     for package, (there, judged) in every.items():
         counts = Counter(one.verdict.outcome for one in judged if one.key not in known)
         same = sum(one.key in known for one in judged)
-        tests = ", ".join(f"`{folder}`" for folder in TESTS[package])
+        tests = ", ".join(
+            f"`{folder}`" for folder in dict.fromkeys(one.partition("/test_")[0] for one in TESTS[package])
+        )
         lines.append(
             f"| `{package}` | {tests} | {there} | {len(judged)} | {counts['killed']} | {counts['timeout']} | "
             f"{counts['survived']} | {counts['uncovered']} | {same} | {percent(*score(judged, known))} |"

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from kvmc.model.site import Hostdev, Near, Site, Vm
+from kvmc.model.site import Hostdev, Locality, Near, NearDevice, Passed, Site, Strength, Vm
+from kvmc.model.values import PciAddress
 from kvmc.resolver.keep import keep
 from kvmc.resolver.search import search
 from kvmc.resolver.solve import resolve
@@ -20,6 +21,7 @@ from support.sites import a_host, a_site, a_vm, origins_of, whole
 
 GPUS = ("0000:10:00.0", "0000:20:00.0", "0000:90:00.0")
 NICS = ("0000:21:00.0", "0000:91:00.0", "0000:a0:00.0")
+PACKAGE = Locality.PACKAGE
 ROOTS = ("0000:10", "0000:20", "0000:90", "0000:20", "0000:90", "0000:a0")
 
 
@@ -38,6 +40,18 @@ def gpu(name: str = "gpu", near: Near = Near.REQUIRE, beside: str | None = None)
 
 def rdma(name: str = "rdma", near: Near = Near.REQUIRE, beside: str | None = None) -> Hostdev:
     return Hostdev(name=name, device="rdma", near=near, beside=beside)
+
+
+def close(
+    name: str = "c",
+    device: str | None = None,
+    address: str = "",
+    strength: Strength = Strength.REQUIRE,
+    **more: Locality,
+) -> dict[str, NearDevice]:
+    """A guest's `nears`, of one device."""
+    found = (PciAddress.parse(address),) if address else None
+    return {name: NearDevice(name=name, device=device, address=found, strength=strength, **more)}
 
 
 def a_case(*vms: Vm) -> tuple[Site, dict[str, Topology]]:
@@ -108,6 +122,124 @@ def test_a_lock_with_a_far_device_holds_only_while_it_may_be_far() -> None:
     strict, machines = a_case(a_vm("a", hostdevs=[gpu(f"g{index}") for index in range(3)]))
     _, bag = resolve(strict, machines, locks_of(first, machines), origins_of(strict), search=False)
     assert "not on its own" in bag.items[0].message
+
+
+def four(*vms: Vm, **more: object) -> tuple[Site, dict[str, Topology]]:
+    """Two packages of two nodes with 16 CPUs for guests each; a GPU on node 3, and a card there that no pool offers."""
+    host = a_host("kvm-a", pages=64, devices=[whole("gpu", GPUS[2])])
+    pci = [replace(device(address, node=3), root="0000:90") for address in (GPUS[2], "0000:a1:00.0")]
+    return a_site([host], vms), {"kvm-a": machine(2, 2, 1, 9, 2, 128, pci=pci)}
+
+
+def where(*vms: Vm) -> dict[str, list[int]]:
+    site, machines = four(*vms)
+    placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is not None, [one.message for one in bag]
+    return {vm: [cell.node for cell in guest.cells] for vm, guest in placement.guests.items()}
+
+
+def test_a_guest_is_near_what_it_does_not_own() -> None:
+    assert where(a_vm("a", nears=close(address="0000:a1:00.0"))) == {"a": [3]}
+    assert where(a_vm("a", nears=close(device="gpu"))) == {"a": [3]}
+    found = where(a_vm("a", 16, 32, nears=close(device="gpu")), a_vm("b", 4, nears=close("x", "gpu", within=PACKAGE)))
+    assert found == {"a": [3], "b": [2]}, "the package is near enough for the second"
+    assert 3 in where(a_vm("a", 8, nodes=2, nears=close(device="gpu")))["a"]
+
+
+def test_a_passed_device_may_be_near_in_the_package() -> None:
+    one = Hostdev(name="gpu", device="gpu", within=PACKAGE)
+    full = a_vm("full", 16, 32, nears=close(device="gpu"))
+    assert where(full, a_vm("a", 8, hostdevs=[one])) == {"full": [3], "a": [2]}
+    site, machines = four(full, a_vm("a", 8, hostdevs=[Hostdev(name="gpu", device="gpu")]))
+    placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is None
+    assert "`within = package` for hostdev `gpu` of `a`" in [line for item in bag for line in item.help]
+
+
+def test_what_cannot_be_near_is_told_with_what_would_help() -> None:
+    site, machines = four(*(a_vm(name, 16, 32, nears=close(device="gpu")) for name in "ab"))
+    placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is None
+    text = " node 3: needs 8 free cores for 16 vCPUs, 0 free; it alone is near the device of `near c`"
+    assert text in bag.items[0].message
+    help = list(bag.items[0].help)
+    assert "`within = package` in `near c` of `b`" in help and "`strength = prefer` in `near c` of `b`" in help
+    for near, text in (
+        (close(address="0000:ff:00.0"), "`kvm-a`: has no `0000:ff:00.0`, and `near c` asks for it"),
+        (close(device="other"), "`kvm-a`: has no device pool `other`"),
+    ):
+        site, machines = four(a_vm("a", nears=near))
+        placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
+        assert placement is None and text in bag.items[0].message, bag.items[0].message
+
+
+def test_a_wish_to_be_near_gives_way_and_is_told() -> None:
+    wish = close(device="gpu", strength=Strength.PREFER)
+    site, machines = four(a_vm("a", nears=wish), a_vm("b", 16, 32, nears=wish))
+    placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is not None
+    nodes = {vm: guest.cells[0].node for vm, guest in placement.guests.items()}
+    far = next(vm for vm, node in nodes.items() if node != 3)
+    assert sorted(nodes.values())[1] == 3
+    (note,) = bag
+    text = f"`near c` of `{far}` is preferred, and the guest is on node {nodes[far]} of `kvm-a`"
+    assert (note.code.id, note.message) == ("KVMC0431", text)
+
+
+def test_a_lock_holds_only_where_it_is_near() -> None:
+    site, machines = four(a_vm("a"))
+    first, _ = resolve(site, machines, {}, origins_of(site), search=True)
+    assert first is not None and first.guests["a"].cells[0].node != 3
+    site, machines = four(a_vm("a", nears=close(device="gpu")))
+    _, bag = resolve(site, machines, locks_of(first, machines), origins_of(site), search=False)
+    assert "are not near the device of `near c`" in bag.items[0].message
+    site, machines = four(a_vm("a", nears=close(device="gpu", strength=Strength.PREFER)))
+    kept, _ = resolve(site, machines, locks_of(first, machines), origins_of(site), search=False)
+    assert kept == first, "a wish moves nobody"
+
+
+def test_all_devices_of_a_guest_on_one_root_complex() -> None:
+    pair = [gpu(), rdma()]
+    assert placed(a_vm("a", hostdevs=pair, passed=Passed(beside=Near.REQUIRE))) == {
+        "a": {"gpu": GPUS[1], "rdma": NICS[0]}
+    }
+    assert placed(a_vm("a", hostdevs=pair, passed=Passed(beside=Near.PREFER))) == {
+        "a": {"gpu": GPUS[1], "rdma": NICS[0]}
+    }
+    assert placed(a_vm("a", hostdevs=pair))["a"]["gpu"] == GPUS[0], "nobody asked"
+    three = [a_vm(name, hostdevs=[gpu(), rdma(near=Near.ANY)], passed=Passed(beside=Near.PREFER)) for name in "abc"]
+    site, machines = a_case(*three)
+    placement, (note,) = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is not None
+    assert note.message.startswith("the passed devices of `c` are preferred beside each other and are on 2 root")
+    strict, machines = a_case(*(vm.model_copy(update={"passed": Passed(beside=Near.REQUIRE)}) for vm in three))
+    placement, bag = resolve(strict, machines, {}, origins_of(strict), search=True)
+    assert placement is None
+    assert any(line.startswith("`beside = prefer` in `passed` of") for line in bag.items[0].help)
+
+
+@pytest.mark.skipif(find_spec("ortools") is None, reason="needs OR-Tools")
+def test_both_searches_agree_on_what_is_near() -> None:
+    from kvmc.resolver.exact import decide
+
+    fits = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        vms = []
+        for index in range(rng.randint(1, 4)):
+            within = rng.choice(tuple(Locality))
+            nears = close(device="gpu", within=within) if rng.random() < 0.6 else {}
+            some = [Hostdev(name="gpu", device="gpu", within=rng.choice(tuple(Locality)))] if rng.random() < 0.4 else []
+            size = rng.choice((4, 8, 16))
+            vms.append(a_vm(f"v{index}", size, nodes=rng.choice((1, 1, 2)), nears=nears, hostdevs=some))
+        site, machines = four(*vms)
+        kept, _ = keep(site, machines, {}, origins_of(site))
+        assert kept is not None
+        left = search(kept.demands, list(kept.missing), State(kept.machines), {})
+        answer = decide(list(kept.demands.values()), State(kept.machines))
+        assert answer.proven and (answer.choices is not None) == (not left), f"seed {seed}"
+        fits += not left
+    assert 8 < fits < 36
 
 
 @pytest.mark.skipif(find_spec("ortools") is None, reason="needs OR-Tools")

@@ -74,7 +74,10 @@ def simulate(host: str, texts: Mapping[str, str], topology: Topology, *, running
     root[f"{cpu}/isolated"] = f"{files.isolated}\n"
     root[f"{cpu}/nohz_full"] = f"{files.cpus(Role.NOHZ_FULL) or '(null)'}\n"
     spare = topology.online - files.cpus(Role.BANNED, Role.ISOLATED)
-    _interrupts(root, files.cpus(Role.IRQ) or topology.online, spare, last)
+    default = files.cpus(Role.IRQ) or topology.online
+    if files.irqs is not None and files.irqs.default is not None:
+        spare = default = files.irqs.default.value
+    _interrupts(root, default, spare, last)
     _settings(root, files, topology)
     services = files.cpus(Role.SERVICES) or topology.online
     root["proc/1/status"] = f"Name:\tsystemd\nCpus_allowed_list:\t{services}\nMems_allowed_list:\t0\n"

@@ -55,12 +55,14 @@ SITE: Tree = {
         {"value": "\"<vsock model='virtio'/>\"", "reason": '"no word"', "at": "devices"},
         (),
     ),
-    "vm 2": ("vm db-2 : base", {"host": "kvm-b"}, ("nic 2", "hostdev", "hostdev 2", "mdev")),
+    "vm 2": ("vm db-2 : base", {"host": "kvm-b"}, ("nic 2", "hostdev", "hostdev 2", "mdev", "passed")),
     "nic 2": ("nic vf", {"device": "n3", "near": "prefer"}, ()),
     "hostdev": ("hostdev card", {"device": "beside"}, ()),
     "hostdev 2": ("hostdev gpu", {"device": "gpu"}, ()),
     "mdev": ("mdev slice", {"uuid": '"c2177883-f1bb-47f0-914d-32a22e3a8805"'}, ()),
-    "vm 3": ("vm db-3 : base", {}, ()),
+    "passed": ("passed", {}, ()),
+    "vm 3": ("vm db-3 : base", {}, ("near",)),
+    "near": ("near card", {"device": "n3", "strength": "prefer"}, ()),
     "vm 4": ("vm web-1 : base", {"vcpus": "2"}, ()),
     "vm 5": ("vm web-2 : base", {"vcpus": "2"}, ()),
     "vm 6": ("vm wide : base", {"vcpus": "4", "memory": "3GiB"}, ("node", "node 2")),
@@ -123,6 +125,8 @@ def write_folder(folder: Path) -> None:
         (folder / name).mkdir()
     (folder / "hosts/big.json").write_text(dumps(machine()))
     (folder / "hosts/kvm-a.json").write_text(dumps(machine(6)))
+    whole = machine()
+    (folder / "hosts/one.json").write_text(dumps(replace(whole, packages=(whole.online,))))
     facts = replace(machine(), facts=Facts(kernel="6.1.0-18-amd64", sysctls=("fs.aio-max-nr", "vm.swappiness")))
     (folder / "facts/deb13.json").write_text(dumps(facts))
 
@@ -144,6 +148,15 @@ class Needs:
 NETWORK = "nic of network"
 TIED = {"vm": {"host": "kvm-a"}, "vm 3": {"host": "kvm-a"}}
 LARGE = {"vcpus": "20", "nodes": "2"}
+ONE_PACKAGE = {"topology": '"hosts/one.json"'}
+"""A host whose two nodes are in one package; the GPU is on the second."""
+FULL = 'vm rival : base {\nhost = %s\nvcpus = 12\nnear gpu {\naddress = "0000:b1:00.0"\n}\n}'
+"""A guest that fills the node of a host's GPU."""
+CLOSE: Changes = {
+    "host 3": ONE_PACKAGE,
+    "vm 3": {"host": "kvm-c", "vcpus": "12"},
+    "near": {"device": None, "address": '"0000:b1:00.0"'},
+}
 FIFO = {"isolation": "boot", "scheduler": "fifo"}
 WITH: Mapping[tuple[str, str], Needs] = {
     ("site", "targets"): Needs(error="KVMC0501"),
@@ -161,10 +174,15 @@ WITH: Mapping[tuple[str, str], Needs] = {
         error="KVMC0414",
     ),
     ("housekeeping", "threads"): Needs({NETWORK: {"queues": "4"}}, value="1"),
+    ("housekeeping", "boot_cpu"): Needs({"housekeeping": {"reason": '"counted from 0"'}}),
+    ("housekeeping", "reason"): Needs({"housekeeping": {"boot_cpu": "false", "reason": '"counted from 0"'}}),
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
+    ("network", "network"): Needs(block="network 2", instead={"bridge": None}),
+    ("network", "direct"): Needs(block="network 2", instead={"bridge": None}),
+    ("network", "mode"): Needs({"network 2": {"bridge": None, "direct": "eno1"}}, block="network 2"),
     ("class", "memory"): Needs(value="8GiB"),
     ("class", "threads"): Needs(value="isolate"),
     ("class", "l3"): Needs({"class": {"vcpus": "12"}}, error="KVMC0402"),
@@ -181,6 +199,8 @@ WITH: Mapping[tuple[str, str], Needs] = {
         block="vm 3",
         more="vm rival : base {\nhost = kvm-a\nvcpus = 20\nnodes = 2\noptional = true\nweight = 2\n}",
     ),
+    ("pool", "gicv4"): Needs(error="KVMC0585"),
+    ("class", "irq_affinity"): Needs({"pool": {"irq_affinity": "node"}}, block="vm"),
     ("class", "launch_security"): Needs(value="tdx", block="vm 3", error="KVMC0558"),
     ("storage", "controller"): Needs({"disk": {"iothread": "own"}}, value='"0000:3b:00.0"'),
     ("class", "dedicated"): Needs({"vm 3": {"pinning": "mixed", "dedicated": "0-1"}}, value="0-2", block="vm 3"),
@@ -194,6 +214,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("disk", "cmd_per_lun"): Needs({"disk": {"bus": "scsi"}}),
     ("nic", "network"): Needs(block=NETWORK),
     ("nic", "device"): Needs({"nic": {"device": "gpu"}}),
+    ("nic", "model"): Needs(block=NETWORK),
     ("nic", "queues"): Needs(block=NETWORK),
     ("nic", "socket"): Needs(block=NETWORK, instead={"network": None}),
     ("nic", "mode"): Needs({NETWORK: {"network": None, "socket": '"/run/{vm}-{nic}.sock"'}}, block=NETWORK),
@@ -203,6 +224,19 @@ WITH: Mapping[tuple[str, str], Needs] = {
         {"nic": {"near": "prefer"}, "vm": {"host": "kvm-a", "vcpus": "12"}},
         value="require",
         more="vm rival : base {\nhost = kvm-a\nvcpus = 12\nnic vf {\ndevice = n3\n}\n}",
+        error="KVMC0401",
+    ),
+    ("nic", "within"): Needs(
+        {
+            "host 2": ONE_PACKAGE,
+            "vm 2": {"vcpus": "12"},
+            "nic 2": {"device": "beside", "near": "require", "within": "package"},
+            "hostdev": {"device": "n3", "near": "any"},
+            "hostdev 2": {"near": "any"},
+        },
+        value="node",
+        block="nic 2",
+        more=FULL % "kvm-b",
         error="KVMC0401",
     ),
     ("nic", "beside"): Needs(block="nic 2", error="KVMC0402"),
@@ -217,6 +251,40 @@ WITH: Mapping[tuple[str, str], Needs] = {
         more="vm rival : base {\nhost = kvm-b\nvcpus = 12\nhostdev x {\ndevice = beside\n}\n}",
         error="KVMC0401",
     ),
+    ("hostdev", "within"): Needs(
+        {
+            "host 2": ONE_PACKAGE,
+            "vm 2": {"vcpus": "12"},
+            "hostdev": {"near": "any"},
+            "hostdev 2": {"within": "package"},
+        },
+        value="node",
+        block="hostdev 2",
+        more=FULL % "kvm-b",
+        error="KVMC0401",
+    ),
+    ("passed", "near"): Needs(
+        {"vm 2": {"vcpus": "12"}, "passed": {"near": "prefer"}},
+        value="require",
+        more=FULL % "kvm-b",
+        error="KVMC0401",
+    ),
+    ("passed", "within"): Needs(
+        {"host 2": ONE_PACKAGE, "vm 2": {"vcpus": "12"}, "passed": {"within": "package"}},
+        value="node",
+        more=FULL % "kvm-b",
+        error="KVMC0401",
+    ),
+    ("passed", "beside"): Needs(value="require", error="KVMC0402"),
+    ("near", "device"): Needs(value="gpu"),
+    ("near", "address"): Needs(value='"0000:b1:00.0"', instead={"device": None}),
+    ("near", "within"): Needs(
+        {**CLOSE, "near": {**CLOSE["near"], "strength": None, "within": "package"}},
+        value="node",
+        more=FULL % "kvm-c",
+        error="KVMC0401",
+    ),
+    ("near", "strength"): Needs(CLOSE, value="require", more=FULL % "kvm-c", error="KVMC0401"),
     ("hostdev", "device"): Needs({"devices of addresses": {"addresses": '["0000:b1:00.0", "0000:af:00.0"]'}}),
     ("hostdev", "beside"): Needs(error="KVMC0402"),
     ("place", "vms"): Needs({"vm 3": {"host": "kvm-b"}}, value="[db-2, db-3]", error="KVMC0282"),

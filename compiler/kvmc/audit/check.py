@@ -13,6 +13,7 @@ from kvmc.audit import (
     handwritten,
     identities,
     identity,
+    irqs,
     locktexts,
     nodes,
     offers,
@@ -73,6 +74,7 @@ def _consistent(context: Context) -> None:
     identity.check_identities(value.domains, context.bag)
     identity.check_host(value.domains, context.bag)
     agreement.check(context)
+    irqs.check_kept(context)
     cpus.check(context)
     nodes.check(context)
     groups.check(context)

@@ -7,6 +7,7 @@ from enum import Enum
 
 from kvmc.audit.bootline import Option
 from kvmc.audit.domain import Domain
+from kvmc.audit.irq_places import Places
 from kvmc.audit.source import At
 from kvmc.diagnostics import Code, Label, Span
 from kvmc.diagnostics.codes import audit as codes
@@ -91,6 +92,10 @@ class HostFiles:
     """The first line of each file that can be read, by its path."""
     default_page_kib: int = 2048
     has_host_half: bool = False
+    irqs: Places | None = None
+    """Where a script puts interrupts; None where none does."""
+    gives_boot_cpu: bool = False
+    """They say that the CPU which boots is the guests' by choice."""
     handwritten: bool = False
     """Written by people: what the files do not tell may be told by others that are not here."""
     boot_place: Span | None = None

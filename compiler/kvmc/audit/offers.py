@@ -102,11 +102,10 @@ def _services(context: Context, host: Host) -> None:
     if not services or topology.cores is None or topology.online.first not in topology.usable:
         return
     wanted = max(host.housekeeping_cores, 1)
-    wrong = (
-        [f"leave out CPU {topology.online.first}, on which the host boots"]
-        if topology.online.first not in services
-        else []
-    )
+    wrong = []
+    if (topology.online.first in services) is not host.boot_cpu:
+        verb = "leave out" if host.boot_cpu else "have"
+        wrong = [f"{verb} CPU {topology.online.first}, on which the host boots"]
     for node, cores in _node_cores(context):
         has = sum(core.issubset(services) for core in cores)
         halves = [core for core in cores if core & services and not core.issubset(services)]

@@ -15,7 +15,19 @@ from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Emulator, Host, Iothread, MemoryMode, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import (
+    Disk,
+    Emulator,
+    Host,
+    Iothread,
+    IrqAffinity,
+    MemoryMode,
+    Pinning,
+    Platform,
+    Scheduler,
+    Site,
+    Vm,
+)
 from kvmc.resolver.locks import Identity
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.topology import Topology
@@ -124,13 +136,34 @@ class _Guest:
             clock=vm.clock,
             hyperv=vm.hyperv,
             tpm=vm.tpm,
+            usb_address=addresses.get("usb"),
             secure_boot=vm.secure_boot,
             launch_security=vm.launch_security,
             mdevs=tuple(MdevPlan(one.name, one.uuid, addresses[f"mdev {one.name}"]) for one in vm.mdevs.values()),
-            raws=tuple(
-                RawElement(raw.key, raw.at or "", raw.value or "", raw.reason or "") for raw in vm.raws.values()
-            ),
+            irqs=self._irqs(),
+            raws=self._raws(),
         )
+
+    def _irqs(self) -> CpuSet:
+        if self.vm.irq_affinity is IrqAffinity.DEVICE:
+            return CpuSet()
+        from kvmc.hostconfig.irqs import asked_irqs
+
+        return asked_irqs(self.gate, self.guest, self.topology, self.housekeeping)
+
+    def _raws(self) -> tuple[RawElement, ...]:
+        if not self.vm.raws:
+            return ()
+        from kvmc.hostconfig.raw_places import stands_instead
+        from kvmc.hostconfig.raw_xml import parse
+
+        found = []
+        for raw in self.vm.raws.values():
+            at, text = raw.at or "", raw.value or ""
+            element = parse(text, at)
+            instead = stands_instead(at, element) if not isinstance(element, str) else None
+            found.append(RawElement(raw.key, at, text, raw.reason or "", instead))
+        return tuple(found)
 
     def _features(self, shape: CpuShape) -> tuple[tuple[str, str], ...]:
         """What differs from the model's features: those of the shape win, since the topology depends on them."""
@@ -289,21 +322,24 @@ class _Guest:
             if device is not None and whole:
                 hostdevs.append(HostdevPlan(nic.name, device, address))
                 continue
-            bridge = self.site.networks[nic.network].bridge if nic.network is not None else None
+            network = self.site.networks[nic.network] if nic.network is not None else None
             self._check_queues(nic.queues, path)
             socket = fill(nic.socket, {"vm": self.vm.name, "nic": nic.name}) if nic.socket is not None else None
             nics.append(
                 NicPlan(
                     nic.name,
                     self.identity.macs[nic.name],
-                    bridge,
+                    network.bridge if network else None,
                     device,
                     nic.queues,
                     address,
                     socket,
-                    nic.mode,
+                    network.mode if network and network.direct else nic.mode,
                     nic.rx_queue_size,
                     nic.tx_queue_size,
+                    network.network if network else None,
+                    network.direct if network else None,
+                    nic.model,
                 )
             )
         for hostdev in self.vm.hostdevs.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import string
 import uuid
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,8 @@ def pci_devices(vm: Vm) -> tuple[str, ...]:
     keys.append("rng")
     if vm.pinning is Pinning.SHARED and vm.pages_kib is None and not vm.locked and not passed and not private:
         keys.append("balloon")
+    if vm.usb != "none":
+        keys.append("usb")
     return tuple(keys)
 
 
@@ -251,7 +254,8 @@ def _targets(vm: Vm, locked: Mapping[str, str], origins: Origins, bag: Bag) -> d
         known = target[:2] == target_prefix(disk.bus) and body.isascii() and body.isalpha() and body.islower()
         if known and target not in kept.values():
             kept[name] = target
-    taken = set(kept.values())
+    raw = "".join(one.value or "" for one in vm.raws.values())
+    taken = {*kept.values(), *re.findall(r"<target[^<>]*\bdev\s*=\s*[\"']([a-z]+)[\"']", raw)}
     found: dict[str, str] = {}
     for name, disk in vm.disks.items():
         prefix = target_prefix(disk.bus)

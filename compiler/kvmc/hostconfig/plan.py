@@ -128,8 +128,9 @@ class DiskPlan:
 
 @dataclass(frozen=True, slots=True)
 class NicPlan:
-    """A NIC: virtio on a bridge or on the vhost-user socket `socket` (a path, with QEMU's end in `mode`), or a PCI function of the
-    host. Exactly one of `bridge`, `socket` and `device` is set."""
+    """A NIC: on a network or on the vhost-user socket `socket` (a path, with QEMU's end in `mode`), or a PCI function of the host.
+    Exactly one of `bridge`, `network` (libvirt's), `direct` (a card, for macvtap, whose mode is `mode`), `socket` and `device` is
+    set."""
 
     name: str
     mac: str
@@ -141,6 +142,9 @@ class NicPlan:
     mode: str = "server"
     rx_queue_size: int | None = None
     tx_queue_size: int | None = None
+    network: str | None = None
+    direct: str | None = None
+    model: str = "virtio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +167,15 @@ class HostdevPlan:
 
 @dataclass(frozen=True, slots=True)
 class RawElement:
-    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`."""
+    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`, or the device
+    that it belongs to (`disk root`). instead: the tag, and the attribute that tells it from its like, of what kvmc then leaves
+    out."""
 
     name: str
     at: str
     text: str
     reason: str
+    instead: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +239,19 @@ class GuestPlan:
     clock: str = "utc"
     hyperv: bool = False
     tpm: bool = False
+    usb_address: PciAddress | None = None
+    """Of its USB controller, where it has one."""
     secure_boot: bool = False
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
     raws: tuple[RawElement, ...] = ()
+    irqs: CpuSet = EMPTY
+    """Where the interrupts of its passed devices go, where it says so itself."""
+
+    @property
+    def passed(self) -> tuple[PciAddress, ...]:
+        """The host's PCI functions that it has, NICs first."""
+        return tuple(nic.device for nic in self.nics if nic.device) + tuple(one.device for one in self.hostdevs)
 
     def iothread_mask(self, id: int) -> CpuSet:
         """Where an I/O thread (from 1) may run."""

@@ -178,6 +178,7 @@ _DEVICES: tuple[Knob, ...] = (
     _at("devices/disk/shareable", "0.3", "", "several guests have it", "a file system that is not made for it is lost"),
     _at("devices/disk/address", "0.8", _ADDRESS, "the guest's own address"),
     _at("devices/controller", "0.3", "type index model", "a controller"),
+    _at("devices/controller@ports", "1.3", "", "ports of a USB controller"),
     _at("devices/controller/driver", "1.0", "queues", "of a virtio-scsi controller"),
     _known("devices/controller/driver@cmd_per_lun", "1.2", "", "requests a disk"),
     _known("devices/controller/driver@max_sectors", "1.2", "", "sectors a request"),

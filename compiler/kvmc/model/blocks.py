@@ -43,6 +43,18 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("mdev", "A mediated device: a slice of a GPU that the vendor's driver made on the host.", ("class", "vm")),
     BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
     BlockRow(
+        "passed",
+        "How the devices of the host that the guest owns lie, as far as they do not say it themselves.",
+        ("class", "vm"),
+        (),
+        single=True,
+    ),
+    BlockRow(
+        "near",
+        "A device of the host that the guest is near and does not own: the card behind a bridge, the port that a switch polls.",
+        ("class", "vm"),
+    ),
+    BlockRow(
         "place",
         "A relation between guests: `place apart NAME` keeps them on different hosts (or what else `across` says), "
         "`place together NAME` on one (or in what else `within` says). What counts is where their vCPUs run.",

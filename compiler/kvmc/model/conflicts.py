@@ -139,7 +139,20 @@ DISK = (
 
 _VIRTIO = "queues are those of a virtio NIC, a device brings its own"
 
+NETWORK = (
+    Rule("mode", (), "bridge", (), "it is macvtap's", "drop `mode`"),
+    Rule("mode", (), "network", (), "it is macvtap's", "drop `mode`"),
+)
+
+_EMULATED = ("e1000e", "e1000", "rtl8139")
+_ONE_QUEUE = "an emulated NIC has one queue and rings of its own"
+
 NIC = (
+    Rule("model", (), "device", (), "a device of the host is what it is", "drop `model`"),
+    Rule("model", (), "socket", (), "vhost-user is virtio", "drop `model`"),
+    Rule("queues", (), "model", _EMULATED, _ONE_QUEUE, "drop `queues`"),
+    Rule("rx_queue_size", (), "model", _EMULATED, _ONE_QUEUE, "drop `rx_queue_size`"),
+    Rule("tx_queue_size", (), "model", _EMULATED, _ONE_QUEUE, "drop `tx_queue_size`"),
     Rule("queues", (), "device", (), _VIRTIO, "drop `queues`"),
     Rule("rx_queue_size", (), "device", (), _VIRTIO, "drop `rx_queue_size`"),
     Rule("tx_queue_size", (), "device", (), _VIRTIO, "drop `tx_queue_size`"),
@@ -147,6 +160,7 @@ NIC = (
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
+    Rule("within", (), "network", (), "a virtio NIC is no device of the host", "drop `within`"),
 )
 
 

@@ -82,9 +82,19 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     }
     fields["nodes"] = len(fields["cells"]) or fields["nodes"]
     fields["dedicated"] = fields["dedicated"] or CpuSet()
-    for kind in ("disk", "nic", "hostdev", "mdev", "raw"):
+    for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
+    passed = node.children.get(("passed", ""))
+    fields["passed"] = _passed(node, _fields(passed), fields) if passed is not None else None
     return fields
+
+
+def _passed(vm: Node, said: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the block says of all of a guest's passed devices, given to those that do not say it themselves."""
+    for kind in ("nic", "hostdev"):
+        for label, child in vm.labelled(kind).items():
+            fields[f"{kind}s"][label] |= {name: said[name] for name in ("near", "within") if name not in child.values}
+    return said
 
 
 def trace(merged: Tables) -> dict[Path, Origin]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kvmc.model.cpu_kinds import CpuFeature
 from kvmc.model.kinds import Choice, Flag, ListOf
+from kvmc.model.site import IrqAffinity
 from kvmc.model.table import Row
 from kvmc.model.texts import Text, Uuid
 
@@ -40,6 +41,15 @@ MACHINE_ROWS: tuple[Row, ...] = (
         "passthrough",
         "none",
     ),
+    Row(
+        "class",
+        "irq_affinity",
+        Choice(IrqAffinity, ["none", "node"]),
+        "Where the interrupts of its passed devices go, on a host with `irq_affinity = node`: to housekeeping CPUs of the device's "
+        "node, or of the nodes of its vCPUs, which is another where the device is not `near`.",
+        "vcpus",
+        "device",
+    ),
     Row("class", "clock", Choice(["utc", "localtime"]), "What its real-time clock shows.", "localtime", "utc"),
     Row(
         "class",
@@ -50,6 +60,15 @@ MACHINE_ROWS: tuple[Row, ...] = (
         "false",
     ),
     Row("class", "tpm", Flag(), "An emulated TPM 2.0 (swtpm on the host).", "true", "false"),
+    Row("class", "usb", Choice(["none", "xhci"]), "A USB controller, which raw USB devices need.", "xhci", "none"),
+    Row(
+        "class",
+        "shared_memory",
+        Flag(),
+        "Other processes of the host can map its memory, as virtiofs needs; always so with a vhost-user NIC.",
+        "true",
+        "false",
+    ),
     Row("class", "secure_boot", Flag(), "UEFI with the vendor's keys, which boots signed code alone.", "true", "false"),
     Row(
         "class",

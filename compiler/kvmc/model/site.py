@@ -144,6 +144,23 @@ class Near(StrEnum):
     ANY = "any"
 
 
+class IrqAffinity(StrEnum):
+    """Of a pool: whether interrupts are put on the housekeeping CPUs of their device's node. Of a guest: whose node counts for the
+    interrupts of its passed devices, the device's or that of its vCPUs."""
+
+    NONE = "none"
+    NODE = "node"
+    DEVICE = "device"
+    VCPUS = "vcpus"
+
+
+class Locality(StrEnum):
+    """How near near is: on a node of the guest's, or in a package that one of its nodes is in."""
+
+    NODE = "node"
+    PACKAGE = "package"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -228,14 +245,27 @@ class Host(_Model):
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
+    irq_affinity: IrqAffinity = IrqAffinity.NONE
+    """`none` or `node`."""
+    gicv4: bool = False
+    """Of Arm hosts."""
+    boot_cpu: bool = True
+    """The core of the CPU that it boots on is housekeeping."""
+    boot_cpu_reason: str | None = None
+    """Why it is not."""
     raws: Mapping[str, Raw] = {}
 
 
 class Network(_Model):
-    """A network that NICs attach to: a bridge of the host."""
+    """A network that NICs attach to. Exactly one of `bridge`, `network` and `direct` is set."""
 
     name: str
-    bridge: str
+    bridge: str | None
+    network: str | None = None
+    """A network of libvirt's."""
+    direct: str | None = None
+    """A card of the host whose macvtap devices its NICs are, in `mode`."""
+    mode: str = "bridge"
 
 
 class Storage(_Model):
@@ -285,6 +315,10 @@ class Nic(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    within: Locality = Locality.NODE
+    """What `near` means."""
+    model: str = "virtio"
+    """On a network: libvirt's model."""
 
 
 class Hostdev(_Model):
@@ -295,6 +329,29 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    within: Locality = Locality.NODE
+    """What `near` means."""
+
+
+class NearDevice(_Model):
+    """A device of the host that the guest is near and does not own. Exactly one of `device` and `address` is set."""
+
+    name: str
+    device: str | None
+    """A device pool: one of its functions is near."""
+    address: tuple[PciAddress, ...] | None
+    """PCI devices: one of them is near, of those that the host has."""
+    within: Locality = Locality.NODE
+    strength: Strength = Strength.REQUIRE
+
+
+class Passed(_Model):
+    """What a guest says of all devices of the host that it owns; `near` and `within` are then those of each that says nothing."""
+
+    near: Near = Near.REQUIRE
+    within: Locality = Locality.NODE
+    beside: Near = Near.ANY
+    """Whether all of them are on one root complex."""
 
 
 class Mdev(_Model):
@@ -369,11 +426,24 @@ class Vm(_Model):
     clock: str = "utc"
     hyperv: bool = False
     tpm: bool = False
+    usb: str = "none"
+    """Its USB controller: `xhci` or `none`."""
+    shared_memory: bool = False
+    """Its memory can be mapped by others, whatever its NICs are."""
     secure_boot: bool = False
+    irq_affinity: IrqAffinity = IrqAffinity.DEVICE
+    """`device` or `vcpus`."""
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
+    nears: Mapping[str, NearDevice] = {}
+    passed: Passed | None = None
+
+    @property
+    def beside(self) -> Near:
+        """Whether all its passed devices are on one root complex."""
+        return self.passed.beside if self.passed is not None else Near.ANY
 
     @property
     def floating(self) -> CpuSet:

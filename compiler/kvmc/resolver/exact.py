@@ -16,6 +16,7 @@ from ortools.sat.python import cp_model
 from kvmc.model.site import L3, MemoryMode, Near, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand, alike
+from kvmc.resolver.near import near_nodes, package_nodes
 from kvmc.resolver.spread import interleaved, of_kind, share
 from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
@@ -162,6 +163,11 @@ class Model:
             self._memory(demand, name, here, on)
         if demand.devices:
             self._devices(demand, name, here, on)
+        for close in demand.close:
+            if close.required:
+                there = near_nodes(close, here.machine)
+                spots = [index for index, cpus in enumerate(here.machine.nodes) if cpus.node in there]
+                self.model.add(sum(places[spot].at for places in cells for spot in spots) >= on)
 
     def _memory(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
         """Memory of cells that is not bound to their nodes: units of each cell on each node."""
@@ -257,11 +263,15 @@ class Model:
                 if any(address in here.used for address in function.group):
                     continue
                 must = demand.near_of(key) is Near.REQUIRE
-                if must and function.node is not None and function.node not in position:
+                spots = [function.node] if must and function.node is not None else []
+                if spots and key in demand.package:
+                    spots = list(package_nodes(here.machine, spots))
+                spots = [position[node] for node in spots if node in position]
+                if must and function.node is not None and not spots:
                     continue
                 take = self.model.new_bool_var("")
-                if must and function.node is not None:
-                    near = [cells[position[function.node]].at for cells in self.cells[demand.vm, name]]
+                if spots:
+                    near = [cells[spot].at for cells in self.cells[demand.vm, name] for spot in spots]
                     self.model.add(sum(near) >= take)
                 self._use((name, function.address), 1, take)
                 mine.setdefault(function.address, []).append(take)

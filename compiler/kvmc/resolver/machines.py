@@ -67,6 +67,7 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             ),
             kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
             packages=tuple(_packages(topology, by_id[cpus.node].cpus & topology.usable) for cpus in pooled.nodes),
+            pci=topology.pci or {},
         ),
         bag,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.model.site import L3
 from kvmc.model.values import size_text
-from kvmc.resolver.choices import best_choice
+from kvmc.resolver.best import best_choice
 from kvmc.resolver.demand import Demand, fewest_cores
 from kvmc.resolver.state import HostState, State
 

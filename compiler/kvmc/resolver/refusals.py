@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Path
-from kvmc.model.site import Cores, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
+from kvmc.model.site import Cores, Emulator, Host, Isolation, Pinning, Scheduler, Site, Strength, Threads, Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,7 @@ def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mappin
     for device in vm.hostdevs.values():
         if device.device not in host.devices:
             return Refusal(f"has no device pool `{device.device}`", ("vm", vm.name, "hostdev", device.name, "device"))
+    for near in vm.nears.values():
+        if near.strength is Strength.REQUIRE and near.device is not None and near.device not in host.devices:
+            return Refusal(f"has no device pool `{near.device}`", ("vm", vm.name, "near", near.name, "device"))
     return None

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from kvmc.model.site import Domain
-from kvmc.resolver.choices import Fit, Score, fit_cell, node_spread, pick_devices, with_own
+from kvmc.resolver.choices import COMBINATIONS, Fit, Score, fit_cell, node_spread, pick_devices, with_own
 from kvmc.resolver.demand import Cell, Demand, Relation, arrangements
-from kvmc.resolver.near import far_devices
+from kvmc.resolver.near import far_devices, not_close, on_roots
 from kvmc.resolver.spread import distance, lay_memory
 from kvmc.resolver.state import (
     CellChoice,
@@ -29,9 +29,6 @@ from kvmc.resolver.state import (
     domains,
     node_domains,
 )
-
-_COMBINATIONS = 64
-"""Sets of nodes looked at for one guest."""
 
 
 def held_by_others(demand: Demand, relation: Relation, groups: Groups) -> dict[str, frozenset[str]]:
@@ -136,7 +133,10 @@ def best_related(
         return None
     best: tuple[Score, Choice] | None = None
     for nodes in _node_sets(demand, here, bounds, only):
-        devices = pick_devices(demand, here, [here.machine.nodes[position].node for position in nodes])
+        ids = [here.machine.nodes[position].node for position in nodes]
+        if demand.close and not_close(demand, here.machine, ids, required=True):
+            continue
+        devices = pick_devices(demand, here, ids)
         if devices is None:
             continue
         for hidden in (bounds.wished, bounds.hidden) if bounds.wished else (bounds.hidden,):
@@ -160,7 +160,9 @@ def best_related(
             score = (
                 sum(fit.extra for fit in found),
                 unmet(demand, here.machine, cells, state.groups)
-                + len(far_devices(demand, here, devices, [here.machine.nodes[node].node for node in nodes])),
+                + len(far_devices(demand, here, devices, ids))
+                + len(not_close(demand, here.machine, ids, required=False))
+                + max(len(on_roots(demand, here, devices)) - 1, 0),
                 sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
                 node_spread(here, nodes) + (distance(demand, here, memory, nodes) if demand.spread else 0),
                 sum(fit.left for fit in found),
@@ -189,7 +191,7 @@ def _node_sets(
             if relation.domain is Domain.PACKAGE
         )
     )
-    yield from islice(sets, _COMBINATIONS)
+    yield from islice(sets, COMBINATIONS)
 
 
 def _fit(demand: Demand, cell: Cell, node: NodeState, machine: Machine, hidden: frozenset[int]) -> Fit | None:

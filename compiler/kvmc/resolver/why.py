@@ -9,7 +9,7 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Cores, Emulator, Near, Site, Threads
 from kvmc.model.values import size_text
-from kvmc.resolver.choices import best_choice
+from kvmc.resolver.best import best_choice
 from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.explain import reason
 from kvmc.resolver.leftover import measure
@@ -72,8 +72,9 @@ def _host(site: Site, guest: GuestPlacement, demand: Demand, able: Sequence[str]
 def _node(guest: GuestPlacement, demand: Demand) -> str:
     nodes = " + ".join(str(cell.node) for cell in guest.cells)
     asked = counted(len(guest.cells), "node")
-    near = [key for key, _ in demand.devices if demand.near_of(key) is Near.REQUIRE]
-    devices = ", ".join(f"`{label}`" for _, label in near)
+    near = [key[1] for key, _ in demand.devices if demand.near_of(key) is Near.REQUIRE]
+    near += [f"near {one.label}" for one in demand.close if one.required]
+    devices = ", ".join(f"`{label}`" for label in near)
     return f"{nodes}: {asked} asked for" + (f", beside {devices}" if devices else "") + _memory(guest, demand)
 
 

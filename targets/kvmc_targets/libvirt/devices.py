@@ -103,7 +103,10 @@ def _disk(root: etree._Element, plan: DiskPlan) -> None:
 
 
 def _controllers(root: etree._Element, guest: GuestPlan) -> None:
-    _add(root, "controller", type="usb", index="0", model="none")
+    if guest.usb_address is None:
+        _add(root, "controller", type="usb", index="0", model="none")
+    else:
+        _address(_add(root, "controller", type="usb", index="0", model="qemu-xhci", ports="15"), guest.usb_address)
     if guest.arch == X86:
         _address(_add(root, "controller", type="sata", index="0"), _AHCI)
     if guest.scsi_address is not None:
@@ -137,19 +140,28 @@ def _nic(root: etree._Element, plan: NicPlan) -> None:
         # A virtual function: its address of the host has a type here, in <hostdev> it has none.
         _address(_add(nic, "source"), plan.device)
     else:
-        nic = _add(root, "interface", type="bridge" if plan.socket is None else "vhostuser")
+        kind, source = _other_end(plan)
+        nic = _add(root, "interface", type=kind)
         _add(nic, "mac", address=plan.mac)
-        if plan.socket is None:
-            _add(nic, "source", bridge=plan.bridge or "")
-        else:
-            _add(nic, "source", type="unix", path=plan.socket, mode=plan.mode)
-        _add(nic, "model", type="virtio")
+        _add(nic, "source", **source)
+        _add(nic, "model", type=plan.model)
         rings = {"queues": plan.queues, "rx_queue_size": plan.rx_queue_size, "tx_queue_size": plan.tx_queue_size}
         asked = {name: str(value) for name, value in rings.items() if value is not None}
         if asked:
             vhost = {"name": "vhost"} if plan.socket is None else {}
             _add(nic, "driver", **vhost, **asked)
     _address(nic, plan.address)
+
+
+def _other_end(plan: NicPlan) -> tuple[str, dict[str, str]]:
+    """The type of an interface, and what its source says."""
+    if plan.socket is not None:
+        return "vhostuser", {"type": "unix", "path": plan.socket, "mode": plan.mode}
+    if plan.network is not None:
+        return "network", {"network": plan.network}
+    if plan.direct is not None:
+        return "direct", {"dev": plan.direct, "mode": plan.mode}
+    return "bridge", {"bridge": plan.bridge or ""}
 
 
 def _mdev(root: etree._Element, plan: MdevPlan) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from kvmc.hostconfig.plan import GuestPlan, RawElement
+from kvmc.hostconfig.plan import GuestPlan
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import VersionRange
 from kvmc_targets.libvirt.devices import ARM, X86, devices
+from kvmc_targets.libvirt.raws import put_raws
 
 METADATA = "urn:kvmc:domain:1"
 """Namespace of what a domain says of its source."""
@@ -59,19 +60,8 @@ def domain(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
         _add(power, "suspend-to-disk", enabled="no")
     root.append(devices(guest, libvirt))
     _launch_security(root, guest)
-    for raw in guest.raws:
-        _raw(root, raw)
+    put_raws(root, guest)
     return root
-
-
-def _raw(root: etree._Element, raw: RawElement) -> None:
-    """An element of the user's, below its parent, which is made where the guest has none."""
-    parent = root
-    for tag in raw.at.split("/") if raw.at != "domain" else ():
-        found = parent.find(tag)
-        parent = _add(parent, tag) if found is None else found
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_blank_text=True)
-    parent.append(etree.fromstring(raw.text, parser))
 
 
 def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:

@@ -25,7 +25,7 @@ BAD_PAGES = Code("KVMC0224", Severity.ERROR, "a page size or a count of pages th
 BAD_VERSION = Code("KVMC0225", Severity.ERROR, "a version that is malformed")
 BAD_PCI = Code("KVMC0226", Severity.ERROR, "a PCI address that is malformed")
 BAD_TEXT = Code("KVMC0227", Severity.ERROR, "a text or a path with a form that is not allowed")
-BAD_MACHINE = Code("KVMC0228", Severity.ERROR, "a machine type that is not a versioned q35 machine")
+BAD_MACHINE = Code("KVMC0228", Severity.ERROR, "a machine type that is not a versioned one of kvmc's")
 BAD_MAC = Code("KVMC0229", Severity.ERROR, "a MAC address that is malformed or not a station's")
 BAD_UUID = Code("KVMC0230", Severity.ERROR, "a UUID that is malformed")
 REPEATED = Code("KVMC0231", Severity.ERROR, "a list has an item twice")
@@ -46,6 +46,7 @@ KIND_NODES = Code("KVMC0275", Severity.ERROR, "memory of a kind for a guest with
 DEDICATED_VCPUS = Code("KVMC0271", Severity.ERROR, "a guest's dedicated vCPUs are not some of its vCPUs")
 RELATION_WORD = Code("KVMC0280", Severity.ERROR, "a relation has the setting of another")
 RELATIONS_CONTRADICT = Code("KVMC0281", Severity.ERROR, "two relations of guests contradict each other")
+BOOT_CPU_GIVEN = Code("KVMC0284", Severity.ERROR, "guests get the core that the host boots on, without a reason")
 BESIDE_NOTHING = Code("KVMC0283", Severity.ERROR, "a device is to be beside one that its guest does not have")
 RELATION_GUEST = Code("KVMC0282", Severity.ERROR, "a relation contradicts its guests' own settings")
 # 0260..0269: CPU features, devices and protection of guests
