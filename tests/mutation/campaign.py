@@ -19,7 +19,7 @@ from mutation.mutators import mutants
 from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
 _RESOLVER = (
-    "advice", "cases", "choosing", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing", "pools", "properties",
+    "advice", "cases", "choosing", "exact", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing", "pools", "properties",
     "relations", "repacking", "shapes", "solve", "stability", "verdicts",
 )  # fmt: skip
 TESTS = {
