@@ -17,10 +17,13 @@ _TOLD = frozenset(
     {
         "name", "uuid", "title", "description", "metadata", "memory", "currentMemory", "vcpu", "vcpus", "iothreads", "iothreadids",
         "os", "numatune", "cpu/model", "cpu/topology", "cpu/numa", "cputune/vcpupin", "cputune/emulatorpin", "cputune/iothreadpin",
-        "cputune/vcpusched", "devices/disk", "devices/interface", "features/pmu", "memoryBacking/hugepages", "memoryBacking/locked",
+        "cputune/vcpusched", "features/pmu", "memoryBacking/hugepages", "memoryBacking/locked",
     }
 )  # fmt: skip
 """What the facts tell, and what only describes a guest."""
+
+_PARTS_TOLD = frozenset({"address", "driver", "mac", "model", "source", "target"})
+"""Of disks, NICs and passed functions."""
 
 
 def elements(domain: Domain, *, live: bool = False) -> dict[str, Fact]:
@@ -39,9 +42,14 @@ def elements(domain: Domain, *, live: bool = False) -> dict[str, Fact]:
             facts[f"`{node.tag}`"] = Fact(Holds(((tag, attributes, "", ()),)), _head(node), node.span, loose=True)
         for inner in node.elements():
             path = f"{node.tag}/{inner.tag}"
-            if path not in _TOLD and not (path == "devices/hostdev" and inner.get("type") == "pci"):
-                name = " ".join((f"`{path}`", *(part for part in key_of(inner) if part)))
-                found.setdefault(name, []).append(inner)
+            key = " ".join(part for part in key_of(inner) if part)
+            passed = path == "devices/hostdev" and inner.get("type") == "pci"
+            if passed or path in ("devices/disk", "devices/interface"):
+                for part in inner.elements():
+                    if part.tag not in _PARTS_TOLD:
+                        found.setdefault(f"`{path}/{part.tag}` {key}", []).append(part)
+            elif path not in _TOLD:
+                found.setdefault(f"`{path}` {key}".rstrip(), []).append(inner)
     for name, nodes in found.items():
         facts[name] = Fact(Holds(tuple(map(element, nodes))), _text(nodes[0]), nodes[0].span, loose=True)
     return facts
