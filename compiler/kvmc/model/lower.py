@@ -58,7 +58,7 @@ def _fields(node: Node) -> dict[str, Any]:
 
 def _host(node: Node) -> dict[str, Any]:
     fields = _fields(node)
-    for kind in ("housekeeping", "shared", "vswitch", "reserve"):
+    for kind in ("housekeeping", "shared", "vswitch", "reserve", "resctrl"):
         child = node.children.get((kind, ""))
         if child is not None:
             fields |= _fields(child)
@@ -70,7 +70,13 @@ def _host(node: Node) -> dict[str, Any]:
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
     for pool in fields["devices"].values():
-        pool |= {"vfs": pool["vfs"] or 0, "addresses": pool["addresses"] or ()}
+        first, *others = pool["parent"] or (None,)
+        pool |= {
+            "parent": first,
+            "others": tuple(others),
+            "vfs": pool["vfs"] or 0,
+            "addresses": pool["addresses"] or (),
+        }
     return fields
 
 

@@ -185,12 +185,21 @@ class Platform(_Model):
 
 
 class DevicePool(_Model):
-    """PCI devices that guests may own one each: the VFs of `parent`, or whole devices at `addresses`; never both."""
+    """PCI devices that guests may own one each: the VFs of its parents, or whole devices at `addresses`; never both."""
 
     name: str
     parent: PciAddress | None
+    """The first of its parents."""
     vfs: int
+    """Of each parent."""
     addresses: tuple[PciAddress, ...]
+    others: tuple[PciAddress, ...] = ()
+    """The parents behind the first."""
+
+    @property
+    def parents(self) -> tuple[PciAddress, ...]:
+        """The physical functions whose virtual ones these are; none for whole devices."""
+        return (self.parent, *self.others) if self.parent is not None else ()
 
 
 class Raw(_Model):
@@ -242,11 +251,21 @@ class Host(_Model):
     """It gets no new guests."""
     host_failures: int = 0
     """1: the guests of any one host of the pool must have a place without it."""
+    resctrl_l3_kib: int | None = None
+    """KiB of each L3 cache: what guests may have for themselves, together."""
+    resctrl_bandwidth: int = 0
+    """Percent of the memory bandwidth behind each L3 cache that guests' limits may add up to."""
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
     irq_affinity: IrqAffinity = IrqAffinity.NONE
     """`none` or `node`."""
+    gicv4: bool = False
+    """Of Arm hosts."""
+    boot_cpu: bool = True
+    """The core of the CPU that it boots on is housekeeping."""
+    boot_cpu_reason: str | None = None
+    """Why it is not."""
     raws: Mapping[str, Raw] = {}
 
 
@@ -346,6 +365,8 @@ class Passed(_Model):
     within: Locality = Locality.NODE
     beside: Near = Near.ANY
     """Whether all of them are on one root complex."""
+    expander: bool = False
+    """A guest of several nodes sees each on the guest node that is on the device's node."""
 
 
 class Mdev(_Model):
@@ -429,6 +450,10 @@ class Vm(_Model):
     """`device` or `vcpus`."""
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    cachetune: int | None = None
+    """KiB of each L3 cache that its vCPUs run on: what is its alone, at least."""
+    memorytune: int | None = None
+    """The most of the memory bandwidth behind each of those that its vCPUs take, in percent."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
     nears: Mapping[str, NearDevice] = {}
@@ -438,6 +463,11 @@ class Vm(_Model):
     def beside(self) -> Near:
         """Whether all its passed devices are on one root complex."""
         return self.passed.beside if self.passed is not None else Near.ANY
+
+    @property
+    def expander(self) -> bool:
+        """Whether its passed devices are shown on its nodes, where it has several."""
+        return self.passed is not None and self.passed.expander and self.nodes > 1
 
     @property
     def floating(self) -> CpuSet:
