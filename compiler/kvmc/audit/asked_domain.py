@@ -266,7 +266,8 @@ class _Statement:
         scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
         if scsi:
             want = controller("scsi", 0, model="virtio-scsi")
-            asked_more.scsi_driver(scsi, want)
+            served = asked_more.threads_of(self.vm, self.platform).get(scsi[0].name, ())
+            asked_more.scsi_driver(scsi, served, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
         for number in range(1, self._last_port() + 1):
@@ -317,7 +318,8 @@ class _Statement:
         want = devices.add("hostdev", mode="subsystem", type="pci", managed="yes")
         if self.lock and device in self.lock.devices:
             want.key = ("source/address/bus", "source/address/slot", "source/address/function")
-        want.add("driver", name="vfio")
+        one = self.vm.hostdevs.get(device.removeprefix("hostdev "))
+        want.add("driver", name="vfio", **({"iommufd": "yes"} if one is not None and one.iommufd else {}))
         self._function(want.add("source"), device, typed=False)
         self._address(want, device)
 

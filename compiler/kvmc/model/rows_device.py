@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Integer, ListOf, PowerOfTwo
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, PowerOfTwo
 from kvmc.model.site import Domain, Iothread, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
@@ -47,7 +47,8 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "disk",
         "iothread",
         Choice(Iothread),
-        "QEMU's main loop, an I/O thread shared by the guest's disks, or one of its own.",
+        "QEMU's main loop, an I/O thread shared by the guest's disks, or one of its own. Of SCSI disks: `shared` has it serve "
+        "their controller, so all of them.",
         "own",
         "none",
     ),
@@ -61,6 +62,13 @@ DEVICE_ROWS: tuple[Row, ...] = (
     ),
     Row("disk", "queue_size", PowerOfTwo(2, 1024), "Requests that each of its queues holds.", "1024"),
     Row("disk", "cmd_per_lun", Integer(1, 1024), "Commands at once for a disk of the SCSI controller.", "128"),
+    Row(
+        "disk",
+        "max_sectors",
+        Integer(1, 65535),
+        "Sectors of 512 bytes that one request to the SCSI controller moves at most; the least that a disk on it says.",
+        "2048",
+    ),
     Row("disk", "boot", Integer(1, 999), "Its place in the boot order.", "1"),
     Row("nic", "network", Ref("network"), "The network that it is on; this, `device` or `socket`.", "core"),
     Row(
@@ -112,6 +120,14 @@ DEVICE_ROWS: tuple[Row, ...] = (
         Name(),
         "Another passed device of the guest, by its label: both are on one PCIe root complex.",
         "gpu",
+    ),
+    Row(
+        "hostdev",
+        "iommufd",
+        Flag(),
+        "Whether QEMU maps the guest's memory through iommufd in place of VFIO's own container.",
+        "true",
+        "false",
     ),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
     Row("place", "across", Choice(Domain), "Of `place apart`: what they differ in.", "rack", "host"),

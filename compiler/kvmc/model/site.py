@@ -284,6 +284,8 @@ class Disk(_Model):
     """I/O threads that its queues are spread over, with `iothread = own`."""
     queue_size: int | None = None
     cmd_per_lun: int | None = None
+    max_sectors: int | None = None
+    """Of 512 bytes."""
 
 
 class Nic(_Model):
@@ -313,6 +315,7 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    iommufd: bool = False
 
 
 class Mdev(_Model):
@@ -391,7 +394,7 @@ class Vm(_Model):
     irq_affinity: IrqAffinity = IrqAffinity.DEVICE
     """`device` or `vcpus`."""
     launch_security: str = "none"
-    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    """`sev`, `sev-es` (libvirt's type `sev` with a policy), `sev-snp`, `tdx`, or `none`."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
 
