@@ -1,4 +1,4 @@
-"""The SCSI controller of a guest: its I/O thread, its depth and the length of its requests, from disks to the domain and its audit."""
+"""The SCSI controller of a guest: its I/O thread, depth and length of requests, from disks to the domain and its audit."""
 
 from __future__ import annotations
 
