@@ -35,6 +35,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "nic": site.Nic,
     "hostdev": site.Hostdev,
     "mdev": site.Mdev,
+    "passed": site.Passed,
+    "near": site.NearDevice,
     "place": site.Place,
     "raw": site.Raw,
 }
@@ -43,8 +45,10 @@ NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
     site.Host: {"name", "pool", "devices", "raws"},
     site.Platform: {"name", "known"},
-    site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws"},
+    site.DevicePool: {"name", "others"},
+    site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws", "nears", "passed"},
     site.Place: {"name", "relation"},
+    site.Passed: set(),
 }
 """Fields that come from headers and inner blocks; every model has a name."""
 

@@ -10,7 +10,7 @@ from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import DevicePool, Host, Iothread, Near, Site, Vm
+from kvmc.model.site import DevicePool, Host, Iothread, Locality, Near, Nic, Site, Vm
 from kvmc.model.values import PciAddress
 
 
@@ -75,33 +75,23 @@ def iothread_nodes(context: Context, vm: Vm, domain: Domain) -> dict[int, CpuSet
 
 
 def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
-    wanted = Counter(
-        site.networks[nic.network].bridge
-        for nic in vm.nics.values()
-        if nic.network is not None and nic.network in site.networks
-    )
-    wanted += Counter(
-        nic.socket.replace("{vm}", vm.name).replace("{nic}", nic.name)
-        for nic in vm.nics.values()
-        if nic.socket is not None
-    )
+    wanted = Counter(end for nic in vm.nics.values() if (end := other_end(site, vm, nic)) is not None)
     has = Counter(nic.value.source for nic in domain.nics if nic.value.device is None)
-    for bridge in wanted | has:
-        if wanted[bridge] > has[bridge]:
-            yield Difference(
-                domain.head, f"asks for {counted(wanted[bridge], 'NIC')} on `{bridge}` and has {has[bridge]}"
-            )
-        elif has[bridge] > wanted[bridge]:
-            last = [nic for nic in domain.nics if nic.value.source == bridge][-1]
-            yield Difference(
-                last.span, f"asks for {counted(wanted[bridge], 'NIC')} on `{bridge}` and has {has[bridge]}"
-            )
+    count = Counter(source for _, source, _ in wanted.elements())
+    for source in count | has:
+        asked = f"asks for {counted(count[source], 'NIC')} on `{source}` and has {has[source]}"
+        if count[source] > has[source]:
+            yield Difference(domain.head, asked)
+        elif has[source] > count[source]:
+            yield Difference([nic for nic in domain.nics if nic.value.source == source][-1].span, asked)
     for at in domain.nics:
         if at.value.mac is None:
             yield Difference(at.span, "has a NIC without a MAC address, and libvirt would make one up")
-        kind = "vhostuser" if at.value.source.startswith("/") else "bridge"
-        if at.value.device is None and (at.value.kind != kind or at.value.model != "virtio"):
-            yield Difference(at.span, f"asks for virtio on a bridge and has `{at.value.model}` on `{at.value.kind}`")
+        ends = sorted((kind, model) for kind, source, model in wanted if source == at.value.source)
+        if at.value.device is None and ends and (at.value.kind, at.value.model) not in ends:
+            kind, model = ends[0]
+            where = f"on a {kind}" if kind == "bridge" else f"on `{kind}`"
+            yield Difference(at.span, f"asks for {model} {where} and has `{at.value.model}` on `{at.value.kind}`")
     queues = Counter(str(nic.queues or "") for nic in vm.nics.values() if nic.device is None)
     found = Counter(nic.value.queues for nic in domain.nics if nic.value.device is None)
     if queues != found and queues.total() == found.total():
@@ -117,27 +107,46 @@ def nics(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
             yield Difference(domain.head, f"asks for the MAC address {nic.mac} on NIC `{name}` and has no such")
 
 
+def other_end(site: Site, vm: Vm, nic: Nic) -> tuple[str, str, str] | None:
+    """(libvirt's type, the source's name, the model) of a NIC that is no function of the host."""
+    if nic.socket is not None:
+        return "vhostuser", nic.socket.replace("{vm}", vm.name).replace("{nic}", nic.name), "virtio"
+    network = site.networks.get(nic.network or "")
+    if network is None:
+        return None
+    for kind, name in (("network", network.network), ("direct", network.direct), ("bridge", network.bridge)):
+        if name is not None:
+            return kind, name, nic.model
+    return None
+
+
 def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | None:
     """The device pool of the host that a function belongs to."""
     device = context.device(address)
     for pool in host.devices.values():
-        if address in pool.addresses or (
-            pool.parent is not None and device is not None and device.parent_pf == pool.parent
-        ):
+        if address in pool.addresses or (device is not None and device.parent_pf in pool.parents):
             return pool
     return None
 
 
-def may_be_far(context: Context, domain: Domain, address: PciAddress) -> bool:
-    """Whether the site lets the function be on another node than its guest."""
+def may_be_far(context: Context, domain: Domain, address: PciAddress, nodes: CpuSet) -> bool:
+    """Whether the site lets the function be on another node than its guest, which is on `nodes`."""
     vm, site = context.vm(domain), context.site
     host = site.hosts.get(context.files.host) if site else None
     pool = pool_of(context, host, address) if host else None
     if vm is None or pool is None:
         return False
-    nears = [nic.near for nic in vm.nics.values() if nic.device == pool.name]
-    nears += [one.near for one in vm.hostdevs.values() if one.device == pool.name]
-    return any(near is not Near.REQUIRE for near in nears)
+    asked = [(nic.near, nic.within) for nic in vm.nics.values() if nic.device == pool.name]
+    asked += [(one.near, one.within) for one in vm.hostdevs.values() if one.device == pool.name]
+    device = context.device(address)
+    beside = device is not None and device.node is not None and same_package(context, device.node, nodes)
+    return any(near is not Near.REQUIRE or (within is Locality.PACKAGE and beside) for near, within in asked)
+
+
+def same_package(context: Context, node: int, nodes: CpuSet) -> bool:
+    """Whether a node has CPUs in a package that one of the nodes has CPUs in too."""
+    there, here = context.cpus_of([node]), context.cpus_of(nodes)
+    return any(package & there and package & here for package in context.topology.packages or ())
 
 
 def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Difference]:
@@ -147,7 +156,7 @@ def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Di
     roots: dict[str, list[str]] = {}
     for function in domain.functions:
         pool = pool_of(context, host, function.value)
-        root = _root(context, function.value)
+        root = root_of(context, function.value)
         if pool is not None and root is not None:
             roots.setdefault(pool.name, []).append(root)
     for kind, name, device, beside in passed:
@@ -159,7 +168,7 @@ def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Di
             yield Difference(domain.head, text)
 
 
-def _root(context: Context, address: PciAddress) -> str | None:
+def root_of(context: Context, address: PciAddress) -> str | None:
     """A virtual function's is that of its parent."""
     device = context.device(address)
     parent = (context.topology.pci or {}).get(device.parent_pf) if device and device.parent_pf else None

@@ -6,20 +6,16 @@ What only the resolver chose (pins without a lock, the functions of a device poo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from kvmc.audit import asked_devices, asked_more, document, visible, xml
+from kvmc.audit import asked_devices, asked_more, asked_raw, document, expanders, visible
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
 from kvmc.audit.domain import Domain
 from kvmc.audit.identities import Known
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import Disk, Host, Nic, Pinning, Platform, Raw, Scheduler, Site, Vm
+from kvmc.model.site import Disk, Host, Nic, Pinning, Platform, Scheduler, Site, Vm
 from kvmc.model.values import PciAddress
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 _METADATA = "{urn:kvmc:domain:1}"
 _AHCI = PciAddress(0, 0, 0x1F, 2)
@@ -42,6 +38,8 @@ class _Statement:
         self.lock = known.locked
         self.passed = bool(vm.hostdevs or vm.mdevs) or any(nic.device for nic in vm.nics.values())
         self.arm = vm.machine.startswith("virt-")
+        self.parts: dict[str, Want] = {}
+        """Devices by kind and label, for raw elements in them."""
 
     def domain(self) -> Want:
         vm = self.vm
@@ -82,23 +80,14 @@ class _Statement:
             power.add("suspend-to-disk", enabled="no")
         self._devices(root.add("devices"))
         asked_more.protection(vm, root)
-        for raw in vm.raws.values():
-            self._raw(root, raw)
+        if vm.raws:
+            asked_raw.put(vm, root, self.parts)
         return root
-
-    def _raw(self, root: Want, raw: Raw) -> None:
-        """An element that the site has in so many words, below its parent."""
-        parent = root
-        for tag in (raw.at or "").split("/") if raw.at != "domain" else ():
-            parent = next((child for child in parent.children if child.tag == tag), None) or parent.add(tag)
-        element = xml.fragment(raw.value or "")
-        if element is not None:
-            parent.children.append(_want(element))
 
     def _backing(self, root: Want) -> None:
         vm, dedicated = self.vm, self.vm.pinning is not Pinning.SHARED
-        socket = any(nic.socket for nic in vm.nics.values())
-        if vm.pages_kib is None and not dedicated and not vm.locked and not socket:
+        mapped = vm.shared_memory or any(nic.socket for nic in vm.nics.values())
+        if vm.pages_kib is None and not dedicated and not vm.locked and not mapped:
             return
         backing = root.add("memoryBacking")
         if vm.pages_kib is not None:
@@ -120,6 +109,9 @@ class _Statement:
             tune.keyed("iothreadpin", ("iothread",), iothread=str(id), cpuset=FREE)
         if vm.scheduler is Scheduler.FIFO:
             tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
+        for tag in ("cachetune", "memorytune"):
+            if getattr(vm, tag) is not None:
+                tune.add(tag, vcpus=FREE).skip = True  # what it gives is judged by itself
         numa = root.add("numatune")
         mode = vm.numatune.value
         numa.add("memory", mode=mode, nodeset=FREE)
@@ -234,6 +226,7 @@ class _Statement:
         source = storage.source.replace("{vm}", self.vm.name).replace("{disk}", disk.name)
         at = "dev" if storage.type == "block" else "file"
         want = devices.keyed("disk", (f"source/{at}",), type=storage.type, device="disk")
+        self.parts[f"disk {disk.name}"] = want
         options = {"cache": disk.cache, "io": disk.io, "discard": disk.discard}
         driver = want.add("driver", name="qemu", type=disk.format)
         driver.attributes |= {name: value for name, value in options.items() if value != "default"}
@@ -260,7 +253,10 @@ class _Statement:
             domain, bus, slot, function = map(str, address)
             parent.add("address", type="pci", domain=domain, bus=bus, slot=slot, function=function, **more)
 
-        controller("usb", 0, model="none")
+        if self.vm.usb == "none":
+            controller("usb", 0, model="none")
+        else:
+            self._address(controller("usb", 0, model="qemu-xhci", ports="15"), "usb")
         if not self.arm:
             at(controller("sata", 0), _AHCI)
         scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
@@ -270,14 +266,34 @@ class _Statement:
             asked_more.scsi_driver(scsi, served, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
+        on = self._expanders()
         for number in range(1, self._last_port() + 1):
             slot, function = divmod(number - 1, 8)
+            above = next((bus for bus in on if bus <= number < bus + 8), None)
+            if above == number:
+                # Eight buses each, from the highest down, so that none moves when another is added.
+                expander = controller("pci", number, model="pcie-expander-bus")
+                expander.add("model", name="pxb-pcie")
+                expander.add("target", busNr=str(256 - 8 * (slot + 1))).add("node", str(on[number]))
+                at(expander, PciAddress(0, 0, slot + 1, 0))
+                continue
             port = controller("pci", number, model="pcie-root-port")
             port.add("model", name="pcie-root-port")
+            if above is not None:
+                port.add("target", chassis=str(number), port=str((number - above - 1) << 3))
+                at(port, PciAddress(0, above, number - above - 1, 0))
+                continue
             port.add("target", chassis=str(number), port=str((slot + 1) << 3 | function))
             # The first function of a slot tells that there are more.
             more = {} if function else {"multifunction": "on"}
             at(port, PciAddress(0, 0, slot + 1, function), **more)
+
+    def _expanders(self) -> dict[int, int]:
+        """The guest node of each expander bus: by the lock, else as the domain has it, which is judged by where devices are."""
+        if self.lock:
+            names = ((name.split(" "), address.bus) for name, address in self.lock.addresses.items())
+            return {bus: int(words[1]) for words, bus in names if words[0] == "expander" and words[1].isdecimal()}
+        return {bus: one.node or 0 for bus, one in expanders.read(self.has).expanders.items()}
 
     def _last_port(self) -> int:
         """The highest bus that a device is to be on: by the lock, else by the devices that are there."""
@@ -287,7 +303,9 @@ class _Statement:
             nodes = self.has.root.all("devices")
             addresses = [one.child("address") for all in nodes for one in all.elements() if one.tag != "controller"]
             addresses += [
-                one.child("address") for one in self.has.root.all("devices", "controller") if one.get("type") == "scsi"
+                one.child("address")
+                for one in self.has.root.all("devices", "controller")
+                if one.get("type") in ("scsi", "usb")
             ]
             buses = [_number(one.get("bus")) for one in addresses if one is not None and one.get("type") == "pci"]
         return min(max(buses, default=0), _PORTS)
@@ -304,8 +322,8 @@ class _Statement:
             want.add("driver", name="vfio")
             self._function(want.add("source"), f"nic {nic.name}", typed=True)
         else:
-            bridges = {name: network.bridge for name, network in self.site.networks.items()}
-            want = asked_more.virtual_nic(self.vm, nic, mac, bridges, devices)
+            want = asked_more.virtual_nic(self.vm, nic, mac, self.site.networks, devices)
+        self.parts[f"nic {nic.name}"] = want
         self._address(want, f"nic {nic.name}")
 
     def _virtual(self, pool: str) -> bool:
@@ -319,6 +337,7 @@ class _Statement:
         if self.lock and device in self.lock.devices:
             want.key = ("source/address/bus", "source/address/slot", "source/address/function")
         one = self.vm.hostdevs.get(device.removeprefix("hostdev "))
+        self.parts[device] = want
         want.add("driver", name="vfio", **({"iommufd": "yes"} if one is not None and one.iommufd else {}))
         self._function(want.add("source"), device, typed=False)
         self._address(want, device)
@@ -328,15 +347,6 @@ class _Statement:
         parts = map(str, function) if function else [FREE] * 4
         names = ("domain", "bus", "slot", "function")
         source.add("address", **({"type": "pci"} if typed else {}), **dict(zip(names, parts, strict=True)))
-
-
-def _want(element: _Element) -> Want:
-    """An element as it is to be, with all that tells it from its like."""
-    attributes = {str(name): str(value) for name, value in element.attrib.items()}
-    text = (element.text or "").strip()
-    want = Want(str(element.tag), attributes, text or None, tuple(attributes))
-    want.children = [_want(child) for child in element if isinstance(child.tag, str)]
-    return want
 
 
 def _number(text: str) -> int:

@@ -15,7 +15,7 @@ from kvmc.audit.source import At
 from kvmc.audit.visible import View
 from kvmc.knowledge.cpu_features import features_of
 from kvmc.knowledge.cpu_models import cpu_models
-from kvmc.model.site import Disk, Iothread, Nic, Platform, Vm
+from kvmc.model.site import Disk, Iothread, Network, Nic, Platform, Vm
 
 MODES = ("host-passthrough", "host-model", "maximum")
 
@@ -45,8 +45,8 @@ def threads_of(vm: Vm, platform: Platform) -> dict[str, tuple[int, ...]]:
 
 
 def backing(vm: Vm, memory: Want) -> None:
-    """A switch behind a vhost-user NIC maps the guest's memory."""
-    if any(nic.socket for nic in vm.nics.values()):
+    """A switch behind a vhost-user NIC maps the guest's memory, or who else is to."""
+    if vm.shared_memory or any(nic.socket for nic in vm.nics.values()):
         memory.add("source", type="memfd")
         memory.add("access", mode="shared")
 
@@ -139,17 +139,22 @@ def scsi_driver(disks: list[Disk], threads: tuple[int, ...], controller: Want) -
         controller.add("driver", **asked)
 
 
-def virtual_nic(vm: Vm, nic: Nic, mac: str, bridges: Mapping[str, str], wanted: Want) -> Want:
-    """A virtio NIC: on a bridge, or on the socket of a switch in user space."""
+def virtual_nic(vm: Vm, nic: Nic, mac: str, networks: Mapping[str, Network], wanted: Want) -> Want:
+    """A NIC on a bridge, a network of libvirt's or macvtap, or virtio on the socket of a switch in user space."""
     user = nic.socket is not None
-    want = wanted.keyed("interface", ("mac/address",), type="vhostuser" if user else "bridge")
+    network = networks.get(nic.network or "")
+    kinds = {"network": network.network, "direct": network.direct, "bridge": network.bridge} if network else {}
+    kind = next((kind for kind, name in kinds.items() if name is not None), "vhostuser")
+    want = wanted.keyed("interface", ("mac/address",), type=kind)
     want.add("mac", address=mac)
     if nic.socket is not None:
         path = nic.socket.replace("{vm}", vm.name).replace("{nic}", nic.name)
         want.add("source", type="unix", path=path, mode=nic.mode)
+    elif network is not None and kind == "direct":
+        want.add("source", dev=kinds[kind] or "", mode=network.mode)
     else:
-        want.add("source", bridge=bridges[nic.network or ""])
-    want.add("model", type="virtio")
+        want.add("source", **{kind: kinds.get(kind) or ""})
+    want.add("model", type=nic.model)
     rings = {"queues": nic.queues, "rx_queue_size": nic.rx_queue_size, "tx_queue_size": nic.tx_queue_size}
     asked = {name: str(value) for name, value in rings.items() if value is not None}
     if asked:

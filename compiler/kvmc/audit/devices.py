@@ -112,7 +112,7 @@ def nics(root: xml.Node, reader: Reader) -> tuple[At[Nic], ...]:
         mac = node.child("mac")
         source, model, driver = node.child("source"), node.child("model"), node.child("driver")
         device = function(node, reader) if kind == "hostdev" else None
-        name = (source.get("bridge") or source.get("network")) if source else ""
+        name = (source.get("bridge") or source.get("network") or source.get("dev")) if source else ""
         if source and kind == "vhostuser":
             name = source.get("path")
         address = mac.attribute("address") if mac else None

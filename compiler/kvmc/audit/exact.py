@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from kvmc.audit import applylist, asked_domain, asked_knobs, asked_units, irqs, measure, scripts
+from kvmc.audit import applylist, asked_domain, asked_knobs, asked_raw, asked_units, irqs, measure, scripts
 from kvmc.audit.context import Context
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
@@ -55,7 +55,10 @@ def _domain(context: Context, site: Site, domain: Domain, known: Mapping[str, Kn
         return
     mine = known[vm.name]
     found: dict[Span, list[Difference]] = {}
-    differences = [*asked_domain.identity(domain, mine), *asked_domain.placement(context, vm, domain, mine)]
+    differences = [
+        *asked_domain.identity(asked_raw.without(vm, domain), mine),
+        *asked_domain.placement(context, vm, domain, mine),
+    ]
     differences += asked_domain.check(context, site, host, vm, domain, mine)
     if domain.file.path != f"domains/{domain.name}.xml":
         differences.append(Difference(domain.head, f"is in the file `{domain.file.path}`"))

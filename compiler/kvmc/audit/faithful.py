@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices, asked_more
+from kvmc.audit import asked_devices, asked_more, asked_near, asked_raw, expanders, tuning
 from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
@@ -67,10 +67,14 @@ def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain
     yield from _pinning(context, vm, domain)
     yield from _emulator(context, vm, domain)
     yield from _scheduler(vm, domain)
-    yield from asked_devices.disks(site, vm, domain)
-    yield from asked_devices.nics(site, vm, domain)
+    asked = asked_raw.without(vm, domain) if vm.raws else domain
+    yield from asked_devices.disks(site, vm, asked)
+    yield from asked_devices.nics(site, vm, asked)
     if host is not None:
         yield from asked_devices.functions(context, host, vm, domain)
+        yield from tuning.asked(context, vm, domain)
+        yield from asked_near.near(context, host, vm, domain)
+        yield from expanders.asked(context, vm, domain)
         if vm.host is not None and vm.host != host.name:
             yield Difference(domain.head, f"belongs on host `{vm.host}` and is on `{host.name}`")
         if vm.pool is not None and host.pool != vm.pool:
@@ -224,7 +228,8 @@ def _shared(context: Context, domain: Domain, pins: dict[int, At[CpuSet]]) -> It
     beside = {
         vcpu: context.cpus_of(where.value)
         for cell in cells_of(domain)
-        if (where := nodes_for(domain, cell.value.id)) is not None
+        # Of memory of several nodes in turn its vCPUs are on one, which the pins tell.
+        if (where := nodes_for(domain, cell.value.id)) is not None and len(where.value) == 1
         for vcpu in cell.value.vcpus
     }
     for vcpu, pin in pins.items():
@@ -300,6 +305,11 @@ def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
                 mask.span,
                 f"asks for helpers on cores of its own, and {who} may run on housekeeping CPUs {mask.value & services}",
             )
+        own = [pin.value.first for owner, _, pin in context.owned() if owner is domain]
+        taken = union(map(context.core, own)) & mask.value
+        if taken:
+            text = f"asks for helpers on cores of its own, and {who} may run on {named(taken)}, cores of its vCPUs"
+            yield Difference(mask.span, text)
         for other in context.floating():
             if other.domain.name != domain.name and other.mask.value & mask.value:
                 yield Difference(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kvmc.audit import tuning
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
@@ -25,6 +26,7 @@ def check(context: Context) -> None:
     _services(context, host)
     _interrupts(context)
     _vfs(context, host)
+    tuning.offered(context, host)
     _budget(context, host)
 
 
@@ -141,18 +143,17 @@ def _script(context: Context) -> Label | None:
 
 
 def _vfs(context: Context, host: Host) -> None:
-    for pool in host.devices.values():
-        if pool.parent is None:
-            continue
-        made = [one for one in context.files.vfs if one.parent == pool.parent]
+    asked = [(parent, pool.vfs) for pool in host.devices.values() for parent in pool.parents]
+    for parent, vfs in asked:
+        made = [one for one in context.files.vfs if one.parent == parent]
         has = max((one.count for one in made), default=0)
-        if has != pool.vfs:
+        if has != vfs:
             context.bag.error(
                 codes.OFFER_BROKEN,
-                f"host `{host.name}` is to make {pool.vfs} VFs of {pool.parent}; its files make {has}",
+                f"host `{host.name}` is to make {vfs} VFs of {parent}; its files make {has}",
                 Label(made[0].span) if made else _script(context),
             )
-    parents = {pool.parent for pool in host.devices.values()}
+    parents = {parent for parent, _ in asked}
     for one in context.files.vfs:
         if one.parent not in parents:
             context.bag.error(

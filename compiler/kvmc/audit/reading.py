@@ -137,7 +137,11 @@ def _boot(groups: Mapping[str, list[File]], value: HostFiles, bag: Bag) -> None:
         ("the boot line (GRUB)", bootline.read_grub(groups.get("grub", []), bag, value.unknown))
     ]
     carriers += [("the boot line", bootline.read_words(file)) for file in groups.get("words", [])]
-    carriers += [("the boot line (bootc)", bootline.read_bootc(file, bag)) for file in groups.get("bootc", [])]
+    arch, mine = value.topology.arch, value.handwritten
+    carriers += [
+        ("the boot line (bootc)", bootline.read_bootc(file, bag, arch, handwritten=mine))
+        for file in groups.get("bootc", [])
+    ]
     words = [word for _, some in carriers for word in some]
     owner = next((owner for owner, some in carriers if some), "the boot line")
     files = groups.get("grub", []) + groups.get("words", []) + groups.get("bootc", [])

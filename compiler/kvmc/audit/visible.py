@@ -42,7 +42,7 @@ def expected(context: Context, vm: Vm, domain: Domain, platform: Platform) -> Vi
     """None where the files do not tell the pins."""
     host = context.topology
     cells = [cell.value.vcpus for cell in cells_of(domain)]
-    if not cells or any(vcpu not in domain.pins for cell in cells for vcpu in cell):
+    if not cells or not all(cells) or any(vcpu not in domain.pins for cell in cells for vcpu in cell):
         return None
     pins = [[domain.pins[vcpu].value for vcpu in cell] for cell in cells]
     width = len(cells[0])

@@ -175,7 +175,10 @@ class _Fleet:
                     vm,
                     "cpu",
                     secondary=[self.origins.label(("host", host.name, "topology"), "its topology")],
-                    help=(f"hide them with `disable = [{', '.join(lacking[:_NAMED])}]`, or set `cpu = baseline`",),
+                    help=(
+                        f"hide {'them' if len(lacking) > 1 else 'it'} with "
+                        f"`disable = [{', '.join((*vm.disable, *lacking))}]`, or set `cpu = baseline`",
+                    ),
                 )
 
     def baseline(self, vm: Vm) -> Baseline | str:

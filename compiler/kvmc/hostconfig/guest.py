@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.diagnostics.text import counted
+from kvmc.hostconfig.expanders import expanders as expanders_of
+from kvmc.hostconfig.expanders import port_address
 from kvmc.hostconfig.fleet import Baseline
 from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, needs_shared_memory
@@ -91,6 +93,7 @@ class _Guest:
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
         nics, hostdevs = self._passed_and_nics()
         addresses = self.identity.addresses
+        expanders = expanders_of(addresses)
         last = max((address.bus for address in addresses.values()), default=0)
         return GuestPlan(
             name=vm.name,
@@ -121,7 +124,10 @@ class _Guest:
             disks=disks,
             nics=nics,
             hostdevs=hostdevs,
-            root_ports=tuple(root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)),
+            root_ports=tuple(
+                port_address(number, expanders) or root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)
+            ),
+            expanders=expanders,
             scsi_address=addresses.get("scsi"),
             balloon_address=addresses.get("balloon"),
             rng_address=addresses["rng"],
@@ -136,13 +142,12 @@ class _Guest:
             clock=vm.clock,
             hyperv=vm.hyperv,
             tpm=vm.tpm,
+            usb_address=addresses.get("usb"),
             secure_boot=vm.secure_boot,
             launch_security=vm.launch_security,
             mdevs=tuple(MdevPlan(one.name, one.uuid, addresses[f"mdev {one.name}"]) for one in vm.mdevs.values()),
             irqs=self._irqs(),
-            raws=tuple(
-                RawElement(raw.key, raw.at or "", raw.value or "", raw.reason or "") for raw in vm.raws.values()
-            ),
+            raws=self._raws(),
         )
 
     def _irqs(self) -> CpuSet:
@@ -151,6 +156,20 @@ class _Guest:
         from kvmc.hostconfig.irqs import asked_irqs
 
         return asked_irqs(self.gate, self.guest, self.topology, self.housekeeping)
+
+    def _raws(self) -> tuple[RawElement, ...]:
+        if not self.vm.raws:
+            return ()
+        from kvmc.hostconfig.raw_places import stands_instead
+        from kvmc.hostconfig.raw_xml import parse
+
+        found = []
+        for raw in self.vm.raws.values():
+            at, text = raw.at or "", raw.value or ""
+            element = parse(text, at)
+            instead = stands_instead(at, element) if not isinstance(element, str) else None
+            found.append(RawElement(raw.key, at, text, raw.reason or "", instead))
+        return tuple(found)
 
     def _features(self, shape: CpuShape) -> tuple[tuple[str, str], ...]:
         """What differs from the model's features: those of the shape win, since the topology depends on them."""
@@ -173,7 +192,7 @@ class _Guest:
             self.topology,
             pinned=dedicated,
             floating=self._floating(),
-            host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
+            host_cpu=self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
             arm=self.topology.arch == "aarch64",
@@ -310,21 +329,24 @@ class _Guest:
             if device is not None and whole:
                 hostdevs.append(HostdevPlan(nic.name, device, address))
                 continue
-            bridge = self.site.networks[nic.network].bridge if nic.network is not None else None
+            network = self.site.networks[nic.network] if nic.network is not None else None
             self._check_queues(nic.queues, path)
             socket = fill(nic.socket, {"vm": self.vm.name, "nic": nic.name}) if nic.socket is not None else None
             nics.append(
                 NicPlan(
                     nic.name,
                     self.identity.macs[nic.name],
-                    bridge,
+                    network.bridge if network else None,
                     device,
                     nic.queues,
                     address,
                     socket,
-                    nic.mode,
+                    network.mode if network and network.direct else nic.mode,
                     nic.rx_queue_size,
                     nic.tx_queue_size,
+                    network.network if network else None,
+                    network.direct if network else None,
+                    nic.model,
                 )
             )
         for hostdev in self.vm.hostdevs.values():

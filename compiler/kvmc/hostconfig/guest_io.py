@@ -93,5 +93,6 @@ def fill(path: str, names: Mapping[str, str]) -> str:
 
 
 def needs_shared_memory(vm: Vm) -> bool:
-    """Whether another process of the host has to map the guest's memory: the switch behind a vhost-user NIC."""
-    return any(nic.socket is not None for nic in vm.nics.values())
+    """Whether another process of the host has to map the guest's memory: the switch behind a vhost-user NIC, or whom the
+    site has in mind."""
+    return vm.shared_memory or any(nic.socket is not None for nic in vm.nics.values())

@@ -70,6 +70,28 @@ class SriovPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ResctrlPlan:
+    """What the default group of resctrl keeps, so that libvirt finds the rest free. resources: `L3`, or `L3CODE` and `L3DATA`, none
+    where only bandwidth is offered. whole, kept: masks in hexadecimal, of a whole cache and of the group. ids: the caches."""
+
+    resources: tuple[str, ...]
+    whole: str
+    kept: str
+    ids: tuple[int, ...]
+    split: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTune:
+    """A part of an L3 cache of the host for a guest's vCPUs alone. type: libvirt's word, `both`, or `code` and `data`."""
+
+    id: int
+    type: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CpuTopology:
     """What the guest sees; the product is its number of vCPUs."""
 
@@ -130,8 +152,9 @@ class DiskPlan:
 
 @dataclass(frozen=True, slots=True)
 class NicPlan:
-    """A NIC: virtio on a bridge or on the vhost-user socket `socket` (a path, with QEMU's end in `mode`), or a PCI function of the
-    host. Exactly one of `bridge`, `socket` and `device` is set."""
+    """A NIC: on a network or on the vhost-user socket `socket` (a path, with QEMU's end in `mode`), or a PCI function of the host.
+    Exactly one of `bridge`, `network` (libvirt's), `direct` (a card, for macvtap, whose mode is `mode`), `socket` and `device` is
+    set."""
 
     name: str
     mac: str
@@ -143,6 +166,9 @@ class NicPlan:
     mode: str = "server"
     rx_queue_size: int | None = None
     tx_queue_size: int | None = None
+    network: str | None = None
+    direct: str | None = None
+    model: str = "virtio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +191,26 @@ class HostdevPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpanderPlan:
+    """A PCIe expander bus: libvirt's number for it, the guest node that it is on, and its number in the guest. It sits where the
+    root port to bus `index` would."""
+
+    index: int
+    cell: int
+    bus_number: int
+
+
+@dataclass(frozen=True, slots=True)
 class RawElement:
-    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`."""
+    """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`, or the device
+    that it belongs to (`disk root`). instead: the tag, and the attribute that tells it from its like, of what kvmc then leaves
+    out."""
 
     name: str
     at: str
     text: str
     reason: str
+    instead: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +274,17 @@ class GuestPlan:
     clock: str = "utc"
     hyperv: bool = False
     tpm: bool = False
+    usb_address: PciAddress | None = None
+    """Of its USB controller, where it has one."""
     secure_boot: bool = False
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
     raws: tuple[RawElement, ...] = ()
+    expanders: tuple[ExpanderPlan, ...] = ()
+    """In the order of their buses; the entry of `root_ports` for such a bus is the expander's own address."""
+    cachetune: tuple[CacheTune, ...] = ()
+    memorytune: tuple[tuple[int, int], ...] = ()
+    """The most of the bandwidth behind L3 caches of the host: number and percent of each."""
     irqs: CpuSet = EMPTY
     """Where the interrupts of its passed devices go, where it says so itself."""
 
@@ -271,6 +317,7 @@ class HostPlan:
     sriov: tuple[SriovPlan, ...]
     guests: tuple[GuestPlan, ...]
     retired: Mapping[str, str]
+    resctrl: ResctrlPlan | None = None
 
     def carried(self, carrier: Carrier) -> tuple[HostSetting, ...]:
         """The settings that one carrier takes, in order."""

@@ -188,11 +188,13 @@ class _Host:
             return False
         row = found[-1]
         why = available.why_not(row)
+        own = row.runs_on(self.topology.arch, self.topology.cpu.vendor)
+        machine = ("host", self.host.name, "topology"), "its topology"
         self.tell(
             codes.RAW_LACKS,
             raw,
             f"host `{self.host.name}` has no `{raw.key}`: {why}",
-            secondary=self.origins.label(("platform", platform.name, row.tool), "the platform's version"),
+            secondary=self.origins.label(*(available.told_by(row) if own else machine)),
             notes=(row.source,),
             help=f"instead: {row.instead}" if row.instead else "",
         )
@@ -202,11 +204,13 @@ class _Host:
         value = raw.value or ""
         if not found or any(row.accepts(value.replace(" ", "")) for row in found):
             return False
-        shown = f"`{value}`" if value else "no value"
+        wrong = (
+            f"`{value}` is no value of `{raw.key}`, which takes" if value else f"`{raw.key}` has no value, and takes"
+        )
         self.tell(
             codes.RAW_VALUE,
             raw,
-            f"{shown} is no value of `{raw.key}`, which takes {describe.value(found[-1])}",
+            f"{wrong} {describe.value(found[-1])}",
             "value",
             notes=(found[-1].source,),
         )

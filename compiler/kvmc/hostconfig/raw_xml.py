@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from kvmc.diagnostics import Bag, Code, Label
 from kvmc.diagnostics.codes import host as codes
 from kvmc.hostconfig.guest_io import needs_shared_memory
+from kvmc.hostconfig.raw_places import device, lacks, told_by_settings, unsound
 from kvmc.knowledge import describe
 from kvmc.knowledge.harms import harm
 from kvmc.knowledge.model import Knob, Status
@@ -20,12 +21,13 @@ from kvmc.model.values import VersionRange
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)")
 _MOST_DEEP = 16
-_SEVERAL = ("cpu/feature",)
-"""Elements of which there may be several, and of which kvmc writes some: `topoext` on AMD."""
+_SEVERAL = ("cpu/feature", "clock/timer", "os/boot", "seclabel")
+"""Elements of which there may be several. Of some kvmc writes one: `topoext` on AMD."""
 
 
-def parse(text: str) -> ET.Element | str:
-    """The element, or what is wrong. No document type, no entities of its own, no comments, no instructions; not deep."""
+def parse(text: str, at: str = "") -> ET.Element | str:
+    """The element, or what is wrong. No document type, no entities of its own, no comments, no instructions; not deep; of another
+    program's namespace in `metadata` alone."""
     for sign, what in (("<!", "a document type, a comment or CDATA"), ("<?", "an instruction")):
         if sign in text:
             return f"has {what}"
@@ -40,8 +42,10 @@ def parse(text: str) -> ET.Element | str:
         node, depth = pending.pop()
         if depth > _MOST_DEEP:
             return f"is more than {_MOST_DEEP} elements deep"
-        if node.tag.startswith("{") and not node.tag.startswith(f"{{{QEMU}}}"):
+        if node.tag.startswith("{") and not node.tag.startswith(f"{{{QEMU}}}") and at != "metadata":
             return "has a namespace that is not QEMU's of libvirt"
+        if at == "metadata" and (not root.tag.startswith("{") or root.tag.startswith("{urn:kvmc:")):
+            return "has no namespace of another program, which metadata has"
         if any(name.startswith("{") for name in node.attrib):
             return "has an attribute with a namespace"
         pending += [(child, depth + 1) for child in node]
@@ -55,14 +59,24 @@ def check_guest(site: Site, vm: Vm, origins: Origins, bag: Bag) -> None:
         element = _sound(vm, raw, origins, bag)
         if element is None:
             continue
-        at = "" if raw.at == "domain" else f"{raw.at}/"
-        top = f"{at}{element.tag}"
-        if _owned(vm, raw, top, tops, origins, bag):
+        top, once = _top(vm, raw, element)
+        if _owned(vm, raw, element, top, tops.get(once), origins, bag):
             continue
-        tops.setdefault(top, raw)
-        if _folklore(vm, raw, element, origins, bag):
+        tops.setdefault(once, raw)
+        if _folklore(vm, raw, element, origins, bag) or _lacks(vm, raw, element, origins, bag):
             continue
         _known(site, vm, raw, top, element, origins, bag)
+
+
+def _top(vm: Vm, raw: Raw, element: ET.Element) -> tuple[str, str]:
+    """Its path below `<domain>`, and that with the device that it is of, which may have one such."""
+    at = raw.at or ""
+    of = device(vm, at)
+    if of is not None:
+        tag = f"{'interface' if of[0] == 'nic' else of[0]}/{element.tag}"
+        return f"devices/{tag}", f"{at}/{element.tag}"
+    top = element.tag if at == "domain" else f"{at}/{element.tag}"
+    return top, top
 
 
 def _tell(
@@ -81,16 +95,21 @@ def _sound(vm: Vm, raw: Raw, origins: Origins, bag: Bag) -> ET.Element | None:
         example = "write `at = devices`" if lacks == "at" else 'say the element, as in `value = "<vsock/>"`'
         _tell(codes.RAW_XML, vm, raw, f"{shown} has no `{lacks}`", origins, bag, help=example)
         return None
-    found = parse(raw.value)
-    if isinstance(found, str):
-        _tell(codes.RAW_XML, vm, raw, f"{shown} {found}", origins, bag)
+    if " " in raw.at and device(vm, raw.at) is None:
+        help = 'name one that it has, as in `at = "disk root"`'
+        _tell(
+            codes.RAW_XML, vm, raw, f"{shown} is for `{raw.at}`, which the guest does not have", origins, bag, help=help
+        )
         return None
-    return found
+    found = parse(raw.value, raw.at)
+    problem = found if isinstance(found, str) else unsound(found) if raw.at == "devices" else ""
+    if problem:
+        _tell(codes.RAW_XML, vm, raw, f"{shown} {problem}", origins, bag)
+    return None if problem or isinstance(found, str) else found
 
 
-def _owned(vm: Vm, raw: Raw, top: str, tops: dict[str, Raw], origins: Origins, bag: Bag) -> bool:
-    other = tops.get(top)
-    if _written(vm, top, raw):
+def _owned(vm: Vm, raw: Raw, element: ET.Element, top: str, other: Raw | None, origins: Origins, bag: Bag) -> bool:
+    if _written(vm, top, raw, element):
         _tell(
             codes.RAW_OWNED,
             vm,
@@ -118,8 +137,11 @@ def _owned(vm: Vm, raw: Raw, top: str, tops: dict[str, Raw], origins: Origins, b
     return True
 
 
-def _written(vm: Vm, top: str, raw: Raw) -> bool:
+def _written(vm: Vm, top: str, raw: Raw, element: ET.Element) -> bool:
     """Whether kvmc writes such an element for such a guest."""
+    told = told_by_settings(vm, raw.at or "", element)
+    if told is not None:
+        return told
     if top == "features/kvm/hint-dedicated":
         return vm.pinning is Pinning.DEDICATED and vm.type == "kvm" and vm.cpu == "host-passthrough"
     if top in _SEVERAL:
@@ -171,6 +193,14 @@ def _folklore(vm: Vm, raw: Raw, element: ET.Element, origins: Origins, bag: Bag)
             )
             return True
     return False
+
+
+def _lacks(vm: Vm, raw: Raw, element: ET.Element, origins: Origins, bag: Bag) -> bool:
+    what, help = lacks(vm, element) if raw.at == "devices" else ("", "")
+    if what:
+        message = f"`<{element.tag}>` needs {what}, which guest `{vm.name}` does not have"
+        _tell(codes.RAW_LACKS, vm, raw, message, origins, bag, help=f"set `{help}`")
+    return bool(what)
 
 
 def _known(site: Site, vm: Vm, raw: Raw, top: str, element: ET.Element, origins: Origins, bag: Bag) -> None:

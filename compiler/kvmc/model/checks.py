@@ -8,7 +8,7 @@ from kvmc import std
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model import conflicts, guest_checks
-from kvmc.model.nodes import Node, Tables
+from kvmc.model.nodes import Given, Node, Tables
 from kvmc.model.settings import blocks, settings
 from kvmc.model.shape_checks import check_shape
 from kvmc.model.site import Profile
@@ -26,6 +26,9 @@ def check_merged(merged: Tables, bag: Bag) -> None:
             _required(node, node, bag)
     for kind in ("host", "vm"):
         _required_of_heirs(kind, merged, bag)
+    for network in merged["network"].values():
+        _one_of(network, ("bridge", "network", "direct"), network, bag)
+        conflicts.check_rules(conflicts.NETWORK, network, network, bag)
     for host in merged["host"].values():
         _host(host, merged, bag)
     claims = _Claims(bag)
@@ -106,14 +109,30 @@ def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag, ance
     elif ancestor is not None:
         primary = Label(ancestor.header, f"{name} is missing here, or in each {nodes[0].row.name} of it")
         secondary.insert(0, Label(nodes[0].header, "has none"))
+    elif before := _before(nodes[0], row):
+        primary = Label(before.span, f"{name} is missing below this")
+        secondary.insert(0, Label(nodes[0].header, "has none"))
     help = f"set it{place}, as in `{row.name} = {row.example}`"
     bag.error(codes.MISSING, f"{what} has no {name}", primary, secondary=secondary, notes=notes, help=[help])
+
+
+def _before(node: Node, row: Row) -> Given | None:
+    """The setting that stands in the block itself and is the last before `row` in the table: the missing line belongs below it."""
+    found = None
+    for name in settings(node.row.name):
+        if name == row.name:
+            break
+        value = node.values.get(name)
+        if value is not None and value.block == node.top and value.span.file == node.header.file:
+            found = value
+    return found
 
 
 def _one_of(node: Node, names: tuple[str, ...], owner: Node, bag: Bag) -> None:
     """Exactly one of some settings."""
     given = [name for name in names if name in node.values]
-    what = f"{node.row.name} `{node.name}` of {owner.row.name} `{owner.name}`"
+    of = f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
+    what = f"{node.row.name} `{node.name}`{of}"
     if not given and owner.complete and node.complete:
         head = f"`{names[0]}`" if len(names) == 2 else f"{', '.join(f'`{name}`' for name in names[:-1])}"
         text = f"{what} has neither {head} nor `{names[-1]}`"
@@ -151,7 +170,7 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             bag.error(codes.CONFLICT, text, pool.place("vfs"), secondary=[pool.place("addresses")], help=["drop `vfs`"])
         for setting in ("parent", "addresses"):
             value = pool.get(setting)
-            for address in value if setting == "addresses" and isinstance(value, tuple) else (value,):
+            for address in value if isinstance(value, tuple) else ():
                 if not isinstance(address, PciAddress):
                     continue
                 other, name = taken.setdefault(address, (pool, setting))
@@ -194,6 +213,8 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
             guest_checks.check_nic(node, vm, bag)
             continue
         _required(node, vm, bag)
+        if kind == "near":
+            _one_of(node, ("device", "address"), vm, bag)
         if kind == "disk":
             conflicts.check_rules(conflicts.DISK, node, vm, bag)
             boot = node.get("boot")

@@ -84,6 +84,8 @@ GUEST = (
         "set `cpu = host-passthrough`",
     ),
     Rule("secure_boot", (True,), "firmware", ("bios",), "a BIOS checks no signatures", "set `firmware = uefi`"),
+    Rule("cachetune", (), "type", ("qemu",), "libvirt gives parts of a cache to KVM guests alone", "set `type = kvm`"),
+    Rule("memorytune", (), "type", ("qemu",), "libvirt limits the bandwidth of KVM guests alone", "set `type = kvm`"),
     Rule("hyperv", (True,), "type", ("qemu",), "KVM alone has these interfaces", "set `type = kvm`"),
 )
 
@@ -148,7 +150,20 @@ DISK = (
 
 _VIRTIO = "queues are those of a virtio NIC, a device brings its own"
 
+NETWORK = (
+    Rule("mode", (), "bridge", (), "it is macvtap's", "drop `mode`"),
+    Rule("mode", (), "network", (), "it is macvtap's", "drop `mode`"),
+)
+
+_EMULATED = ("e1000e", "e1000", "rtl8139")
+_ONE_QUEUE = "an emulated NIC has one queue and rings of its own"
+
 NIC = (
+    Rule("model", (), "device", (), "a device of the host is what it is", "drop `model`"),
+    Rule("model", (), "socket", (), "vhost-user is virtio", "drop `model`"),
+    Rule("queues", (), "model", _EMULATED, _ONE_QUEUE, "drop `queues`"),
+    Rule("rx_queue_size", (), "model", _EMULATED, _ONE_QUEUE, "drop `rx_queue_size`"),
+    Rule("tx_queue_size", (), "model", _EMULATED, _ONE_QUEUE, "drop `tx_queue_size`"),
     Rule("queues", (), "device", (), _VIRTIO, "drop `queues`"),
     Rule("rx_queue_size", (), "device", (), _VIRTIO, "drop `rx_queue_size`"),
     Rule("tx_queue_size", (), "device", (), _VIRTIO, "drop `tx_queue_size`"),
@@ -156,6 +171,7 @@ NIC = (
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
+    Rule("within", (), "network", (), "a virtio NIC is no device of the host", "drop `within`"),
 )
 
 

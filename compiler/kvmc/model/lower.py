@@ -58,7 +58,7 @@ def _fields(node: Node) -> dict[str, Any]:
 
 def _host(node: Node) -> dict[str, Any]:
     fields = _fields(node)
-    for kind in ("housekeeping", "shared", "vswitch", "reserve"):
+    for kind in ("housekeeping", "shared", "vswitch", "reserve", "resctrl"):
         child = node.children.get((kind, ""))
         if child is not None:
             fields |= _fields(child)
@@ -70,7 +70,13 @@ def _host(node: Node) -> dict[str, Any]:
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
     for pool in fields["devices"].values():
-        pool |= {"vfs": pool["vfs"] or 0, "addresses": pool["addresses"] or ()}
+        first, *others = pool["parent"] or (None,)
+        pool |= {
+            "parent": first,
+            "others": tuple(others),
+            "vfs": pool["vfs"] or 0,
+            "addresses": pool["addresses"] or (),
+        }
     return fields
 
 
@@ -82,9 +88,19 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     }
     fields["nodes"] = len(fields["cells"]) or fields["nodes"]
     fields["dedicated"] = fields["dedicated"] or CpuSet()
-    for kind in ("disk", "nic", "hostdev", "mdev", "raw"):
+    for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
+    passed = node.children.get(("passed", ""))
+    fields["passed"] = _passed(node, _fields(passed), fields) if passed is not None else None
     return fields
+
+
+def _passed(vm: Node, said: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the block says of all of a guest's passed devices, given to those that do not say it themselves."""
+    for kind in ("nic", "hostdev"):
+        for label, child in vm.labelled(kind).items():
+            fields[f"{kind}s"][label] |= {name: said[name] for name in ("near", "within") if name not in child.values}
+    return said
 
 
 def trace(merged: Tables) -> dict[Path, Origin]:

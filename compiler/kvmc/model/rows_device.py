@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Flag, Integer, ListOf, PowerOfTwo
-from kvmc.model.site import Domain, Iothread, Near, Strength
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, PowerOfTwo
+from kvmc.model.site import Domain, Iothread, Locality, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
     Name,
+    Pci,
+    RawPlace,
     RawText,
     Ref,
     SocketPath,
@@ -16,6 +18,7 @@ from kvmc.model.texts import (
 
 RAW_PLACES = (
     "domain",
+    "metadata",
     "devices",
     "features",
     "features/kvm",
@@ -78,6 +81,14 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "The device pool that it owns a function of; this, `network` or `socket`.",
         "n3",
     ),
+    Row(
+        "nic",
+        "model",
+        Choice(["virtio", "e1000e", "e1000", "rtl8139"]),
+        "What the guest sees on a network; all but virtio are emulated, for guests without its driver.",
+        "e1000e",
+        "virtio",
+    ),
     Row("nic", "mac", Mac(), "Its MAC address; else it is derived from the site's identity.", '"52:54:00:12:34:56"'),
     Row("nic", "queues", Integer(1, 256), "Queues of a virtio NIC.", "4"),
     Row(
@@ -94,7 +105,7 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "nic",
         "near",
         Choice(Near),
-        "Whether the function is on a node of the guest's.",
+        "Whether the function is near: on a node of the guest's, or as `within` says. Not set: as `passed` says.",
         "prefer",
         "require",
     ),
@@ -105,12 +116,20 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "Another passed device of the guest, by its label: both are on one PCIe root complex.",
         "gpu",
     ),
+    Row(
+        "nic",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one. Not set: as `passed` says.",
+        "package",
+        "node",
+    ),
     Row("hostdev", "device", Ref("devices"), "The device pool that it owns a function of.", "gpu", required=True),
     Row(
         "hostdev",
         "near",
         Choice(Near),
-        "Whether the function is on a node of the guest's.",
+        "Whether the function is near: on a node of the guest's, or as `within` says. Not set: as `passed` says.",
         "prefer",
         "require",
     ),
@@ -128,6 +147,70 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "Whether QEMU maps the guest's memory through iommufd in place of VFIO's own container.",
         "true",
         "false",
+    ),
+    Row(
+        "hostdev",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one. Not set: as `passed` says.",
+        "package",
+        "node",
+    ),
+    Row("passed", "near", Choice(Near), "Whether they are near.", "prefer", "require"),
+    Row(
+        "passed",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one.",
+        "package",
+        "node",
+    ),
+    Row(
+        "passed",
+        "beside",
+        Choice(Near),
+        "Whether all of them are on one PCIe root complex, as a GPU and the NIC that feeds it.",
+        "prefer",
+        "any",
+    ),
+    Row(
+        "passed",
+        "expander",
+        Flag(),
+        "A guest of several nodes sees each of them on its node, behind a PCIe expander bus of that node. It changes their PCI "
+        "addresses in the guest.",
+        "true",
+        "false",
+    ),
+    Row(
+        "near",
+        "device",
+        Ref("devices"),
+        "The device pool of which one function is near; this or `address`. The guest takes none of it.",
+        "n3",
+    ),
+    Row(
+        "near",
+        "address",
+        OneOrMore(Pci()),
+        "The PCI device, or those of hosts that differ: one that the host has is near; this or `device`.",
+        '"0000:3b:00.0"',
+    ),
+    Row(
+        "near",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one.",
+        "package",
+        "node",
+    ),
+    Row(
+        "near",
+        "strength",
+        Choice(Strength),
+        "Whether it must be, or is where the guest has a place with it.",
+        "prefer",
+        "require",
     ),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
     Row("place", "across", Choice(Domain), "Of `place apart`: what they differ in.", "rack", "host"),
@@ -148,5 +231,11 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "Why it is there; needed for what harms or is not known, and written beside it.",
         '"measured on this kernel"',
     ),
-    Row("raw", "at", Choice(RAW_PLACES), "Of a guest: the element that it stands in.", "devices"),
+    Row(
+        "raw",
+        "at",
+        RawPlace(RAW_PLACES),
+        "Of a guest: the element that it stands in, or the device, by its label; there it may add attributes to an element, too.",
+        "devices",
+    ),
 )

@@ -60,6 +60,15 @@ MACHINE_ROWS: tuple[Row, ...] = (
         "false",
     ),
     Row("class", "tpm", Flag(), "An emulated TPM 2.0 (swtpm on the host).", "true", "false"),
+    Row("class", "usb", Choice(["none", "xhci"]), "A USB controller, which raw USB devices need.", "xhci", "none"),
+    Row(
+        "class",
+        "shared_memory",
+        Flag(),
+        "Other processes of the host can map its memory, as virtiofs needs; always so with a vhost-user NIC.",
+        "true",
+        "false",
+    ),
     Row("class", "secure_boot", Flag(), "UEFI with the vendor's keys, which boots signed code alone.", "true", "false"),
     Row(
         "class",

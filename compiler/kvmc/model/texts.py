@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from kvmc.diagnostics.codes import schema as codes
-from kvmc.model.kinds import BadValue, Problem, Scalar
+from kvmc.model.kinds import BadValue, Choice, Problem, Scalar
 from kvmc.model.names import NAME_HELP, name_problem, shown
 from kvmc.model.values import PciAddress
 from kvmc.syntax.tree import Word
@@ -57,6 +58,19 @@ class RawText(Text):
 
     words = "a text"
     longest = 4096
+
+
+class RawPlace(Choice):
+    """An element of a domain, or a device of the guest by kind and label: `disk root`. Whether it has such is looked up later."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        super().__init__(options)
+        self.words += ", or a device such as `disk root`"
+
+    def parse(self, word: Word) -> object:
+        kind, space, label = word.text.partition(" ")
+        named = space and kind in ("disk", "nic", "hostdev") and name_problem(label) is None
+        return word.text if named else super().parse(word)
 
 
 class RelativePath(Text):

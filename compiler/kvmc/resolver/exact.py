@@ -16,6 +16,7 @@ from ortools.sat.python import cp_model
 from kvmc.model.site import L3, MemoryMode, Near, Threads
 from kvmc.model.values import PciAddress
 from kvmc.resolver.demand import Claim, Demand, alike
+from kvmc.resolver.near import near_nodes, package_nodes
 from kvmc.resolver.spread import interleaved, of_kind, share
 from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
@@ -100,6 +101,7 @@ class Model:
         self.claims: dict[Claim, list[Any]] = {}
         self.memory: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.spread: list[Any] = []
+        self.caches: dict[tuple[str, str, int], Any] = {}
 
     def add(self, demand: Demand) -> list[Any]:
         """A guest's variables on every host that may have it: whether it goes there, of each."""
@@ -148,6 +150,8 @@ class Model:
                 if demand.shared(cell):
                     self._use((*key, "shared"), max(node.shared, 0), at, demand.shared(cell))
                 self._cores(demand, cell.vcpus, node, key, here.machine, places[position])
+                if demand.tunes:
+                    self._caches(demand, key, here, places[position], floats=bool(demand.shared(cell)))
             self.model.add(sum(place.at for place in places.values()) == on)
             if index and self.ordered and alike(demand.cells[index - 1], cell):
                 before = cells[-1]
@@ -158,10 +162,17 @@ class Model:
             for position in range(len(here.nodes)):
                 self.model.add_at_most_one(places[position].at for places in cells)
         self.cells[demand.vm, name] = cells
+        if demand.tunes and here.room is not None:
+            self._use((name, "groups"), max(here.room.groups, 0), on)
         if demand.spread:
             self._memory(demand, name, here, on)
         if demand.devices:
             self._devices(demand, name, here, on)
+        for close in demand.close:
+            if close.required:
+                there = near_nodes(close, here.machine)
+                spots = [index for index, cpus in enumerate(here.machine.nodes) if cpus.node in there]
+                self.model.add(sum(places[spot].at for places in cells for spot in spots) >= on)
 
     def _memory(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
         """Memory of cells that is not bound to their nodes: units of each cell on each node."""
@@ -246,6 +257,27 @@ class Model:
         if demand.own:
             model.add(sum(own for _, _, own in place.slots.values()) == at)
 
+    def _caches(self, demand: Demand, key: tuple[str, int], here: HostState, place: _Cell, *, floats: bool) -> None:
+        """The L3 caches that a cell's vCPUs run on have room for what the guest asks of each, which counts once."""
+        name, position = key
+        room = here.room
+        assert room is not None, "a host that offers none is not among the guest's"
+        slots = here.nodes[position].slots
+        runs = [(slots[index].l3, some) for index, some in place.used.items()]
+        runs += [(l3, place.at) for l3 in sorted(room.offer.floating[position])] if floats else []
+        for l3, some in runs:
+            if l3 not in room.ways:
+                self.model.add(some == 0)
+                continue
+            on = self.caches.get((demand.vm, name, l3))
+            if on is None:
+                on = self.caches[demand.vm, name, l3] = self.model.new_bool_var("")
+                self._use((name, "ways", l3), max(room.ways[l3], 0), on, room.offer.ways_for(demand.cachetune))
+                self._use(
+                    (name, "percent", l3), max(room.percent[l3], 0), on, room.offer.percent_for(demand.memorytune)
+                )
+            self.model.add_implication(some, on)
+
     def _devices(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
         taken: list[tuple[tuple[str, str], PciAddress, Any]] = []
         position = {cpus.node: index for index, cpus in enumerate(here.machine.nodes)}
@@ -257,11 +289,15 @@ class Model:
                 if any(address in here.used for address in function.group):
                     continue
                 must = demand.near_of(key) is Near.REQUIRE
-                if must and function.node is not None and function.node not in position:
+                spots = [function.node] if must and function.node is not None else []
+                if spots and key in demand.package:
+                    spots = list(package_nodes(here.machine, spots))
+                spots = [position[node] for node in spots if node in position]
+                if must and function.node is not None and not spots:
                     continue
                 take = self.model.new_bool_var("")
-                if must and function.node is not None:
-                    near = [cells[position[function.node]].at for cells in self.cells[demand.vm, name]]
+                if spots:
+                    near = [cells[spot].at for cells in self.cells[demand.vm, name] for spot in spots]
                     self.model.add(sum(near) >= take)
                 self._use((name, function.address), 1, take)
                 mine.setdefault(function.address, []).append(take)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from kvmc.model.site import L3, Threads
+from kvmc.resolver.best import best_choice
 from kvmc.resolver.board import Board, Item
-from kvmc.resolver.choices import best_choice
 from kvmc.resolver.demand import Demand, arrangements
 from kvmc.resolver.index import Index
 from kvmc.resolver.relations import blockers

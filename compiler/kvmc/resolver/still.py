@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, named, union
 from kvmc.model.site import L3, Cores, MemoryMode, Near, Threads
 from kvmc.model.values import size_text
-from kvmc.resolver.demand import Cell, Demand
+from kvmc.resolver.demand import Cell, Demand, DeviceKey
 from kvmc.resolver.devices import Function
 from kvmc.resolver.pins import own_pins
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
@@ -69,6 +70,12 @@ def still_holds(
     idle = used - own_pins(guest, demand) - (emulator if demand.own else CpuSet())
     guest = replace(guest, idle=idle)
     choice = Choice(entry.host, tuple(choices), tuple(entry.devices.items()))
+    if demand.tunes and machine.resctrl is not None:
+        from kvmc.resolver.resctrl import caches_of, room
+
+        if not room(machine.resctrl).holds(demand, choice, machine):
+            caches = ", ".join(f"CPU {l3}" for l3 in caches_of(demand, choice, machine))
+            return Broken(f"`{entry.host}`: the L3 cache of {caches} cannot give what it asks for of it")
     if demand.relations:
         from kvmc.resolver.relations import broken
 
@@ -221,7 +228,7 @@ def _devices(demand: Demand, entry: GuestPlacement, machine: Machine, nodes: lis
             return Broken(f"`{address}` is not in `{pool}` of `{entry.host}`")
         taken[key] = function
         must = demand.near_of(key) is Near.REQUIRE
-        if must and function.node is not None and function.node not in nodes:
+        if must and function.node is not None and function.node not in _reach(demand, key, machine, nodes):
             return Broken(f"`{address}` is on node {function.node} of `{entry.host}`, not on its own")
         if not set(function.group) <= mine:
             return Broken(f"`{address}` shares its IOMMU group with devices that are not the guest's")
@@ -231,4 +238,19 @@ def _devices(demand: Demand, entry: GuestPlacement, machine: Machine, nodes: lis
         far = far_from(demand, taken)
         if far is not None:
             return Broken(f"`{taken[far[0]].address}` and `{taken[far[1]].address}` are not on one root complex")
+    if demand.close:
+        from kvmc.resolver.near import not_close
+
+        for one in not_close(demand, machine, nodes, required=True):
+            return Broken(
+                f"nodes {', '.join(map(str, nodes))} of `{entry.host}` are not near the device of `near {one.label}`"
+            )
     return None
+
+
+def _reach(demand: Demand, key: DeviceKey, machine: Machine, nodes: list[int]) -> Iterable[int]:
+    if key not in demand.package:
+        return nodes
+    from kvmc.resolver.near import package_nodes
+
+    return package_nodes(machine, nodes)

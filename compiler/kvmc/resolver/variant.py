@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host, Site, Vm
+from kvmc.model.site import Domain, Host, Site, Vm
 from kvmc.resolver.demand import Demand, derive_demands, only_hosts
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.machines import derive_machine
@@ -179,6 +179,7 @@ _UNKNOWN = _Unknown()
 
 
 def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
+    """The need without one or the other. Who has no vCPUs is in no L3, so that nobody can be in one with him."""
     cells = tuple(
         replace(
             cell,
@@ -195,4 +196,5 @@ def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
         dedicated=demand.dedicated and not cpus,
         own=demand.own and not cpus,
         pages_kib=None if memory else demand.pages_kib,
+        relations=tuple(one for one in demand.relations if not cpus or one.domain is not Domain.L3),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from kvmc.hostconfig.plan import DiskPlan, GuestPlan, HostdevPlan, MdevPlan, NicPlan
+from kvmc.hostconfig.plan import DiskPlan, ExpanderPlan, GuestPlan, HostdevPlan, MdevPlan, NicPlan
 from kvmc.model.values import PciAddress, VersionRange
 
 X86, ARM = "x86_64", "aarch64"
@@ -103,7 +103,10 @@ def _disk(root: etree._Element, plan: DiskPlan) -> None:
 
 
 def _controllers(root: etree._Element, guest: GuestPlan) -> None:
-    _add(root, "controller", type="usb", index="0", model="none")
+    if guest.usb_address is None:
+        _add(root, "controller", type="usb", index="0", model="none")
+    else:
+        _address(_add(root, "controller", type="usb", index="0", model="qemu-xhci", ports="15"), guest.usb_address)
     if guest.arch == X86:
         _address(_add(root, "controller", type="sata", index="0"), _AHCI)
     if guest.scsi_address is not None:
@@ -123,14 +126,26 @@ def _controllers(root: etree._Element, guest: GuestPlan) -> None:
             _add(scsi, "driver", **asked)
         _address(scsi, guest.scsi_address)
     _add(root, "controller", type="pci", index="0", model="pcie-root")
+    expanders = {one.index: one for one in guest.expanders}
     for number, address in enumerate(guest.root_ports, 1):
+        if number in expanders:
+            _expander(root, expanders[number], address)
+            continue
         port = _add(root, "controller", type="pci", index=str(number), model="pcie-root-port")
         _add(port, "model", name="pcie-root-port")
         _add(port, "target", chassis=str(number), port=f"0x{address.slot << 3 | address.function:x}")
-        if address.function:
+        if address.function or address.bus:
             _address(port, address)
         else:
             _address(port, address, multifunction="on")
+
+
+def _expander(root: etree._Element, plan: ExpanderPlan, address: PciAddress) -> None:
+    """A root complex of its own on a node of the guest's."""
+    expander = _add(root, "controller", type="pci", index=str(plan.index), model="pcie-expander-bus")
+    _add(expander, "model", name="pxb-pcie")
+    _add(_add(expander, "target", busNr=str(plan.bus_number)), "node").text = str(plan.cell)
+    _address(expander, address)
 
 
 def _nic(root: etree._Element, plan: NicPlan) -> None:
@@ -141,19 +156,28 @@ def _nic(root: etree._Element, plan: NicPlan) -> None:
         # A virtual function: its address of the host has a type here, in <hostdev> it has none.
         _address(_add(nic, "source"), plan.device)
     else:
-        nic = _add(root, "interface", type="bridge" if plan.socket is None else "vhostuser")
+        kind, source = _other_end(plan)
+        nic = _add(root, "interface", type=kind)
         _add(nic, "mac", address=plan.mac)
-        if plan.socket is None:
-            _add(nic, "source", bridge=plan.bridge or "")
-        else:
-            _add(nic, "source", type="unix", path=plan.socket, mode=plan.mode)
-        _add(nic, "model", type="virtio")
+        _add(nic, "source", **source)
+        _add(nic, "model", type=plan.model)
         rings = {"queues": plan.queues, "rx_queue_size": plan.rx_queue_size, "tx_queue_size": plan.tx_queue_size}
         asked = {name: str(value) for name, value in rings.items() if value is not None}
         if asked:
             vhost = {"name": "vhost"} if plan.socket is None else {}
             _add(nic, "driver", **vhost, **asked)
     _address(nic, plan.address)
+
+
+def _other_end(plan: NicPlan) -> tuple[str, dict[str, str]]:
+    """The type of an interface, and what its source says."""
+    if plan.socket is not None:
+        return "vhostuser", {"type": "unix", "path": plan.socket, "mode": plan.mode}
+    if plan.network is not None:
+        return "network", {"network": plan.network}
+    if plan.direct is not None:
+        return "direct", {"dev": plan.direct, "mode": plan.mode}
+    return "bridge", {"bridge": plan.bridge or ""}
 
 
 def _mdev(root: etree._Element, plan: MdevPlan) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from kvmc.hostconfig.plan import GuestPlan, RawElement
+from kvmc.hostconfig.plan import GuestPlan
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import VersionRange
 from kvmc_targets.libvirt.devices import ARM, X86, devices
+from kvmc_targets.libvirt.raws import put_raws
 
 METADATA = "urn:kvmc:domain:1"
 """Namespace of what a domain says of its source."""
@@ -59,19 +60,8 @@ def domain(guest: GuestPlan, libvirt: VersionRange) -> etree._Element:
         _add(power, "suspend-to-disk", enabled="no")
     root.append(devices(guest, libvirt))
     _launch_security(root, guest)
-    for raw in guest.raws:
-        _raw(root, raw)
+    put_raws(root, guest)
     return root
-
-
-def _raw(root: etree._Element, raw: RawElement) -> None:
-    """An element of the user's, below its parent, which is made where the guest has none."""
-    parent = root
-    for tag in raw.at.split("/") if raw.at != "domain" else ():
-        found = parent.find(tag)
-        parent = _add(parent, tag) if found is None else found
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_blank_text=True)
-    parent.append(etree.fromstring(raw.text, parser))
 
 
 def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
@@ -120,6 +110,25 @@ def _cputune(root: etree._Element, guest: GuestPlan) -> None:
     if guest.scheduler != "other":
         vcpus = CpuSet.of(range(guest.vcpus)) - guest.floating
         _add(tune, "vcpusched", vcpus=vcpus, scheduler=guest.scheduler, priority=guest.priority)
+    every = CpuSet.of(range(guest.vcpus))
+    if guest.cachetune:
+        caches = _add(tune, "cachetune", vcpus=every)
+        for part in guest.cachetune:
+            size, unit = _pretty(part.bytes)
+            _add(caches, "cache", id=part.id, level=3, type=part.type, size=size, unit=unit)
+    if guest.memorytune:
+        nodes = _add(tune, "memorytune", vcpus=every)
+        for id, percent in guest.memorytune:
+            _add(nodes, "node", id=id, bandwidth=percent)
+
+
+def _pretty(size: int) -> tuple[int, str]:
+    """A size as libvirt writes it back: in the largest unit that it is whole in."""
+    units = ["B", "KiB", "MiB", "GiB"]
+    while size % 1024 == 0 and len(units) > 1:
+        size //= 1024
+        del units[0]
+    return size, units[0]
 
 
 def _numatune(root: etree._Element, guest: GuestPlan) -> None:
