@@ -237,6 +237,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("disk", "cache"): Needs({"disk": {"io": "threads"}}),
     ("disk", "iothreads"): Needs({"disk": {"iothread": "own"}}),
     ("disk", "cmd_per_lun"): Needs({"disk": {"bus": "scsi"}}),
+    ("disk", "max_sectors"): Needs({"disk": {"bus": "scsi"}}),
     ("nic", "network"): Needs(block=NETWORK),
     ("nic", "device"): Needs({"nic": {"device": "gpu"}}),
     ("nic", "model"): Needs(block=NETWORK),
@@ -276,6 +277,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         more="vm rival : base {\nhost = kvm-b\nvcpus = 12\nhostdev x {\ndevice = beside\n}\n}",
         error="KVMC0401",
     ),
+    ("hostdev", "iommufd"): Needs(error="KVMC0558"),
     ("hostdev", "within"): Needs(
         {
             "host 2": ONE_PACKAGE,

@@ -309,6 +309,8 @@ class Disk(_Model):
     """I/O threads that its queues are spread over, with `iothread = own`."""
     queue_size: int | None = None
     cmd_per_lun: int | None = None
+    max_sectors: int | None = None
+    """Of 512 bytes."""
 
 
 class Nic(_Model):
@@ -342,6 +344,7 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    iommufd: bool = False
     within: Locality = Locality.NODE
     """What `near` means."""
 
@@ -449,7 +452,7 @@ class Vm(_Model):
     irq_affinity: IrqAffinity = IrqAffinity.DEVICE
     """`device` or `vcpus`."""
     launch_security: str = "none"
-    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    """`sev`, `sev-es` (libvirt's type `sev` with a policy), `sev-snp`, `tdx`, or `none`."""
     cachetune: int | None = None
     """KiB of each L3 cache that its vCPUs run on: what is its alone, at least."""
     memorytune: int | None = None
