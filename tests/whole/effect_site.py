@@ -204,6 +204,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("class", "dedicated"): Needs({"vm 3": {"pinning": "mixed", "dedicated": "0-1"}}, value="0-2", block="vm 3"),
     ("node", "vcpus"): Needs(error="KVMC0273"),
     ("node", "memory"): Needs(error="KVMC0273"),
+    ("node", "memory_kind"): Needs(error="KVMC0288"),
     ("class", "cores"): Needs(error="KVMC0403"),
     ("class", "memory_kind"): Needs(block="vm 3", error="KVMC0402"),
     ("vm", "host"): Needs(value="kvm-b"),

@@ -46,7 +46,7 @@ def _required(node: Node, owner: Node, bag: Bag) -> None:
     if not (owner.complete and node.complete):
         return
     for row in settings(node.row.name).values():
-        if row.required and row.name not in node.values:
+        if row.required and row.name not in node.values and not (row.name == "vcpus" and "memory_kind" in node.values):
             what = f"{node.row.name} `{node.name}`" + (
                 f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
             )

@@ -86,6 +86,8 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields["cells"] = {
         label: _fields(child) for label, child in sorted(node.labelled("node").items(), key=lambda one: int(one[0]))
     }
+    for cell in fields["cells"].values():
+        cell["vcpus"] = cell["vcpus"] or 0
     fields["nodes"] = len(fields["cells"]) or fields["nodes"]
     fields["dedicated"] = fields["dedicated"] or CpuSet()
     for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):

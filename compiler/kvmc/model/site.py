@@ -372,6 +372,8 @@ class GuestNode(_Model):
     name: str
     vcpus: int
     memory_kib: int
+    memory_kind: MemoryKind | None = None
+    """Of a node without vCPUs: what its memory is made of."""
 
 
 class Vm(_Model):
