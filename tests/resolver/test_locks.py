@@ -76,7 +76,7 @@ def broken(path: tuple[Any, ...], value: Any) -> str:
         (("guests", "web", "cells"), [], "guests.web.cells is"),
         (("guests", "web", "cells", 0, "node"), -1, "guests.web.cells[0].node is `-1`"),
         (("guests", "web", "cells", 0, "node"), True, "guests.web.cells[0].node is `true`"),
-        (("guests", "web", "cells", 0, "vcpus"), 10**9, "not a whole number from 1 to 8192"),
+        (("guests", "web", "cells", 0, "vcpus"), 10**9, "not a whole number from 0 to 8192"),
         (("guests", "web", "cells", 0, "memory_kib"), 1.5, "guests.web.cells[0].memory_kib is `1.5`"),
         (("guests", "web", "cells", 0, "pins"), "1 2", "has 2 CPU lists for 4 vCPUs"),
         (("guests", "web", "cells", 0, "pins"), "0-999999999", "CPU 999999999 is above 8191"),
