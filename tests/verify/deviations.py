@@ -497,7 +497,7 @@ DEVIATIONS = [
         "a raw sysctl of one interface",
         both(
             put("proc/sys/net/ipv4/conf/eth0/rp_filter", "2\n"),
-            put("etc/sysctl.d/50-router.conf", "net.ipv4.conf.*.rp_filter=2\n"),
+            put("etc/sysctl.d/50-router.conf", "net.ipv4.conf.eth0.rp_filter=2\n"),
         ),
         Kind.SYSCTL,
         ("`net.ipv4.conf.*.rp_filter`", "2 in /proc/sys/net/ipv4/conf/eth0/rp_filter", "0 was compiled"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,17 @@ def test_a_key_of_its_own_is_not_judged_by_a_pattern(examples: dict[str, Built])
     root["proc/sys/net/ipv4/conf/eth0/rp_filter"] = "0\n"
     (one,) = verify_host("edge-17a", texts, TextRoot(root)).differences
     assert one.subject == "sysctl `net.ipv4.conf.eth0.rp_filter`"
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian's package `prometheus`) is not installed"
+)
+@pytest.mark.parametrize("read", [True, False])
+def test_prometheus_takes_the_metrics(read: bool) -> None:
+    """No error, and nothing that its linter would have otherwise; a name of a host may hold anything."""
+    text = textfile('a "host"\\\nof many', [], read=read)
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_thirty_deviations_at_least() -> None:

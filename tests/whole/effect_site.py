@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
-from kvmc.topology.model import Cpu, Facts, Node, PciDevice, Sriov, Topology
+from kvmc.topology.model import CacheKind, Cpu, Facts, Node, PciDevice, Resctrl, Sriov, Topology
 from kvmc.topology.snapshot import dumps
 
 Changes = Mapping[str, Mapping[str, str | None]]
@@ -27,12 +27,23 @@ SITE: Tree = {
     "pool": (
         "pool compute",
         {"platform": "deb13", "pages": "8 * 1GiB", "isolation": "boot"},
-        ("housekeeping", "shared", "vswitch", "reserve", "devices", "devices of addresses", "devices beside", "raw"),
+        (
+            "housekeeping",
+            "shared",
+            "vswitch",
+            "reserve",
+            "resctrl",
+            "devices",
+            "devices of addresses",
+            "devices beside",
+            "raw",
+        ),
     ),
     "housekeeping": ("housekeeping", {}, ()),
     "shared": ("shared", {"cores": "1"}, ()),
     "vswitch": ("vswitch", {}, ()),
     "reserve": ("reserve", {}, ()),
+    "resctrl": ("resctrl", {"l3": "16MiB", "memory_bandwidth": "40"}, ()),
     "devices": ("devices n3", {"parent": '"0000:3b:00.1"', "vfs": "4"}, ()),
     "devices of addresses": ("devices gpu", {"addresses": '["0000:b1:00.0"]'}, ()),
     "devices beside": ("devices beside", {"addresses": '["0000:b3:00.0"]'}, ()),
@@ -104,7 +115,19 @@ def machine(cores: int = 8) -> Topology:
     features = frozenset(("aes", "avx512_vnni", "avx512f", "amx_tile", "constant_tsc", "ept", "vmx", "x2apic"))
     cpu = Cpu("GenuineIntel", "Intel(R) Xeon(R) Gold 6338N CPU @ 2.20GHz", features)
     online = CpuSet.of(range(4 * cores))
-    return Topology("x86_64", online, nodes, halves, tuple(pairs), l3, cpu=cpu, pci=_devices(halves))
+    return Topology(
+        "x86_64",
+        online,
+        nodes,
+        halves,
+        tuple(pairs),
+        l3,
+        cpu=cpu,
+        pci=_devices(halves),
+        caches=(CacheKind(3, "unified", 32 * 1024, online),),
+        resctrl=(Resctrl("L3", 16, 16, 1), Resctrl("MB", 8, step_percent=10, min_percent=10)),
+        l3_ids=tuple(range(len(l3))),
+    )
 
 
 def _devices(halves: tuple[CpuSet, CpuSet]) -> Mapping[PciAddress, PciDevice]:
@@ -174,9 +197,12 @@ WITH: Mapping[tuple[str, str], Needs] = {
         error="KVMC0414",
     ),
     ("housekeeping", "threads"): Needs({NETWORK: {"queues": "4"}}, value="1"),
+    ("housekeeping", "boot_cpu"): Needs({"housekeeping": {"reason": '"counted from 0"'}}),
+    ("housekeeping", "reason"): Needs({"housekeeping": {"boot_cpu": "false", "reason": '"counted from 0"'}}),
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
     ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
+    ("resctrl", "memory_bandwidth"): Needs({"vm 3": {"memorytune": "30"}}, value="20", error="KVMC0402"),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
     ("network", "network"): Needs(block="network 2", instead={"bridge": None}),
@@ -198,6 +224,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         block="vm 3",
         more="vm rival : base {\nhost = kvm-a\nvcpus = 20\nnodes = 2\noptional = true\nweight = 2\n}",
     ),
+    ("pool", "gicv4"): Needs(error="KVMC0585"),
     ("class", "irq_affinity"): Needs({"pool": {"irq_affinity": "node"}}, block="vm"),
     ("class", "launch_security"): Needs(value="tdx", block="vm 3", error="KVMC0558"),
     ("storage", "controller"): Needs({"disk": {"iothread": "own"}}, value='"0000:3b:00.0"'),

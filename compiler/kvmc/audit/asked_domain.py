@@ -111,6 +111,9 @@ class _Statement:
             tune.keyed("iothreadpin", ("iothread",), iothread=str(id), cpuset=FREE)
         if vm.scheduler is Scheduler.FIFO:
             tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
+        for tag in ("cachetune", "memorytune"):
+            if getattr(vm, tag) is not None:
+                tune.add(tag, vcpus=FREE).skip = True  # what it gives is judged by itself
         numa = root.add("numatune")
         mode = vm.numatune.value
         numa.add("memory", mode=mode, nodeset=FREE)

@@ -58,6 +58,15 @@ _STATEMENTS: Mapping[str, Statement] = {
         ("Service", "ExecStart"): "/etc/kvmc/reserve-hugepages",
         ("Install", "WantedBy"): "sysinit.target",
     },
+    f"{_FOLDER}kvmc-resctrl.service": {
+        ("Unit", "Description"): _FREE,
+        ("Unit", "RequiresMountsFor"): "/etc",
+        ("Unit", "After"): "local-fs.target",
+        ("Unit", "Before"): "libvirtd.service virtqemud.service",
+        **_ONESHOT,
+        ("Service", "ExecStart"): "/etc/kvmc/share-resctrl",
+        ("Install", "WantedBy"): "multi-user.target",
+    },
 }
 _BOOL = {"yes": "yes", "true": "yes", "on": "yes", "1": "yes", "no": "no", "false": "no", "off": "no", "0": "no"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kvmc.audit import tuning
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
@@ -25,6 +26,7 @@ def check(context: Context) -> None:
     _services(context, host)
     _interrupts(context)
     _vfs(context, host)
+    tuning.offered(context, host)
     _budget(context, host)
 
 
@@ -102,11 +104,10 @@ def _services(context: Context, host: Host) -> None:
     if not services or topology.cores is None or topology.online.first not in topology.usable:
         return
     wanted = max(host.housekeeping_cores, 1)
-    wrong = (
-        [f"leave out CPU {topology.online.first}, on which the host boots"]
-        if topology.online.first not in services
-        else []
-    )
+    wrong = []
+    if (topology.online.first in services) is not host.boot_cpu:
+        verb = "leave out" if host.boot_cpu else "have"
+        wrong = [f"{verb} CPU {topology.online.first}, on which the host boots"]
     for node, cores in _node_cores(context):
         has = sum(core.issubset(services) for core in cores)
         halves = [core for core in cores if core & services and not core.issubset(services)]

@@ -66,6 +66,9 @@ IRQS_ASKED = "etc/kvmc/irqs-of-guests"
 PAGES_UNIT = "etc/systemd/system/kvmc-hugepages.service"
 PAGES_SCRIPT = "etc/kvmc/reserve-hugepages"
 
+RESCTRL_UNIT = "etc/systemd/system/kvmc-resctrl.service"
+RESCTRL_SCRIPT = "etc/kvmc/share-resctrl"
+
 PAGE_SIZES = ("2M", "1G")
 """All sizes of huge pages that x86-64 has (arch/x86/mm/hugetlbpage.c); guests are q35 machines, so hosts are of no other kind."""
 
@@ -122,5 +125,7 @@ OWNED: tuple[Owned, ...] = (
     Owned(VFS_SCRIPT),
     _unit(PAGES_UNIT),
     Owned(PAGES_SCRIPT),
+    _unit(RESCTRL_UNIT),
+    Owned(RESCTRL_SCRIPT),
     *(_unit(mount_unit(size)) for size in PAGE_SIZES),
 )

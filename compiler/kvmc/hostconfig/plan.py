@@ -70,6 +70,28 @@ class SriovPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ResctrlPlan:
+    """What the default group of resctrl keeps, so that libvirt finds the rest free. resources: `L3`, or `L3CODE` and `L3DATA`, none
+    where only bandwidth is offered. whole, kept: masks in hexadecimal, of a whole cache and of the group. ids: the caches."""
+
+    resources: tuple[str, ...]
+    whole: str
+    kept: str
+    ids: tuple[int, ...]
+    split: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTune:
+    """A part of an L3 cache of the host for a guest's vCPUs alone. type: libvirt's word, `both`, or `code` and `data`."""
+
+    id: int
+    type: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CpuTopology:
     """What the guest sees; the product is its number of vCPUs."""
 
@@ -257,6 +279,9 @@ class GuestPlan:
     raws: tuple[RawElement, ...] = ()
     expanders: tuple[ExpanderPlan, ...] = ()
     """In the order of their buses; the entry of `root_ports` for such a bus is the expander's own address."""
+    cachetune: tuple[CacheTune, ...] = ()
+    memorytune: tuple[tuple[int, int], ...] = ()
+    """The most of the bandwidth behind L3 caches of the host: number and percent of each."""
     irqs: CpuSet = EMPTY
     """Where the interrupts of its passed devices go, where it says so itself."""
 
@@ -289,6 +314,7 @@ class HostPlan:
     sriov: tuple[SriovPlan, ...]
     guests: tuple[GuestPlan, ...]
     retired: Mapping[str, str]
+    resctrl: ResctrlPlan | None = None
 
     def carried(self, carrier: Carrier) -> tuple[HostSetting, ...]:
         """The settings that one carrier takes, in order."""

@@ -23,6 +23,14 @@ BLOCKS: tuple[BlockRow, ...] = (
         "reserve", "Memory kept for the host and for others than guests, per node.", ("pool", "host"), (), single=True
     ),
     BlockRow(
+        "resctrl",
+        "What guests may have for themselves of the L3 caches and of memory bandwidth (Intel RDT, AMD QoS), through the kernel's "
+        "resctrl. The topology must tell its limits.",
+        ("pool", "host"),
+        (),
+        single=True,
+    ),
+    BlockRow(
         "devices",
         "PCI devices that guests may own one each: VFs of `parent`, or those at `addresses`.",
         ("pool", "host"),

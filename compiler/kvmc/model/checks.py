@@ -156,6 +156,7 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
     conflicts.check_rules(conflicts.HOST, host, host, bag)
+    _boot_cpu(host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():
         _one_of(pool, ("parent", "addresses"), host, bag)
@@ -176,6 +177,21 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
                 if other is not pool:
                     text = f"device `{address}` of host `{host.name}` is in the pools `{other.name}` and `{pool.name}`"
                     bag.error(codes.SAME_DEVICE, text, pool.place(setting), secondary=[other.place(name)])
+
+
+def _boot_cpu(host: Node, bag: Bag) -> None:
+    """What only harms: guests on the CPU that keeps the host's time."""
+    kept = host.children.get(("housekeeping", ""))
+    if kept is not None and kept.get("boot_cpu") is False and kept.get("reason") is None:
+        bag.error(
+            codes.BOOT_CPU_GIVEN,
+            f"`boot_cpu = false` of host `{host.name}` has no reason",
+            kept.place("boot_cpu"),
+            notes=[
+                "the kernel keeps its time on that CPU, takes it out of `nohz_full` again, and lets interrupts come to it"
+            ],
+            help=['if it is meant, say why, as in `reason = "the job scheduler counts from CPU 0"`'],
+        )
 
 
 def _guest(vm: Node, merged: Tables, bag: Bag) -> None:

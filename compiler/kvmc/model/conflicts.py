@@ -84,6 +84,8 @@ GUEST = (
         "set `cpu = host-passthrough`",
     ),
     Rule("secure_boot", (True,), "firmware", ("bios",), "a BIOS checks no signatures", "set `firmware = uefi`"),
+    Rule("cachetune", (), "type", ("qemu",), "libvirt gives parts of a cache to KVM guests alone", "set `type = kvm`"),
+    Rule("memorytune", (), "type", ("qemu",), "libvirt limits the bandwidth of KVM guests alone", "set `type = kvm`"),
     Rule("hyperv", (True,), "type", ("qemu",), "KVM alone has these interfaces", "set `type = kvm`"),
 )
 

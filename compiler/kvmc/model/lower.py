@@ -58,7 +58,7 @@ def _fields(node: Node) -> dict[str, Any]:
 
 def _host(node: Node) -> dict[str, Any]:
     fields = _fields(node)
-    for kind in ("housekeeping", "shared", "vswitch", "reserve"):
+    for kind in ("housekeeping", "shared", "vswitch", "reserve", "resctrl"):
         child = node.children.get((kind, ""))
         if child is not None:
             fields |= _fields(child)

@@ -94,6 +94,15 @@ HOST_ROWS: tuple[Row, ...] = (
     ),
     Row(
         "pool",
+        "gicv4",
+        Flag(),
+        "Of Arm hosts whose interrupt controller is a GICv4: passed devices' interrupts go straight into the guest. Nothing comes "
+        "of it where it is a GICv3.",
+        "true",
+        "false",
+    ),
+    Row(
+        "pool",
         "base_slice_ns",
         OrNone(Integer(100_000, 1_000_000_000)),
         "The slice that a thread of a shared CPU runs before another may; `min_granularity` before kernel 6.6.",
@@ -135,6 +144,25 @@ HOST_ROWS: tuple[Row, ...] = (
         "16",
         "housekeeping_threads",
     ),
+    Row(
+        "housekeeping",
+        "boot_cpu",
+        Flag(),
+        "Whether the core of the CPU that the host boots on is among them. `false` gives it to guests, which needs a `reason`: the "
+        "kernel keeps its time there and brings it interrupts, and takes it out of `nohz_full` again.",
+        "false",
+        "true",
+        "boot_cpu",
+    ),
+    Row(
+        "housekeeping",
+        "reason",
+        Text(),
+        "Why guests have the core that the host boots on; it stands in the host's files.",
+        '"the job scheduler counts from CPU 0"',
+        None,
+        "boot_cpu_reason",
+    ),
     Row("shared", "cores", _CORES, "Whole cores, in each node.", "4", "0", "shared_cores"),
     Row(
         "shared",
@@ -163,6 +191,25 @@ HOST_ROWS: tuple[Row, ...] = (
         "[4 * 1GiB]",
         "none",
         "reserve_pages",
+    ),
+    Row(
+        "resctrl",
+        "l3",
+        OrNone(Size()),
+        "Of each L3 cache: what `cachetune` of the guests on it may add up to. All others, and the host itself, share the rest.",
+        "24MiB",
+        "none",
+        "resctrl_l3_kib",
+    ),
+    Row(
+        "resctrl",
+        "memory_bandwidth",
+        Integer(0, 100),
+        "Percent of the memory bandwidth behind each L3 cache: what `memorytune` of the guests on it may add up to. The rest is "
+        "never limited.",
+        "60",
+        "0",
+        "resctrl_bandwidth",
     ),
     Row(
         "devices",

@@ -251,11 +251,21 @@ class Host(_Model):
     """It gets no new guests."""
     host_failures: int = 0
     """1: the guests of any one host of the pool must have a place without it."""
+    resctrl_l3_kib: int | None = None
+    """KiB of each L3 cache: what guests may have for themselves, together."""
+    resctrl_bandwidth: int = 0
+    """Percent of the memory bandwidth behind each L3 cache that guests' limits may add up to."""
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
     irq_affinity: IrqAffinity = IrqAffinity.NONE
     """`none` or `node`."""
+    gicv4: bool = False
+    """Of Arm hosts."""
+    boot_cpu: bool = True
+    """The core of the CPU that it boots on is housekeeping."""
+    boot_cpu_reason: str | None = None
+    """Why it is not."""
     raws: Mapping[str, Raw] = {}
 
 
@@ -442,6 +452,10 @@ class Vm(_Model):
     """`device` or `vcpus`."""
     launch_security: str = "none"
     """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    cachetune: int | None = None
+    """KiB of each L3 cache that its vCPUs run on: what is its alone, at least."""
+    memorytune: int | None = None
+    """The most of the memory bandwidth behind each of those that its vCPUs take, in percent."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
     nears: Mapping[str, NearDevice] = {}

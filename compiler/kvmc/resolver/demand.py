@@ -185,6 +185,12 @@ class Demand:
     """Devices that need not be on the guest's nodes."""
     beside: tuple[tuple[DeviceKey, DeviceKey], ...] = ()
     """Devices that share a root complex."""
+    cachetune: int = 0
+    """KiB of each L3 cache that its vCPUs run on."""
+    memorytune: int = 0
+    """Percent of the bandwidth behind each of them."""
+    tunes: bool = False
+    """It asks for some of either, and is a group of resctrl then."""
     package: frozenset[DeviceKey] = frozenset()
     """Devices that are near on any node in one package with the guest."""
     close: tuple[Close, ...] = ()
@@ -202,19 +208,8 @@ class Demand:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(
-            self,
-            "tied",
-            bool(
-                self.relations
-                or self.near
-                or self.beside
-                or self.package
-                or self.close
-                or self.one_root
-                or self.memory_cells
-            ),
-        )
+        devices = self.near or self.beside or self.package or self.close or self.one_root
+        put(self, "tied", bool(self.relations or devices or self.tunes or self.memory_cells))
         put(self, "even", not self.spread and not uneven(self.cells))
         put(
             self,
@@ -258,6 +253,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
         )
         alike = (
             *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vm.cores, own),
+            *(vm.cachetune is None, vm.memorytune is None),
             *((nic.name, nic.device) for nic in vm.nics.values()),
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
             *(("near", one.name, one.device) for one in vm.nears.values() if one.strength is Strength.REQUIRE),
@@ -297,6 +293,9 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             relations=related.get(vm.name, ()),
             near=tuple(_near(vm)),
             beside=tuple(_beside(vm)),
+            cachetune=vm.cachetune or 0,
+            memorytune=vm.memorytune or 0,
+            tunes=bool(vm.cachetune or vm.memorytune),
             package=frozenset(key for key, one in _passed(vm) if one.within is Locality.PACKAGE),
             close=tuple(
                 Close(

@@ -102,6 +102,7 @@ class Model:
         self.memory: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.spread: list[Any] = []
         self.alone: dict[tuple[str, str], list[dict[int, Any]]] = {}
+        self.caches: dict[tuple[str, str, int], Any] = {}
 
     def add(self, demand: Demand) -> list[Any]:
         """A guest's variables on every host that may have it: whether it goes there, of each."""
@@ -150,6 +151,8 @@ class Model:
                 if demand.shared(cell):
                     self._use((*key, "shared"), max(node.shared, 0), at, demand.shared(cell))
                 self._cores(demand, cell.vcpus, node, key, here.machine, places[position])
+                if demand.tunes:
+                    self._caches(demand, key, here, places[position], floats=bool(demand.shared(cell)))
             self.model.add(sum(place.at for place in places.values()) == on)
             if index and self.ordered and alike(demand.cells[index - 1], cell):
                 before = cells[-1]
@@ -160,6 +163,8 @@ class Model:
             for position in range(len(here.nodes)):
                 self.model.add_at_most_one(places[position].at for places in cells)
         self.cells[demand.vm, name] = cells
+        if demand.tunes and here.room is not None:
+            self._use((name, "groups"), max(here.room.groups, 0), on)
         if demand.spread:
             self._memory(demand, name, here, on)
         if demand.devices:
@@ -267,6 +272,27 @@ class Model:
                 model.add(sum(used) <= 1)
         if demand.own:
             model.add(sum(own for _, _, own in place.slots.values()) == at)
+
+    def _caches(self, demand: Demand, key: tuple[str, int], here: HostState, place: _Cell, *, floats: bool) -> None:
+        """The L3 caches that a cell's vCPUs run on have room for what the guest asks of each, which counts once."""
+        name, position = key
+        room = here.room
+        assert room is not None, "a host that offers none is not among the guest's"
+        slots = here.nodes[position].slots
+        runs = [(slots[index].l3, some) for index, some in place.used.items()]
+        runs += [(l3, place.at) for l3 in sorted(room.offer.floating[position])] if floats else []
+        for l3, some in runs:
+            if l3 not in room.ways:
+                self.model.add(some == 0)
+                continue
+            on = self.caches.get((demand.vm, name, l3))
+            if on is None:
+                on = self.caches[demand.vm, name, l3] = self.model.new_bool_var("")
+                self._use((name, "ways", l3), max(room.ways[l3], 0), on, room.offer.ways_for(demand.cachetune))
+                self._use(
+                    (name, "percent", l3), max(room.percent[l3], 0), on, room.offer.percent_for(demand.memorytune)
+                )
+            self.model.add_implication(some, on)
 
     def _devices(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
         taken: list[tuple[tuple[str, str], PciAddress, Any]] = []

@@ -120,6 +120,14 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
                 host, f"`{other}` {where}, and `place apart {place}` keeps them apart", path, None, "add a host for it"
             )
     here = state.hosts[host]
+    if demand.tunes and here.room is not None:
+        plain = replace(demand, cachetune=0, memorytune=0, tunes=False)
+        if best_choice(plain, state, host, strict=False) is not None:
+            from kvmc.resolver.resctrl import lacking
+
+            text, setting = lacking(demand, here.room)
+            gives = ("host", host, "resctrl", "l3" if setting == "cachetune" else "memory_bandwidth")
+            return Reason(host, text, ("vm", demand.vm, setting), gives, f"offer more in `resctrl` of `{host}`")
     if demand.relations:
         related = _relation_reason(demand, state, host)
         if related is not None:

@@ -48,6 +48,13 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
     memory = {node.id: node_memory(host, node, topology.arch, origins, bag) for node in with_cpus}
     if pooled is None or bag.has_errors:
         return None, bag
+    offer = None
+    if host.resctrl_l3_kib is not None or host.resctrl_bandwidth:
+        from kvmc.resolver.resctrl import derive_offer  # few hosts offer any
+
+        offer = derive_offer(host, topology, pooled.nodes, origins, bag)
+        if bag.has_errors:
+            return None, bag
     return (
         Machine(
             host=host,
@@ -66,6 +73,7 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
                 ),
             ),
             kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
+            resctrl=offer,
             packages=tuple(_packages(topology, by_id[cpus.node].cpus & topology.usable) for cpus in pooled.nodes),
             pci=topology.pci or {},
         ),

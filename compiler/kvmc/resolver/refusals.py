@@ -69,6 +69,11 @@ def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mappin
                 "threads",
                 f"give each node a multiple of {counted(smt, 'vCPU')}",
             )
+    if vm.cachetune is not None and host.resctrl_l3_kib is None:
+        return no("offers no part of its L3 caches", "cachetune", "`resctrl { l3 = SIZE }` on the host or its pool")
+    if vm.memorytune is not None and not host.resctrl_bandwidth:
+        help = "`resctrl { memory_bandwidth = PERCENT }` on the host or its pool"
+        return no("offers no memory bandwidth", "memorytune", help)
     for nic in vm.nics.values():
         if nic.device is not None and nic.device not in host.devices:
             return Refusal(f"has no device pool `{nic.device}`", ("vm", vm.name, "nic", nic.name, "device"))

@@ -110,6 +110,12 @@ def _bounds(demand: Demand, state: State, here: HostState) -> _Bounds | None:
                 target[node] = target.get(node, frozenset()) | off
         elif relation.required:
             nodes = [node for node in nodes if _may(relation, node_domains(machine, relation, node), taken)]
+    if demand.tunes and here.room is not None:
+        for node in nodes:
+            full = frozenset(
+                index for index, slot in enumerate(here.nodes[node].slots) if not here.room.has(demand, slot.l3)
+            )
+            hidden[node] = hidden.get(node, frozenset()) | full
     if not nodes:
         return None
     return _Bounds(tuple(nodes), hidden, {node: off | hidden.get(node, frozenset()) for node, off in wished.items()})
@@ -157,6 +163,8 @@ def best_related(
             )
             choice = Choice(host, cells, devices, stores)
             if broken(demand, here.machine, choice, state.groups) is not None:
+                continue
+            if demand.tunes and not (here.room is not None and here.room.holds(demand, choice, here.machine)):
                 continue
             score = (
                 sum(fit.extra for fit in found),

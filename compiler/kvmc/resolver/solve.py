@@ -107,6 +107,10 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
         from kvmc.resolver.wishes import tell_unmet
 
         tell_unmet(state, kept.demands, origins, bag)
+    if any(demand.cachetune for demand in kept.demands.values()):
+        from kvmc.resolver.scatter import tell_scattered
+
+        tell_scattered(state, kept.demands, origins, bag)
     busy = dict.fromkeys(kept.machines, CpuSet())
     for vm, guest in kept.guests.items():
         demand = kept.demands[vm]

@@ -75,6 +75,12 @@ def still_holds(
     idle = used - own_pins(guest, demand) - (emulator if demand.own else CpuSet())
     guest = replace(guest, idle=idle)
     choice = Choice(entry.host, tuple(choices), tuple(entry.devices.items()), stores)
+    if demand.tunes and machine.resctrl is not None:
+        from kvmc.resolver.resctrl import caches_of, room
+
+        if not room(machine.resctrl).holds(demand, choice, machine):
+            caches = ", ".join(f"CPU {l3}" for l3 in caches_of(demand, choice, machine))
+            return Broken(f"`{entry.host}`: the L3 cache of {caches} cannot give what it asks for of it")
     if demand.relations:
         from kvmc.resolver.relations import broken
 

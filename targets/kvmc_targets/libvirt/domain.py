@@ -111,6 +111,25 @@ def _cputune(root: etree._Element, guest: GuestPlan) -> None:
     if guest.scheduler != "other":
         vcpus = CpuSet.of(range(guest.vcpus)) - guest.floating
         _add(tune, "vcpusched", vcpus=vcpus, scheduler=guest.scheduler, priority=guest.priority)
+    every = CpuSet.of(range(guest.vcpus))
+    if guest.cachetune:
+        caches = _add(tune, "cachetune", vcpus=every)
+        for part in guest.cachetune:
+            size, unit = _pretty(part.bytes)
+            _add(caches, "cache", id=part.id, level=3, type=part.type, size=size, unit=unit)
+    if guest.memorytune:
+        nodes = _add(tune, "memorytune", vcpus=every)
+        for id, percent in guest.memorytune:
+            _add(nodes, "node", id=id, bandwidth=percent)
+
+
+def _pretty(size: int) -> tuple[int, str]:
+    """A size as libvirt writes it back: in the largest unit that it is whole in."""
+    units = ["B", "KiB", "MiB", "GiB"]
+    while size % 1024 == 0 and len(units) > 1:
+        size //= 1024
+        del units[0]
+    return size, units[0]
 
 
 def _numatune(root: etree._Element, guest: GuestPlan) -> None:

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 
 from kvmc.artifacts import Artifact, Comment, Phase, Step
 from kvmc.hostconfig import owned
-from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting
+from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting, ResctrlPlan
 from kvmc.model.cpuset import CpuSet
 from kvmc_targets.systemd.irqs import IRQS_ASKED, IRQS_SCRIPT, IRQS_TIMER, IRQS_UNIT
-from kvmc_targets.systemd.templates import MOUNT, PAGES_SCRIPT, PAGES_UNIT, VFS_SCRIPT, VFS_UNIT
+from kvmc_targets.systemd.templates import (
+    MOUNT,
+    PAGES_SCRIPT,
+    PAGES_UNIT,
+    RESCTRL_SCRIPT,
+    RESCTRL_UNIT,
+    VFS_SCRIPT,
+    VFS_UNIT,
+)
 from kvmc_targets.texts import comment, fill, grouped
 
 _NODES = "/sys/devices/system/node/"
@@ -64,6 +72,25 @@ def _vfs(plan: HostPlan) -> Sequence[Artifact]:
             Comment.HASH,
             steps=_started("kvmc-vfs.service", Effect.LIVE, note),
         ),
+    )
+
+
+def _resctrl(resctrl: ResctrlPlan) -> Sequence[Artifact]:
+    heads = [comment(resctrl.origin)]
+    script = fill(
+        RESCTRL_SCRIPT,
+        heads=heads,
+        resources=resctrl.resources,
+        whole=resctrl.whole,
+        kept=resctrl.kept,
+        ids=resctrl.ids,
+        split=resctrl.split,
+    )
+    unit = fill(RESCTRL_UNIT, heads=heads, script=f"/{owned.RESCTRL_SCRIPT}")
+    note = "libvirt looks for resctrl when it starts"
+    return (
+        Artifact(owned.RESCTRL_SCRIPT, script, Comment.HASH_AFTER_SHEBANG, mode=0o755),
+        Artifact(owned.RESCTRL_UNIT, unit, Comment.HASH, steps=_started("kvmc-resctrl.service", Effect.RESTART, note)),
     )
 
 
@@ -136,6 +163,7 @@ class SystemdTarget:
                 raise ValueError(f"{setting.key} is no setting of this target")
         artifacts += _pages(pages) if pages else ()
         artifacts += _vfs(plan) if plan.sriov else ()
+        artifacts += _resctrl(plan.resctrl) if plan.resctrl is not None else ()
         artifacts += _irqs(plan, irqs) if irqs else ()
         return tuple(artifacts)
 
