@@ -11,7 +11,7 @@ from kvmc.model import conflicts, guest_checks
 from kvmc.model.nodes import Given, Node, Tables
 from kvmc.model.settings import blocks, settings
 from kvmc.model.shape_checks import check_shape
-from kvmc.model.site import Profile
+from kvmc.model.site import MemoryKind, Profile
 from kvmc.model.table import Row
 from kvmc.model.values import PciAddress
 
@@ -156,6 +156,12 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
     conflicts.check_rules(conflicts.HOST, host, host, bag)
+    for kind, memory in host.labelled("memory").items():
+        if kind not in tuple(MemoryKind):
+            words = ", ".join(f"`{one}`" for one in MemoryKind)
+            bag.error(
+                codes.BAD_LABELS, f"no kind of memory `{kind}`", Label(memory.label), help=[f"take one of {words}"]
+            )
     _boot_cpu(host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():

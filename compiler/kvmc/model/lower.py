@@ -69,6 +69,7 @@ def _host(node: Node) -> dict[str, Any]:
     fields["pool"] = node.parent.text if node.parent else None
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
+    fields["memories"] = _named(node.labelled("memory"))
     for pool in fields["devices"].values():
         first, *others = pool["parent"] or (None,)
         pool |= {
