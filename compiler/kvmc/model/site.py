@@ -202,6 +202,13 @@ class DevicePool(_Model):
         return (self.parent, *self.others) if self.parent is not None else ()
 
 
+class KindMemory(_Model):
+    """What nodes without CPUs offer whose memory is of a kind, which is its name."""
+
+    name: str
+    pages: tuple[PageCount, ...]
+
+
 class Raw(_Model):
     """A setting that kvmc has no word for. `name`: its carrier and its key, `sysctl vm.swappiness`; of a guest `xml` and a
     label."""
@@ -247,6 +254,7 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    memories: Mapping[str, KindMemory] = {}
     drained: bool = False
     """It gets no new guests."""
     host_failures: int = 0
@@ -385,6 +393,8 @@ class GuestNode(_Model):
     name: str
     vcpus: int
     memory_kib: int
+    memory_kind: MemoryKind | None = None
+    """Of a node without vCPUs: what its memory is made of."""
 
 
 class Vm(_Model):
