@@ -200,6 +200,10 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
     ("resctrl", "memory_bandwidth"): Needs({"vm 3": {"memorytune": "30"}}, value="20", error="KVMC0402"),
+    ("vswitch", "type"): Needs({"vswitch": {"cores": "1"}}),
+    ("nic", "vswitch"): Needs(
+        {NETWORK: {"network": None, "socket": '"/run/{vm}-{nic}.sock"'}}, block=NETWORK, error="KVMC0403"
+    ),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
     ("network", "network"): Needs(block="network 2", instead={"bridge": None}),

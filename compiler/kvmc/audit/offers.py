@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvmc.audit import tuning
+from kvmc.audit import tuning, vswitch
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
@@ -27,6 +27,7 @@ def check(context: Context) -> None:
     _interrupts(context)
     _vfs(context, host)
     tuning.offered(context, host)
+    vswitch.offered(context, host)
     _budget(context, host)
 
 

@@ -156,6 +156,9 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
     conflicts.check_rules(conflicts.HOST, host, host, bag)
+    vswitch = host.children.get(("vswitch", ""))
+    if vswitch is not None:
+        conflicts.check_rules(conflicts.VSWITCH, vswitch, host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():
         _one_of(pool, ("parent", "addresses"), host, bag)
