@@ -65,6 +65,9 @@ def _host(node: Node) -> dict[str, Any]:
             fields |= _fields(child)
         else:
             fields |= {row.model_field: defaults(kind)[row.name] for row in settings(kind).values()}
+    ratios = fields["shared_overcommit"]
+    if isinstance(ratios, tuple):
+        fields |= {"shared_overcommit": max(ratios), "shared_overcommits": ratios}
     kept: dict[int, int] = {}
     for count in (*fields["reserve_pages"], *fields["vswitch_pages"]):
         kept[count.size_kib] = kept.get(count.size_kib, 0) + count.number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, PerNode, Size, Versions
 from kvmc.model.site import Boot, IrqAffinity, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
@@ -139,8 +139,8 @@ HOST_ROWS: tuple[Row, ...] = (
     Row(
         "shared",
         "overcommit",
-        Integer(1, 256),
-        "Shared vCPUs that one of these CPUs takes.",
+        PerNode(Integer(1, 256)),
+        "Shared vCPUs that one of these CPUs takes: in each node, or a list for the nodes with CPUs in their order.",
         "2",
         "4",
         "shared_overcommit",

@@ -242,6 +242,8 @@ class Host(_Model):
     """It gets no new guests."""
     host_failures: int = 0
     """1: the guests of any one host of the pool must have a place without it."""
+    shared_overcommits: tuple[int, ...] = ()
+    """The same of each node with CPUs in their order, where they differ; then `shared_overcommit` is the most of them."""
     vswitch_type: str = "none"
     """`ovs-dpdk`, or `none`: kvmc writes nothing for the switch."""
     vswitch_pages: tuple[PageCount, ...] = ()
