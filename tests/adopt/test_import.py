@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,66 @@ def test_odd_names_are_mapped_the_same_each_time(tmp_path: Path) -> None:
     assert found is not None, [one.message for one in outcome.bag]
     assert len(found) == 6
     assert [one.code.id for one in outcome.bag].count("KVMC0873") == 5
+
+
+def test_only_what_is_argued_is_lost(imported: Imported) -> None:
+    """No device of those that people have is left out, save what the host does not have."""
+    _, _, found = imported
+    lost = [row for rows in found.values() for row in rows if not row.added]
+    gone = ("hostdev-gone", "nic-hostdev")  # functions that the host does not have
+    devices = {
+        (name, row.path)
+        for name, rows in found.items()
+        for row in rows
+        if not row.built
+        and re.fullmatch(r"devices/(disk|interface|hostdev|channel|filesystem|input|redirdev)(\[.*\])?", row.path)
+    }
+    assert {name for name, _ in devices} == set(gone), devices
+    assert not [row for row in lost if "not taken as raw" in row.reason], lost
+
+
+def test_what_is_added_to_most_is_told_once_and_where_it_is_not(imported: Imported) -> None:
+    folder, _, found = imported
+    report = (folder / "import.md").read_text()
+    counts = Counter(row for rows in found.values() for row in rows if row.added)
+    most = [row for row, count in counts.items() if count > len(found) / 2]
+    assert len(most) > 10
+    for row in most:
+        (line,) = (
+            line for line in report.splitlines() if line.startswith(f"| `{row.path}` | `{row.built}` | {row.reason} | ")
+        )
+        without = [name for name, rows in found.items() if row not in rows]
+        assert line.endswith(f" | {', '.join(without) or '-'} |")
+        assert f"| `{row.path}` | - | `{row.built}` |" not in report
+    assert "### minimal\n\nAll that the original says is built, " in report
+
+
+MIXED = """<domain type='kvm'><name>mixed</name><uuid>{uuid}</uuid><memory unit='GiB'>3</memory><vcpu>4</vcpu>
+<cputune><vcpupin vcpu='0' cpuset='8'/><vcpupin vcpu='1' cpuset='72'/><vcpupin vcpu='2' cpuset='1-7,65-71'/>
+<vcpupin vcpu='3' cpuset='1-7,65-71'/></cputune>
+<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><cpu mode='host-passthrough'/></domain>
+"""
+UNEVEN = """<domain type='kvm'><name>uneven</name><uuid>{uuid}</uuid><memory unit='GiB'>5</memory><vcpu>3</vcpu>
+<cputune><vcpupin vcpu='0' cpuset='9'/><vcpupin vcpu='1' cpuset='73'/><vcpupin vcpu='2' cpuset='40'/></cputune>
+<numatune><memnode cellid='0' mode='strict' nodeset='0'/><memnode cellid='1' mode='strict' nodeset='1'/></numatune>
+<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><cpu mode='host-passthrough'><numa>
+<cell id='0' cpus='0-1' memory='3' unit='GiB'/><cell id='1' cpus='2' memory='2' unit='GiB'/></numa></cpu></domain>
+"""
+
+
+def test_mixed_guests_and_uneven_nodes_are_kvmcs_own(tmp_path: Path) -> None:
+    for number, (name, text) in enumerate((("mixed", MIXED), ("uneven", UNEVEN))):
+        (tmp_path / f"{name}.xml").write_text(text.format(uuid=f"{UUID[:-1]}{number}"))
+    outcome, found, _ = import_site([tmp_path], EPYC, "a", tmp_path / "site", BUILTIN)
+    assert found is not None, [one.message for one in outcome.bag]
+    text = (tmp_path / "site/site.kvmt").read_text()
+    words = " ".join(text.split())
+    assert "pinning = mixed dedicated = 0-1" in words
+    assert "node 0 { vcpus = 2 memory = 3GiB } node 1 { vcpus = 1 memory = 2GiB }" in words
+    assert [
+        row.path
+        for row in found["uneven"]
+        if row.path.startswith(("cputune/vcpupin", "cpu/numa/cell")) and row.original
+    ] == []
+    pins = [row.path for row in found["mixed"] if row.path.startswith("cputune/vcpupin") and row.original]
+    assert pins == ["cputune/vcpupin[2]@cpuset", "cputune/vcpupin[3]@cpuset"] or not pins

@@ -48,9 +48,9 @@ def sections(name: str) -> dict[str, str]:
     return _sections(FOLDER / f"{name}.txt")
 
 
-def write(name: str, found: Mapping[str, str]) -> None:
+def write(name: str, found: Mapping[str, str], folder: Path = FOLDER) -> None:
     """A golden anew."""
-    path = FOLDER / f"{name}.txt"
+    path = folder / f"{name}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(f"{_MARK}{title}\n{text}\n" for title, text in found.items()))
 
@@ -69,5 +69,5 @@ def same(name: str, title: str, text: str, *, update: bool, folder: Path = FOLDE
     text = text.rstrip("\n")
     if update:
         sections[title] = text
-        write(name, sections)
+        write(name, sections, folder)
     return sections.get(title) == text

@@ -29,7 +29,7 @@ class _Everywhere(dict[Names, Origin]):
         super().__init__()
         self.inherited = inherited
 
-    def get(self, path: Names, _default: object = None) -> Origin:  # type: ignore[override]
+    def get(self, path: Names, _default: object = None) -> Origin:
         name = " ".join(path)
         use = Span(f"use of {' '.join(path[:2])}", 0, 1) if self.inherited and path[0] == "vm" else None
         return Origin(Span(name, 0, 1), Span(name, 0, 1), f"<{name}>", use)

@@ -84,7 +84,8 @@ def _threads(name: str, storage: str, kind: Iothread = Iothread.OWN, **changes: 
 
 
 def _disks(*disks: Disk, **changes: Any) -> Callable[[], tuple[GuestPlan, Bag]]:
-    return lambda: made(vm(disks=disks), **({"host": BESIDE, "emulator": CpuSet.parse("0,8")} | changes))
+    placed: dict[str, Any] = {"host": BESIDE, "emulator": CpuSet.parse("0,8")} | changes
+    return lambda: made(vm(disks=disks), **placed)
 
 
 EVERYTHING = vm(
@@ -112,6 +113,7 @@ MIXED = [
     CellPlacement(0, (0, 1, 2, 3), (CpuSet.of([2]), CpuSet.parse("1,9"), CpuSet.of([10]), CpuSet.parse("1,9")), GIB)
 ]
 TWO_CELLS = [cell(1, 0, siblings(HOST, [9]), 2 * GIB), cell(0, 2, siblings(HOST, [1]), 2 * GIB)]
+SMALL = topology(cores=4)
 WIDE = topology(nodes=1, cores=256, threads=1)
 
 
@@ -173,6 +175,10 @@ CASES: Mapping[str, Callable[[], tuple[GuestPlan, Bag]]] = {
         baseline=Baseline("EPYC", (("aes", "disable"), ("sha-ni", "require"), ("topoext", "disable"))),
     ),
     "features without a baseline": lambda: made(vm(disable=("avx2",), require=("vaes",), clock="localtime")),
+    "a whole L3 cache": lambda: made(vm(vcpus=8), [cell(0, 0, siblings(SMALL, range(4)))], SMALL),
+    "a whole L3 cache and a named model": lambda: made(
+        vm(vcpus=8, cpu="EPYC"), [cell(0, 0, siblings(SMALL, range(4)))], SMALL
+    ),
     "255 vCPUs": lambda: made(vm(vcpus=255), [cell(0, 0, list(range(255)))], WIDE),
     "256 vCPUs": lambda: made(vm(vcpus=256), [cell(0, 0, list(range(256)))], WIDE),
     "256 vCPUs of Arm": lambda: made(

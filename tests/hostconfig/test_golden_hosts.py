@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def settled(
     of: HostPools | None = None,
     on: Platform | None = None,
     origins: Origins = EVERYWHERE,
-    **changes: object,
+    **changes: Any,
 ) -> tuple[HostSettings, Bag]:
     return derive_host_settings(host(**changes), where, of or pools(where), on or platform(), origins)
 
@@ -71,8 +72,8 @@ def facts(**changes: object) -> Platform:
     return platform(known=Facts(**changes))  # type: ignore[arg-type]
 
 
-LATENCY = {"profile": Profile.LATENCY}
-PLAIN = {"profile": Profile.THROUGHPUT, "isolation": Isolation.NONE, "pages": ()}
+LATENCY: dict[str, Any] = {"profile": Profile.LATENCY}
+PLAIN: dict[str, Any] = {"profile": Profile.THROUGHPUT, "isolation": Isolation.NONE, "pages": ()}
 CASES: Mapping[str, Callable[[], tuple[HostSettings, Bag]]] = {
     "realtime on Intel": lambda: settled(INTEL),
     "realtime on Intel, newest kernel": lambda: settled(INTEL, on=platform(kernel="7.2")),

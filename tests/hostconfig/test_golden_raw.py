@@ -44,7 +44,8 @@ HOSTS: dict[str, tuple[tuple[Raw, ...], dict[str, Any]]] = {
                                 _raw("tuned net.x", "$x"), _raw("cmdline psi", "a b"), _raw("sysctl vm.numa_stat", "")), {}),
     "never existed": ((_raw("cmdline numa_aware", "1"), _raw("sysctl kernel.sched_latency_nsec", "1"),
                        _raw("modprobe kvm_intel.ept_ad", "1"), _raw("cmdline huge_pages", "1")), {}),
-    "garbled": ((_raw("cmdline transparent_hugepage", "off", WHY), _raw("cmdline isolcpu", "1", WHY)), {}),
+    "garbled": ((_raw("cmdline amd_iommu", "on", WHY), _raw("modprobe nvme.queue_depth", "9", WHY)), {}),
+    "a value that is none and would harm": ((_raw("modprobe kvm.nx_huge_pages", "false"),), {}),
     "refused": ((_raw("tuned main.include", "x", WHY), _raw("tuned irqbalance.banned_cpus", "3", WHY)), {}),
     "intents": ((_raw("cmdline isolcpus", "1"), _raw("cmdline nohz-full", "1"), _raw("cmdline rcu_nocbs", "1"),
                  _raw("cmdline irqaffinity", "1"), _raw("modprobe workqueue.unbound_cpus", "1"), _raw("cmdline hugepages", "1"),
@@ -170,6 +171,7 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "of Arm's machine": ((("features", "<gic version='3'/>", WHY),), {"machine": "virt-7.2"}),
     "folklore": ((("cpu", "<feature policy='require' name='cet-pt'/>"), ("devices", "<vsock queue_depth='3'/>", WHY),
                   ("domain", f"<q:commandline {_Q}><q:arg value='-x,-enable-rvi=1'/></q:commandline>", WHY)), {}),
+    "folklore that is not known either": ((("devices", "<nonesuch queue_depth='3'/>"),), {}),
     "too new": ((("domain", "<iothreadids><iothread id='1'><poll weight='3'/></iothread></iothreadids>", WHY),), {}),
     "harmful": ((("features/kvm", "<hidden state='on'/>"), ("cpu", "<feature policy='disable' name='avx2'/>"),
                  ("cpu", "<feature policy='forbid' name='sse4.1'/>")), {}),
@@ -199,7 +201,7 @@ def test_guests_and_places_that_are_not_known(pytestconfig: pytest.Config) -> No
     [({}, 1), ({"host": "new"}, 0), ({"host": "old"}, 1), ({"pool": "fresh"}, 0), ({"pool": "stale"}, 1),
      ({"pool": "stale", "host": "new"}, 0)],
 )  # fmt: skip
-def test_only_hosts_that_may_have_the_guest_are_asked(tied: dict[str, str], told_of: int) -> None:
+def test_only_hosts_that_may_have_the_guest_are_asked(tied: dict[str, Any], told_of: int) -> None:
     too_new = _raw("xml x", "<iothreadids><iothread id='1'><poll/></iothread></iothreadids>", WHY, "domain")
     old, new = guests.platform(name="old", libvirt="9.0"), guests.platform(name="new", libvirt="12.0")
     hosts = {

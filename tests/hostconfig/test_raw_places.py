@@ -62,6 +62,7 @@ def domain(folder: Path, vm: str) -> etree._Element:
         ("devices", "<input type='mouse'/>", codes.RAW_OWNED),
         ("devices", "<controller type='virtio-serial' index='0'/>", None),
         ("devices", "<controller type='usb' index='1'/>", codes.RAW_OWNED),
+        ("devices", "<controller type='ide' index='0'/>", codes.RAW_OWNED),
         ("devices", "<filesystem><driver type='virtiofs'/></filesystem>", codes.RAW_LACKS),
         ("devices", "<filesystem><driver type='path'/></filesystem>", None),
         ("devices", "<memballoon model='virtio'><stats period='5'/></memballoon>", None),
@@ -125,7 +126,7 @@ def test_what_stands_instead_leaves_nothing_of_kvmcs(tmp_path: Path) -> None:
 def test_a_disk_takes_no_name_that_a_raw_one_has(tmp_path: Path) -> None:
     sata = "  disk extra {\n    storage = disks\n    bus = sata\n  }\n"
     root = domain(tmp_path, sata + one("cd", "devices", CDROM.format(dev="sda")))
-    names = {one.find("target").get("dev") for one in root.iterfind("devices/disk")}
+    names = {one.get("dev") for one in root.iterfind("devices/disk/target")}
     assert names == {"vda", "sda", "sdb"}
 
 
@@ -133,7 +134,7 @@ def test_networks_models_usb_and_shared_memory(tmp_path: Path) -> None:
     tablet = one("tablet", "devices", "<input type='tablet' bus='usb'/>")
     root = domain(tmp_path, NICS + tablet + one("fs", "devices", "<filesystem><driver type='virtiofs'/></filesystem>"))
     nics = {
-        nic.get("type"): (dict(nic.find("source").attrib), nic.find("model").get("type"))
+        nic.get("type"): (dict(next(nic.iterchildren("source")).attrib), next(nic.iterchildren("model")).get("type"))
         for nic in root.iterfind("devices/interface")
     }
     assert nics == {
@@ -142,7 +143,7 @@ def test_networks_models_usb_and_shared_memory(tmp_path: Path) -> None:
     }
     (usb,) = (one for one in root.iterfind("devices/controller") if one.get("type") == "usb")
     assert (usb.get("model"), usb.get("ports"), usb.find("address") is not None) == ("qemu-xhci", "15", True)
-    assert root.find("memoryBacking/access").get("mode") == "shared"
+    assert [one.get("mode") for one in root.iterfind("memoryBacking/access")] == ["shared"]
 
 
 @pytest.mark.parametrize(

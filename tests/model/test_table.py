@@ -45,6 +45,7 @@ NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
     site.Host: {"name", "pool", "devices", "raws"},
     site.Platform: {"name", "known"},
+    site.DevicePool: {"name", "others"},
     site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws", "nears", "passed"},
     site.Place: {"name", "relation"},
     site.Passed: set(),

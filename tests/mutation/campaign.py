@@ -18,10 +18,27 @@ from mutation.learn import ROOT, Cache, Learned, put
 from mutation.mutators import mutants
 from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
-_RESOLVER = (
-    "advice", "cases", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing", "pools", "properties",
-    "relations", "shapes", "solve", "stability", "verdicts",
-)  # fmt: skip
+_RESOLVER = [
+    "advice",
+    "cases",
+    "choosing",
+    "failures",
+    "golden",
+    "hosts_away",
+    "keep",
+    "locks",
+    "near",
+    "optional",
+    "packing",
+    "pools",
+    "properties",
+    "relations",
+    "repacking",
+    "shapes",
+    "solve",
+    "stability",
+    "verdicts",
+]
 TESTS = {
     "kvmc/audit": ("tests/audit",),
     "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),

@@ -3,18 +3,19 @@ a file of tests at a time, for as long as neither the sources nor those tests no
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STANDS_ON = ("compiler", "examples", "grammar", "targets", "tests")
-_OTHER_TESTS = re.compile(r"^\s*(?:from|import)\s.*?\b(test_\w+)", re.MULTILINE)
+STANDS_ON = ("compiler", "examples", "grammar", "targets")
+LONGEST = 2.0
+"""Seconds of CPU of one test; it is not worth its time above, and takes no part."""
 _PASSING = {"__pycache__", ".pytest_cache"}
 
 
@@ -98,11 +99,9 @@ class Cache:
     def __init__(self, folder: Path, package: str) -> None:
         self.folder = folder / package.replace("/", ".")
         found = hashlib.sha256(f"{sys.version} {sys.platform} {ROOT} {package}".encode())
-        for path in _files():
-            if not path.name.startswith("test_"):
-                found.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        for path in _files(*(ROOT / one for one in STANDS_ON)):
+            found.update(_bytes(path))
         self._base = found.digest()
-        self._tests = {path.stem: path for path in _files() if path.name.startswith("test_")}
 
     def read(self, file: str, names: Sequence[str]) -> dict[str, Ran] | None:
         """What is known of the tests of a file, which is named below the root; None where they have to be learned."""
@@ -124,17 +123,38 @@ class Cache:
         return self.folder / f"{file.removesuffix('.py').replace('/', '.')}.json"
 
     def _digest(self, file: str) -> str:
+        """Of the sources, the tests, what they import of the tests' own, and the data beside them."""
+        tests = ROOT / "tests"
         found = hashlib.sha256(self._base)
-        waiting, seen = [ROOT / file], set[Path]()
+        waiting, seen = [ROOT / file, *tests.glob("**/conftest.py")], set[Path]()
         while waiting:
             path = waiting.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            text = path.read_text()
-            found.update(text.encode())
-            waiting += [self._tests[name] for name in sorted(_OTHER_TESTS.findall(text)) if name in self._tests]
+            if path not in seen:
+                seen.add(path)
+                waiting += _imported(path.read_text())
+        top = (ROOT / file).relative_to(tests).parts[0]
+        data = [path for path in _files(tests / top, tests / "golden" / top) if path.suffix != ".py"]
+        for path in sorted(seen | set(data)):
+            found.update(_bytes(path))
         return found.hexdigest()
+
+
+def _imported(text: str) -> Iterator[Path]:
+    """Modules of the tests that a module of theirs imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+    for name in sorted(names):
+        path = ROOT / "tests" / f"{name.replace('.', '/')}.py"
+        if path.is_file():
+            yield path
+
+
+def _bytes(path: Path) -> bytes:
+    return f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest()
 
 
 def put(path: Path, text: str) -> None:
@@ -144,11 +164,9 @@ def put(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _files() -> Iterator[Path]:
-    """All that tests read, but for what this package is made of."""
-    for folder in STANDS_ON:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if not _PASSING & set(path.parts) and path.parent != Path(__file__).parent:
-                with contextlib.suppress(OSError):
-                    if path.is_file():
-                        yield path
+def _files(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            with contextlib.suppress(OSError):
+                if not _PASSING & set(path.parts) and path.is_file():
+                    yield path

@@ -29,7 +29,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from mutation import swap, trace
-from mutation.learn import ROOT, Cache, Learned, Ran
+from mutation.learn import LONGEST, ROOT, Cache, Learned, Ran
 from mutation.mutators import Mutant, mutated
 
 Known = dict[CodeType, list[FunctionType]]
@@ -222,11 +222,11 @@ class Warm:
             passed = run(item, following)
             found[item.nodeid] = Ran(round(time.process_time() - before, 4), {}, broken=not passed)
         for item, following in pairs:
+            test = found[item.nodeid]
+            if test.broken or test.seconds > LONGEST:
+                continue
             _forget()
             lines = self._lines.run(lambda one=item, then=following: run(one, then))  # type: ignore[misc]
-            test = found[item.nodeid]
-            if test.broken:
-                continue
             needs = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
             made = [one for several in needs for one in several if one in self._made]
             test.waits = any(one.scope in ("module", "session", "package") and self._made[one] for one in made)

@@ -218,6 +218,44 @@ def hosts_of_a_fleet_that_have_no_room() -> list[Step]:
     return [Step(a_site(hosts, vms), dict.fromkeys((host.name for host in hosts), FOUR), edit=fresh)]
 
 
+def lists_that_are_long() -> list[Step]:
+    """Six are told by name, and one more as a number; of nodes four, of hosts with a line in common three."""
+    steps: list[Step] = []
+    wide = machine(6, 1, 1, 3, 1, 16)
+    for number in (6, 7):
+        letters = "abcdefg"[:number]
+        hosts = [a_host(f"kvm-{n}", pages=4) for n in range(number)]
+        few = dict.fromkeys((host.name for host in hosts), machine(1, 1, 1, 3, 1, 16))
+        steps += [
+            Step(a_site(hosts, [a_vm("a", vcpus=2, gib=5)]), few, edit=fresh),
+            Step(a_site(hosts, [a_vm("a", vcpus=2, pool="none")]), few, edit=fresh),
+            *built(*some(letters), on=wide, drained=True, pages=4),
+            *related(
+                apart("q", *letters, "x", across=Domain.HOST, strength=PREFER),
+                vms=some(f"{letters}x"),
+                on=wide,
+                explain=True,
+            ),
+            *related(together("t", *letters), vms=[a_vm(x, host=f"kvm-{'ab'[x == 'a']}") for x in letters], hosts=2),
+        ]
+    for nodes in (4, 5):
+        on = machine(nodes, 1, 1, 3, 1, 16)
+        low = dataclasses.replace(on, nodes=(*on.nodes[:-1], dataclasses.replace(on.nodes[-1], memory_kib=0)))
+        steps += built(a_vm("a", vcpus=3, gib=1), a_vm("b", vcpus=nodes, gib=nodes, nodes=nodes), on=low, pages=4)
+    on = machine(1, 1, 6, 2, 1, 32)
+    steps += built(a_vm("a", vcpus=7), a_vm("b", vcpus=3), on=on, explain=True)
+    steps += built(a_vm("a", vcpus=9), on=on, explain=True)
+    for number in (8, 9, 10):
+        steps += built(*(a_vm(f"vm-{n}", vcpus=1, gib=1) for n in range(number)), on=machine(1, 1, 1, number, 1, 32))
+    for number in (3, 4):
+        one: dict[tuple[str, ...], tuple[str, ...]] = {
+            ("host", "vswitch", "cores"): tuple(f"kvm-{x}" for x in "abcd"[:number])
+        }
+        grown = built(*some("abcd"[:number], 2), on=machine(1, 1, 1, 3, 1, 16), hosts=number, vswitch_cores=1, pages=4)
+        steps += [dataclasses.replace(step, one=one) for step in grown]
+    return steps
+
+
 def what_hosts_keep_is_in_the_way() -> list[Step]:
     return [
         *built(a_vm("a", vcpus=12), a_vm("b", vcpus=12), vswitch_cores=1, housekeeping_cores=2),
@@ -274,7 +312,7 @@ CASES = {
         apart_in_each_domain, apart_in_more_domains_than_there_are, together_in_each_domain, together_where_no_domain_holds_all,
         relations_that_are_preferred, relations_of_guests_of_several_nodes, relations_where_l3s_or_packages_are_not_told,
         racks_that_some_hosts_lack, a_related_guest_makes_others_move, hosts_that_refuse, guests_that_are_too_large,
-        guests_without_room_beside_others, hosts_of_a_fleet_that_have_no_room, what_hosts_keep_is_in_the_way,
+        guests_without_room_beside_others, lists_that_are_long, hosts_of_a_fleet_that_have_no_room, what_hosts_keep_is_in_the_way,
         settings_of_a_class_and_a_pool_are_one_line, settings_that_can_be_loosened,
     )
 }  # fmt: skip

@@ -11,7 +11,7 @@ from kvmc.model.origins import Origin, Origins
 from kvmc.model.site import Site
 from kvmc.model.values import size_text
 from kvmc.resolver.leftover import state_of, stranded
-from kvmc.resolver.locks import HostLock
+from kvmc.resolver.locks import HostLock, dumps, loads
 from kvmc.resolver.merged import without_newer
 from kvmc.resolver.moves import placement_moves
 from kvmc.resolver.placement import CellPlacement, GuestPlacement, Placement
@@ -46,8 +46,8 @@ def fresh(_: Locks) -> Locks:
 @dataclass(frozen=True)
 class Step:
     """One build. From the second on it has the locks of those before. edit: what befell the locks in between; vms, hosts: that are
-    decided anew (`kvmc replan`); settle: `replan --conflicts` before it; search: false for `--locked`; one: guests and hosts whose
-    setting is one line of a class or pool."""
+    decided anew (`kvmc replan`); settle: `replan --conflicts` before it; search: false for `--locked`; back: with the locks of the
+    first build, whatever came in between; one: guests and hosts whose setting is one line of a class or pool."""
 
     site: Site
     machines: Mapping[str, Topology]
@@ -56,6 +56,7 @@ class Step:
     hosts: tuple[str, ...] = ()
     settle: bool = False
     search: bool = True
+    back: bool = False
     explain: bool = False
     one: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
     title: str = ""
@@ -136,13 +137,21 @@ def _explained(step: Step, placement: Placement, origins: Origins, locks: Locks)
         yield from (f"    not {one.place}: {one.text}" for one in answer.elsewhere)
 
 
+def reread(lock: HostLock) -> HostLock:
+    """A lock as it comes back from its file."""
+    found, bag = loads(dumps(lock), f"locks/{lock.host}.json")
+    assert found == lock, [one.message for one in bag]
+    return found
+
+
 def answers(steps: Sequence[Step]) -> str:
     """All that is told of some builds after each other."""
     locks: Locks = {}
+    first: Locks | None = None
     lines: list[str] = []
     for step in steps:
         origins = labelled(step.site, step.one)
-        locks = step.edit(locks)
+        locks = step.edit(first if step.back and first is not None else locks)
         before = {vm: one.placement for lock in locks.values() for vm, one in lock.guests.items()}
         if len(steps) > 1:
             lines.append(f"-- {step.title or ('first' if step.edit is fresh else 'next')}")
@@ -155,7 +164,8 @@ def answers(steps: Sequence[Step]) -> str:
         if placement is None:
             lines += [*told(bag, origins), "no placement"]
             continue
-        lines += [*placed(placement), *told(bag, origins)]
+        lines += [line for line in placed(placement) if not step.back or not line.startswith("pools")]
+        lines += told(bag, origins)
         moves = placement_moves(before, placement, step.machines)
         lines += [f"moves {one.vm} {one.source} -> {one.target}: {one.cost}" for one in moves]
         found = state_of(step.site, step.machines, placement, origins)
@@ -163,5 +173,6 @@ def answers(steps: Sequence[Step]) -> str:
         lines += [f"stranded {one.host} node {one.node}: {one.what}, {one.why}" for one in stranded(*found, placement)]
         if step.explain:
             lines += _explained(step, placement, origins, locks)
-        locks = locks_of(placement, step.machines, locks)
+        locks = {name: reread(lock) for name, lock in locks_of(placement, step.machines, locks).items()}
+        first = first or locks
     return "\n".join(lines)

@@ -114,7 +114,9 @@ def _settings(root: dict[str, str], files: HostFiles, topology: Topology) -> Non
     root["kvmc/cpu_dma_latency"] = "2000000000\n"
     for knob in files.knobs:
         if knob.name.startswith("sysctl:") and knob.owner == "sysctl.d":
-            root["proc/sys/" + knob.name.removeprefix("sysctl:").replace(".", "/")] = f"{knob.value}\n"
+            for part in ("all", "eth0") if "*" in knob.name else ("",):
+                key = knob.name.removeprefix("sysctl:").replace("*", part)
+                root["proc/sys/" + key.replace(".", "/")] = f"{knob.value}\n"
         elif knob.name.startswith("module:") and knob.owner == "modprobe.d":
             name, _, parameter = knob.name.removeprefix("module:").partition(".")
             root[f"sys/module/{name}/parameters/{parameter}"] = f"{knob.value}\n"
@@ -122,8 +124,8 @@ def _settings(root: dict[str, str], files: HostFiles, topology: Topology) -> Non
         elif knob.name == "transparent huge pages":
             words = " ".join(f"[{one}]" if one == knob.value else one for one in ("always", "madvise", "never"))
             root["sys/kernel/mm/transparent_hugepage/enabled"] = f"{words}\n"
-        elif knob.name == "file:/sys/kernel/mm/ksm/run":
-            root["sys/kernel/mm/ksm/run"] = f"{knob.value}\n"
+        elif knob.name.startswith("file:/sys/"):
+            root[knob.name.removeprefix("file:/")] = f"{knob.value}\n"
         elif knob.name == "tuned:cpu.governor":
             for one in topology.online:
                 root[f"sys/devices/system/cpu/cpufreq/policy{one}/scaling_governor"] = f"{knob.value}\n"

@@ -197,8 +197,11 @@ WITH: Mapping[tuple[str, str], Needs] = {
         error="KVMC0414",
     ),
     ("housekeeping", "threads"): Needs({NETWORK: {"queues": "4"}}, value="1"),
+    ("housekeeping", "boot_cpu"): Needs({"housekeeping": {"reason": '"counted from 0"'}}),
+    ("housekeeping", "reason"): Needs({"housekeeping": {"boot_cpu": "false", "reason": '"counted from 0"'}}),
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
+    ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
     ("resctrl", "memory_bandwidth"): Needs({"vm 3": {"memorytune": "30"}}, value="20", error="KVMC0402"),
     ("vswitch", "type"): Needs({"vswitch": {"cores": "1"}}),
     ("nic", "vswitch"): Needs(
@@ -225,6 +228,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         block="vm 3",
         more="vm rival : base {\nhost = kvm-a\nvcpus = 20\nnodes = 2\noptional = true\nweight = 2\n}",
     ),
+    ("pool", "gicv4"): Needs(error="KVMC0585"),
     ("class", "irq_affinity"): Needs({"pool": {"irq_affinity": "node"}}, block="vm"),
     ("class", "launch_security"): Needs(value="tdx", block="vm 3", error="KVMC0558"),
     ("storage", "controller"): Needs({"disk": {"iothread": "own"}}, value='"0000:3b:00.0"'),
@@ -301,6 +305,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         error="KVMC0401",
     ),
     ("passed", "beside"): Needs(value="require", error="KVMC0402"),
+    ("passed", "expander"): Needs({"vm 2": {"nodes": "2"}}),
     ("near", "device"): Needs(value="gpu"),
     ("near", "address"): Needs(value='"0000:b1:00.0"', instead={"device": None}),
     ("near", "within"): Needs(

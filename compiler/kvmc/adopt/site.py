@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kvmc.adopt.guest import Adopted, RawCandidate, adopt_guest
+from kvmc.adopt.guest import Adopted, adopt_guest
 from kvmc.adopt.host import Pool, RawSetting, candidates, pool_of
 from kvmc.adopt.text import REASON, site_text
-from kvmc.adopt.words import names
+from kvmc.adopt.words import RawCandidate, names
 from kvmc.audit import xml
 from kvmc.audit.hostfiles import HostFiles
 from kvmc.audit.source import File

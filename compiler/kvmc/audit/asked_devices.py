@@ -124,9 +124,7 @@ def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | N
     """The device pool of the host that a function belongs to."""
     device = context.device(address)
     for pool in host.devices.values():
-        if address in pool.addresses or (
-            pool.parent is not None and device is not None and device.parent_pf == pool.parent
-        ):
+        if address in pool.addresses or (device is not None and device.parent_pf in pool.parents):
             return pool
     return None
 

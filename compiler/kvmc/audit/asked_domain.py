@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices, asked_more, asked_raw, document, visible
+from kvmc.audit import asked_devices, asked_more, asked_raw, document, expanders, visible
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
@@ -265,14 +265,34 @@ class _Statement:
             asked_more.scsi_driver(scsi, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
+        on = self._expanders()
         for number in range(1, self._last_port() + 1):
             slot, function = divmod(number - 1, 8)
+            above = next((bus for bus in on if bus <= number < bus + 8), None)
+            if above == number:
+                # Eight buses each, from the highest down, so that none moves when another is added.
+                expander = controller("pci", number, model="pcie-expander-bus")
+                expander.add("model", name="pxb-pcie")
+                expander.add("target", busNr=str(256 - 8 * (slot + 1))).add("node", str(on[number]))
+                at(expander, PciAddress(0, 0, slot + 1, 0))
+                continue
             port = controller("pci", number, model="pcie-root-port")
             port.add("model", name="pcie-root-port")
+            if above is not None:
+                port.add("target", chassis=str(number), port=str((number - above - 1) << 3))
+                at(port, PciAddress(0, above, number - above - 1, 0))
+                continue
             port.add("target", chassis=str(number), port=str((slot + 1) << 3 | function))
             # The first function of a slot tells that there are more.
             more = {} if function else {"multifunction": "on"}
             at(port, PciAddress(0, 0, slot + 1, function), **more)
+
+    def _expanders(self) -> dict[int, int]:
+        """The guest node of each expander bus: by the lock, else as the domain has it, which is judged by where devices are."""
+        if self.lock:
+            names = ((name.split(" "), address.bus) for name, address in self.lock.addresses.items())
+            return {bus: int(words[1]) for words, bus in names if words[0] == "expander" and words[1].isdecimal()}
+        return {bus: one.node or 0 for bus, one in expanders.read(self.has).expanders.items()}
 
     def _last_port(self) -> int:
         """The highest bus that a device is to be on: by the lock, else by the devices that are there."""

@@ -99,6 +99,8 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
         yield Due("cmdline", "intel_iommu", "boot:intel_iommu", "on")
         yield Due("cmdline", "iommu", "boot:iommu", "pt")
         yield Due("cmdline", "iommu.passthrough", name_of("cmdline", "iommu.passthrough"), "1")
+    if host.gicv4:
+        yield Due("cmdline", "kvm_arm.vgic_v4_enable", name_of("cmdline", "kvm_arm.vgic_v4_enable"), "1")
     services = context.topology.usable - context.pool if not context.services else context.services
     if services != context.topology.usable:
         yield Due("systemd", "Manager.CPUAffinity", knobs.SERVICE_AFFINITY, _FREE)
@@ -152,10 +154,12 @@ def _values(context: Context, host: Host, due: Iterable[Due]) -> None:
     wanted = {one.name: one for one in due}
     for knob in context.files.knobs:
         one = wanted.get(knob.name)
-        if one is None or one.value is None or _same(knob.value, one.value):
+        if one is None or (knob.value.strip("\"' ") if one.value is None else _same(knob.value, one.value)):
             continue
         has = f"`{knob.setting}` of host `{host.name}` is `{knob.value[:60]}`"
         text = f"{has}; profile `{host.profile}` and platform say `{one.value}`"
+        if one.value is None:
+            text = f"`{knob.setting}` of host `{host.name}` is empty, and is to be a list of CPUs"
         context.bag.error(codes.KNOB_DIFFERS, text, knob.span)
 
 

@@ -8,6 +8,7 @@ from kvmc.audit import (
     agreement,
     cpus,
     exact,
+    expanders,
     faithful,
     groups,
     handwritten,
@@ -79,6 +80,7 @@ def _consistent(context: Context) -> None:
     irqs.check_kept(context)
     cpus.check(context)
     nodes.check(context)
+    expanders.check(context)
     groups.check(context)
     pages.check(context)
     tuning.check(context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices, asked_more, asked_near, asked_raw, tuning
+from kvmc.audit import asked_devices, asked_more, asked_near, asked_raw, expanders, tuning
 from kvmc.audit.context import Context, cells_of, nodes_for
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
@@ -74,6 +74,7 @@ def _differences(context: Context, site: Site, host: Host | None, vm: Vm, domain
         yield from asked_devices.functions(context, host, vm, domain)
         yield from tuning.asked(context, vm, domain)
         yield from asked_near.near(context, host, vm, domain)
+        yield from expanders.asked(context, vm, domain)
         if vm.host is not None and vm.host != host.name:
             yield Difference(domain.head, f"belongs on host `{vm.host}` and is on `{host.name}`")
         if vm.pool is not None and host.pool != vm.pool:
@@ -304,6 +305,11 @@ def _emulator(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
                 mask.span,
                 f"asks for helpers on cores of its own, and {who} may run on housekeeping CPUs {mask.value & services}",
             )
+        own = [pin.value.first for owner, _, pin in context.owned() if owner is domain]
+        taken = union(map(context.core, own)) & mask.value
+        if taken:
+            text = f"asks for helpers on cores of its own, and {who} may run on {named(taken)}, cores of its vCPUs"
+            yield Difference(mask.span, text)
         for other in context.floating():
             if other.domain.name != domain.name and other.mask.value & mask.value:
                 yield Difference(

@@ -111,6 +111,8 @@ class HostFiles:
     has_host_half: bool = False
     irqs: Places | None = None
     """Where a script puts interrupts; None where none does."""
+    gives_boot_cpu: bool = False
+    """They say that the CPU which boots is the guests' by choice."""
     handwritten: bool = False
     """Written by people: what the files do not tell may be told by others that are not here."""
     boot_place: Span | None = None

@@ -118,6 +118,10 @@ def on_whole_host(context: Context, own: CpuSet, services: CpuSet, *, storage: b
     return steps
 
 
+PAGES_STEP = re.compile(r"pages-node([0-9]{1,4})-([0-9]{1,12})")
+"""A step of a host that counts its pages: the node, and the size in KiB."""
+
+
 def _pages(node: int, size: int) -> dict[str, str]:
     path = f"/sys/devices/system/node/node{node}/hugepages/hugepages-{size}kB/nr_hugepages"
     return {f"pages-node{node}-{size}": f"cat {path}"}

@@ -131,11 +131,10 @@ def _services(context: Context, host: Host) -> None:
     if not services or topology.cores is None or topology.online.first not in topology.usable:
         return
     wanted = max(host.housekeeping_cores, 1)
-    wrong = (
-        [f"leave out CPU {topology.online.first}, on which the host boots"]
-        if topology.online.first not in services
-        else []
-    )
+    wrong = []
+    if (topology.online.first in services) is not host.boot_cpu:
+        verb = "leave out" if host.boot_cpu else "have"
+        wrong = [f"{verb} CPU {topology.online.first}, on which the host boots"]
     for node, cores in _node_cores(context):
         has = sum(core.issubset(services) for core in cores)
         halves = [core for core in cores if core & services and not core.issubset(services)]
@@ -171,18 +170,17 @@ def _script(context: Context) -> Label | None:
 
 
 def _vfs(context: Context, host: Host) -> None:
-    for pool in host.devices.values():
-        if pool.parent is None:
-            continue
-        made = [one for one in context.files.vfs if one.parent == pool.parent]
+    asked = [(parent, pool.vfs) for pool in host.devices.values() for parent in pool.parents]
+    for parent, vfs in asked:
+        made = [one for one in context.files.vfs if one.parent == parent]
         has = max((one.count for one in made), default=0)
-        if has != pool.vfs:
+        if has != vfs:
             context.bag.error(
                 codes.OFFER_BROKEN,
-                f"host `{host.name}` is to make {pool.vfs} VFs of {pool.parent}; its files make {has}",
+                f"host `{host.name}` is to make {vfs} VFs of {parent}; its files make {has}",
                 Label(made[0].span) if made else _script(context),
             )
-    parents = {pool.parent for pool in host.devices.values()}
+    parents = {parent for parent, _ in asked}
     for one in context.files.vfs:
         if one.parent not in parents:
             context.bag.error(

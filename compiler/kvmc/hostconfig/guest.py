@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.diagnostics.text import counted
+from kvmc.hostconfig.expanders import expanders as expanders_of
+from kvmc.hostconfig.expanders import port_address
 from kvmc.hostconfig.fleet import Baseline
 from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, needs_shared_memory
@@ -91,6 +93,7 @@ class _Guest:
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
         nics, hostdevs = self._passed_and_nics()
         addresses = self.identity.addresses
+        expanders = expanders_of(addresses)
         last = max((address.bus for address in addresses.values()), default=0)
         return GuestPlan(
             name=vm.name,
@@ -121,7 +124,10 @@ class _Guest:
             disks=disks,
             nics=nics,
             hostdevs=hostdevs,
-            root_ports=tuple(root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)),
+            root_ports=tuple(
+                port_address(number, expanders) or root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)
+            ),
+            expanders=expanders,
             scsi_address=addresses.get("scsi"),
             balloon_address=addresses.get("balloon"),
             rng_address=addresses["rng"],
@@ -186,7 +192,7 @@ class _Guest:
             self.topology,
             pinned=dedicated,
             floating=self._floating(),
-            host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
+            host_cpu=self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
             arm=self.topology.arch == "aarch64",

@@ -198,6 +198,16 @@ class HostdevPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpanderPlan:
+    """A PCIe expander bus: libvirt's number for it, the guest node that it is on, and its number in the guest. It sits where the
+    root port to bus `index` would."""
+
+    index: int
+    cell: int
+    bus_number: int
+
+
+@dataclass(frozen=True, slots=True)
 class RawElement:
     """An XML element that the user wrote: one sound element as text. `at`: the path of its parent below `<domain>`, or the device
     that it belongs to (`disk root`). instead: the tag, and the attribute that tells it from its like, of what kvmc then leaves
@@ -277,6 +287,8 @@ class GuestPlan:
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
     raws: tuple[RawElement, ...] = ()
+    expanders: tuple[ExpanderPlan, ...] = ()
+    """In the order of their buses; the entry of `root_ports` for such a bus is the expander's own address."""
     cachetune: tuple[CacheTune, ...] = ()
     memorytune: tuple[tuple[int, int], ...] = ()
     """The most of the bandwidth behind L3 caches of the host: number and percent of each."""

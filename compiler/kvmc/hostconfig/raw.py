@@ -257,6 +257,8 @@ def written_for(host: Host, topology: Topology) -> Mapping[str, str]:
         found["module workqueue.unbound_cpus"] = "profile"
     if host.devices:
         found |= dict.fromkeys(("IOMMU", "boot iommu", "module iommu.passthrough"), "devices")
+    if host.gicv4:
+        found[canonical("cmdline", "kvm_arm.vgic_v4_enable")] = "gicv4"
     for setting, knobs in MECHANISMS.items():
         if getattr(host, setting) is not None:
             found |= {canonical(knob.carrier, knob.key): setting for knob in knobs}

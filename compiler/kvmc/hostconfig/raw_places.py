@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from kvmc.hostconfig.guest_io import needs_shared_memory
 from kvmc.hostconfig.identity import pci_devices
+from kvmc.model.names import name_problem
 from kvmc.model.site import Vm
 
 INSTEAD: Mapping[str, str] = {
@@ -22,7 +23,7 @@ INSTEAD: Mapping[str, str] = {
 """What kvmc says by habit and no setting says: a raw element takes the place of all of them, or of the one that has the same
 attribute."""
 
-_OWN: Mapping[str, frozenset[str]] = {
+OWN: Mapping[str, frozenset[str]] = {
     "disk/driver": frozenset(("name", "type", "cache", "io", "discard", "iothread", "queues", "queue_size")),
     "disk/source": frozenset(("dev", "file", "protocol", "name")),
     "disk/target": frozenset(("dev", "bus")),
@@ -33,7 +34,9 @@ _OWN: Mapping[str, frozenset[str]] = {
     "hostdev/driver": frozenset(("name",)),
 }
 """Elements of a device that a raw element may add attributes to, and those that the settings say."""
-_WHOLE = ("disk/boot", "disk/address", "nic/address", "hostdev/source", "hostdev/address")
+WHOLE = ("disk/boot", "disk/address", "nic/address", "hostdev/source", "hostdev/address")
+"""Elements of a device that the settings say as a whole."""
+_MODELS = ("virtio", "e1000e", "e1000", "rtl8139")
 _MODELLED_NICS = ("bridge", "network", "direct", "vhostuser", "hostdev")
 _PS2 = ("mouse", "keyboard")
 
@@ -50,7 +53,7 @@ def told_by_settings(vm: Vm, at: str, element: ET.Element) -> bool | None:
     tag = element.tag
     if " " in at:
         path = f"{at.partition(' ')[0]}/{tag}"
-        return path in _WHOLE or bool(_OWN.get(path, frozenset()) & set(element.attrib))
+        return path in WHOLE or bool(OWN.get(path, frozenset()) & set(element.attrib))
     path = tag if at == "domain" else f"{at}/{tag}"
     if path == "os/boot":
         return any(disk.boot is not None for disk in vm.disks.values())
@@ -71,11 +74,14 @@ def _whole_device(element: ET.Element) -> bool | None:
     if element.tag == "disk":
         return element.get("device", "disk") == "disk" and kind in ("block", "file")
     if element.tag == "interface":
-        return kind in _MODELLED_NICS
+        model, source = element.find("model"), element.find("source")
+        network = source.get("network", "") if source is not None else ""
+        named = kind != "network" or name_problem(network) is None
+        return kind in _MODELLED_NICS and named and (model is None or model.get("type") in _MODELS)
     if element.tag == "hostdev":
         return kind not in ("usb", "scsi", "scsi_host")
     if element.tag == "controller":
-        return kind in ("pci", "usb", "sata", "scsi")
+        return kind in ("pci", "usb", "sata", "scsi", "ide")
     if element.tag == "input":
         return element.get("bus", "ps2") == "ps2" and kind in _PS2
     return None

@@ -159,6 +159,7 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
     vswitch = host.children.get(("vswitch", ""))
     if vswitch is not None:
         conflicts.check_rules(conflicts.VSWITCH, vswitch, host, bag)
+    _boot_cpu(host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():
         _one_of(pool, ("parent", "addresses"), host, bag)
@@ -172,13 +173,28 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             bag.error(codes.CONFLICT, text, pool.place("vfs"), secondary=[pool.place("addresses")], help=["drop `vfs`"])
         for setting in ("parent", "addresses"):
             value = pool.get(setting)
-            for address in value if setting == "addresses" and isinstance(value, tuple) else (value,):
+            for address in value if isinstance(value, tuple) else ():
                 if not isinstance(address, PciAddress):
                     continue
                 other, name = taken.setdefault(address, (pool, setting))
                 if other is not pool:
                     text = f"device `{address}` of host `{host.name}` is in the pools `{other.name}` and `{pool.name}`"
                     bag.error(codes.SAME_DEVICE, text, pool.place(setting), secondary=[other.place(name)])
+
+
+def _boot_cpu(host: Node, bag: Bag) -> None:
+    """What only harms: guests on the CPU that keeps the host's time."""
+    kept = host.children.get(("housekeeping", ""))
+    if kept is not None and kept.get("boot_cpu") is False and kept.get("reason") is None:
+        bag.error(
+            codes.BOOT_CPU_GIVEN,
+            f"`boot_cpu = false` of host `{host.name}` has no reason",
+            kept.place("boot_cpu"),
+            notes=[
+                "the kernel keeps its time on that CPU, takes it out of `nohz_full` again, and lets interrupts come to it"
+            ],
+            help=['if it is meant, say why, as in `reason = "the job scheduler counts from CPU 0"`'],
+        )
 
 
 def _guest(vm: Node, merged: Tables, bag: Bag) -> None:

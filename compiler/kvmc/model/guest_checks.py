@@ -147,6 +147,17 @@ def check_architecture(vm: Node, bag: Bag) -> None:
                     else f"{len(foreign)} of them are another's"
                 )
                 contradict(vm, vm, (setting, "machine"), text, bag, why=why, help=f"drop it from `{setting}`")
+    passed = vm.children.get(("passed", ""))
+    if passed is not None and passed.get("expander") is True and not machine.startswith("pc-q35-"):
+        contradict(
+            passed,
+            vm,
+            ("expander",),
+            f"`expander = true` on machine `{machine}`, which has no PCIe expander bus",
+            bag,
+            why="libvirt has it on q35 alone",
+            help="drop `expander`",
+        )
     if not arm:
         return
     host_cpu = "on Arm KVM gives a guest the host's own CPU alone"

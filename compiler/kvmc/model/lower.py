@@ -78,7 +78,13 @@ def _host(node: Node) -> dict[str, Any]:
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
     for pool in fields["devices"].values():
-        pool |= {"vfs": pool["vfs"] or 0, "addresses": pool["addresses"] or ()}
+        first, *others = pool["parent"] or (None,)
+        pool |= {
+            "parent": first,
+            "others": tuple(others),
+            "vfs": pool["vfs"] or 0,
+            "addresses": pool["addresses"] or (),
+        }
     return fields
 
 

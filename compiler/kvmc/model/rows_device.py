@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Integer, ListOf, OneOrMore, PowerOfTwo
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, PowerOfTwo
 from kvmc.model.site import Domain, Iothread, Locality, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
@@ -165,6 +165,15 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "Whether all of them are on one PCIe root complex, as a GPU and the NIC that feeds it.",
         "prefer",
         "any",
+    ),
+    Row(
+        "passed",
+        "expander",
+        Flag(),
+        "A guest of several nodes sees each of them on its node, behind a PCIe expander bus of that node. It changes their PCI "
+        "addresses in the guest.",
+        "true",
+        "false",
     ),
     Row(
         "near",

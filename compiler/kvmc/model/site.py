@@ -185,12 +185,21 @@ class Platform(_Model):
 
 
 class DevicePool(_Model):
-    """PCI devices that guests may own one each: the VFs of `parent`, or whole devices at `addresses`; never both."""
+    """PCI devices that guests may own one each: the VFs of its parents, or whole devices at `addresses`; never both."""
 
     name: str
     parent: PciAddress | None
+    """The first of its parents."""
     vfs: int
+    """Of each parent."""
     addresses: tuple[PciAddress, ...]
+    others: tuple[PciAddress, ...] = ()
+    """The parents behind the first."""
+
+    @property
+    def parents(self) -> tuple[PciAddress, ...]:
+        """The physical functions whose virtual ones these are; none for whole devices."""
+        return (self.parent, *self.others) if self.parent is not None else ()
 
 
 class Raw(_Model):
@@ -257,6 +266,12 @@ class Host(_Model):
     """The scheduler's; None: the kernel's own."""
     irq_affinity: IrqAffinity = IrqAffinity.NONE
     """`none` or `node`."""
+    gicv4: bool = False
+    """Of Arm hosts."""
+    boot_cpu: bool = True
+    """The core of the CPU that it boots on is housekeeping."""
+    boot_cpu_reason: str | None = None
+    """Why it is not."""
     raws: Mapping[str, Raw] = {}
 
 
@@ -358,6 +373,8 @@ class Passed(_Model):
     within: Locality = Locality.NODE
     beside: Near = Near.ANY
     """Whether all of them are on one root complex."""
+    expander: bool = False
+    """A guest of several nodes sees each on the guest node that is on the device's node."""
 
 
 class Mdev(_Model):
@@ -454,6 +471,11 @@ class Vm(_Model):
     def beside(self) -> Near:
         """Whether all its passed devices are on one root complex."""
         return self.passed.beside if self.passed is not None else Near.ANY
+
+    @property
+    def expander(self) -> bool:
+        """Whether its passed devices are shown on its nodes, where it has several."""
+        return self.passed is not None and self.passed.expander and self.nodes > 1
 
     @property
     def floating(self) -> CpuSet:

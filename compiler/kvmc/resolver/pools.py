@@ -114,7 +114,8 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
         cores = list(ordered_cores(topology, node.cpus & topology.usable))
         if not cores:
             continue
-        cores.sort(key=lambda one: boot not in one[0])
+        # The boot CPU's core is the first to be taken, so it is housekeeping; or the last, so it is dedicated.
+        cores.sort(key=lambda one: (boot in one[0]) is not host.boot_cpu)
         if not _enough(host, node.id, len(cores), wanted, origins, bag):
             fits = False
             continue
@@ -134,6 +135,14 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
             f"{counted(len(nodes), 'node')} with CPUs",
             origins.label(("host", host.name, "shared", "overcommit")),
             help=("give one number for each, or one for all",),
+        )
+        return None
+    if fits and not host.boot_cpu and boot in taken["housekeeping"]:
+        bag.error(
+            codes.POOLS_EXCEED_NODE,
+            f"`{host.name}` has the core of CPU {boot}, on which it boots, as housekeeping: no other is left on its node",
+            origins.label(("host", host.name, "housekeeping", "boot_cpu")),
+            help=("drop `boot_cpu = false`", "give `housekeeping` fewer cores"),
         )
         return None
     if not fits:

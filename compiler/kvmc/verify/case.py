@@ -133,6 +133,8 @@ class Case:
     def missing(self, subject: str, compiled: str, place: Span | None) -> None:
         """What runs is not in the capture, or is nothing that can be read."""
         steps = ("capture the host again, as root: what is another user's is hidden from others",)
+        if self.source(place) in self.stale:
+            steps = ("install the file and capture the host again: a capture holds what the files on the host name",)
         self.add(Kind.NOT_TOLD, subject, "not told by what was captured", compiled, place, Effect.LIVE, steps)
 
     @cached_property

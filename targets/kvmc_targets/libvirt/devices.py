@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from kvmc.hostconfig.plan import DiskPlan, GuestPlan, HostdevPlan, MdevPlan, NicPlan
+from kvmc.hostconfig.plan import DiskPlan, ExpanderPlan, GuestPlan, HostdevPlan, MdevPlan, NicPlan
 from kvmc.model.values import PciAddress, VersionRange
 
 X86, ARM = "x86_64", "aarch64"
@@ -122,14 +122,26 @@ def _controllers(root: etree._Element, guest: GuestPlan) -> None:
             _add(scsi, "driver", **asked)
         _address(scsi, guest.scsi_address)
     _add(root, "controller", type="pci", index="0", model="pcie-root")
+    expanders = {one.index: one for one in guest.expanders}
     for number, address in enumerate(guest.root_ports, 1):
+        if number in expanders:
+            _expander(root, expanders[number], address)
+            continue
         port = _add(root, "controller", type="pci", index=str(number), model="pcie-root-port")
         _add(port, "model", name="pcie-root-port")
         _add(port, "target", chassis=str(number), port=f"0x{address.slot << 3 | address.function:x}")
-        if address.function:
+        if address.function or address.bus:
             _address(port, address)
         else:
             _address(port, address, multifunction="on")
+
+
+def _expander(root: etree._Element, plan: ExpanderPlan, address: PciAddress) -> None:
+    """A root complex of its own on a node of the guest's."""
+    expander = _add(root, "controller", type="pci", index=str(plan.index), model="pcie-expander-bus")
+    _add(expander, "model", name="pxb-pcie")
+    _add(_add(expander, "target", busNr=str(plan.bus_number)), "node").text = str(plan.cell)
+    _address(expander, address)
 
 
 def _nic(root: etree._Element, plan: NicPlan) -> None:

@@ -42,6 +42,11 @@ def _all_faults() -> dict[tuple[str, str], list[Fault]]:
     }
 
 
+def _chosen(faults: list[Fault]) -> list[Fault]:
+    """Two of five: so many as can be tried whenever tests are run."""
+    return [fault for number, fault in enumerate(faults) if number % 5 in (0, 2)]
+
+
 FAULTS = _all_faults()
 for (name, guest), step in PINNED.items():
     path = f"domains/{guest}.xml"
@@ -65,7 +70,9 @@ def test_what_is_told_of_each_fault(name: str, path: str, pytestconfig: pytest.C
     built = RIGS[name]
     update = pytestconfig.getoption("--update")
     wanted = golden.sections(name)
-    for fault in FAULTS[name, path]:
+    if update:
+        wanted = {title: text for title, text in wanted.items() if not title.startswith(f"{path} ")}
+    for fault in _chosen(FAULTS[name, path]):
         title = f"{path} {fault.title}"
         text = golden.brief(*_audit(built, path, fault))
         if update:

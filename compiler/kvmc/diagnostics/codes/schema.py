@@ -46,6 +46,7 @@ KIND_NODES = Code("KVMC0275", Severity.ERROR, "memory of a kind for a guest with
 DEDICATED_VCPUS = Code("KVMC0271", Severity.ERROR, "a guest's dedicated vCPUs are not some of its vCPUs")
 RELATION_WORD = Code("KVMC0280", Severity.ERROR, "a relation has the setting of another")
 RELATIONS_CONTRADICT = Code("KVMC0281", Severity.ERROR, "two relations of guests contradict each other")
+BOOT_CPU_GIVEN = Code("KVMC0284", Severity.ERROR, "guests get the core that the host boots on, without a reason")
 BESIDE_NOTHING = Code("KVMC0283", Severity.ERROR, "a device is to be beside one that its guest does not have")
 RELATION_GUEST = Code("KVMC0282", Severity.ERROR, "a relation contradicts its guests' own settings")
 # 0260..0269: CPU features, devices and protection of guests
