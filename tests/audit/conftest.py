@@ -7,7 +7,7 @@ import pytest
 
 import kvmc.audit.exact
 
-_BUILT = ("mutation", "test_exact.py", "test_handwritten.py")
+_BUILT = ("mutation", "test_exact.py", "test_handwritten.py", "test_theorems.py")
 
 
 @pytest.fixture(autouse=True)

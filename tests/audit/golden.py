@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,6 +33,28 @@ def told(items: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
     return "\n".join(lines) or "nothing"
 
 
+def brief(items: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
+    """The same in few words: of texts that a place holds none, of secondary places the place alone."""
+    lines: list[str] = []
+    for item in items:
+        places = [_place(label, texts) for label in (item.primary, *item.secondary[:3])]
+        shown = " + ".join(re.sub(r" \[.*?\]", "", place, flags=re.DOTALL)[:90] for place in places)
+        lines.append(f"{item.code.id} {item.message}\n  {shown}" + "".join(f"\n  {note[:90]}" for note in item.notes))
+    return "\n".join(lines) or "nothing"
+
+
+def sections(name: str) -> dict[str, str]:
+    """All of a golden."""
+    return _sections(FOLDER / f"{name}.txt")
+
+
+def write(name: str, found: Mapping[str, str], folder: Path = FOLDER) -> None:
+    """A golden anew."""
+    path = folder / f"{name}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(f"{_MARK}{title}\n{text}\n" for title, text in found.items()))
+
+
 def _sections(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
@@ -39,13 +62,12 @@ def _sections(path: Path) -> dict[str, str]:
     return {title: text.rstrip("\n") for title, _, text in parts}
 
 
-def same(name: str, title: str, text: str, *, update: bool) -> bool:
+def same(name: str, title: str, text: str, *, update: bool, folder: Path = FOLDER) -> bool:
     """Whether a section of the golden `name` is as it was."""
-    path = FOLDER / f"{name}.txt"
+    path = folder / f"{name}.txt"
     sections = _sections(path)
     text = text.rstrip("\n")
     if update:
-        path.parent.mkdir(parents=True, exist_ok=True)
         sections[title] = text
-        path.write_text("\n".join(f"{_MARK}{title}\n{text}\n" for title, text in sections.items()))
+        write(name, sections, folder)
     return sections.get(title) == text

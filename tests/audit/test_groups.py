@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit.support import CARD, DU, GPU, HOST, NIC, RT, topology
+from audit.small_tree import DU, HOST, RT
+from audit.support import CARD, GPU, NIC, topology
 from kvmc.audit.check import audit_host
 from kvmc.diagnostics import Diagnostic
 from kvmc.diagnostics.codes import audit as codes

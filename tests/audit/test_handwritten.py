@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.support import DU, GIB, ISOLATED, RT, topology
+from audit.small_tree import DU, ISOLATED, RT
+from audit.support import GIB, topology
 from kvmc.audit.check import audit_handwritten
 from kvmc.audit.handwritten import Found, host_files, kind_of, read
 from kvmc.diagnostics import Bag, Diagnostic

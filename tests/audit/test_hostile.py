@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.support import HOST, findings, shown, tree
+from audit.small_tree import HOST, tree
+from audit.support import findings, shown
 from kvmc.diagnostics import Diagnostic
 from kvmc.diagnostics.codes import audit as codes
 

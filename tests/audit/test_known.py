@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from audit.support import RT, topology
+from audit.small_tree import RT
+from audit.support import topology
 from kvmc.audit.check import audit_handwritten
 from kvmc.audit.handwritten import Found, kind_of
 from kvmc.cli.app import app

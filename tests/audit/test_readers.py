@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audit.support import GRUB, HOST, IRQBALANCE, ISOLATED, findings, places, shown, topology, tree
+from audit.small_tree import GRUB, HOST, IRQBALANCE, ISOLATED, tree
+from audit.support import findings, places, shown, topology
 from kvmc.audit import bootline, cpulists
 from kvmc.audit.reading import kind_of, read_host
 from kvmc.audit.source import File

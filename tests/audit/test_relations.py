@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit.support import HOST, findings, site, topology, tree
+from audit.small_tree import HOST, tree
+from audit.support import findings, site, topology
 from kvmc.audit.check import audit_site
 from kvmc.diagnostics import Code
 from kvmc.diagnostics.codes import audit as codes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from audit.support import DU, GIB, HOST, RT, WEB, shown, site, topology, tree
+from audit.small_tree import DU, HOST, RT, WEB, tree
+from audit.support import GIB, shown, site, topology
 from kvmc.audit.check import audit_host, audit_site
 from kvmc.audit.tree import MAX_FILE_BYTES, read_tree
 from kvmc.diagnostics import Code

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from audit.golden import same
-from audit.support import topology, tree
+from audit.small_tree import tree
+from audit.support import topology
 from audit.test_written import HOSTS, WRITTEN
 from kvmc.audit.domain import Domain
 from kvmc.audit.handwritten import Found, host_files, kind_of, read

@@ -87,6 +87,19 @@ def test_a_boot_cpu_among_the_isolated_is_our_bug() -> None:
         settle(SINGLE, of=swapped)
 
 
+def test_a_boot_cpu_that_is_given_away_says_why_on_each_line() -> None:
+    of = pools(SINGLE)
+    moved = type(of)(CpuSet.parse("1,9"), of.shared, of.dedicated - CpuSet.parse("1,9") | of.housekeeping, of.vswitch)
+    own, bag = settle(SINGLE, of=moved, boot_cpu=False, boot_cpu_reason="counted from 0")
+    assert not bag.has_errors
+    said = {one.key: one.why for one in own.settings if one.why.endswith("is the guests' by choice: counted from 0")}
+    assert list(said) == ["isolcpus", "nohz_full", "Manager.CPUAffinity"]
+    assert dict(words(own))["nohz_full"].startswith("0,")
+    # one that stays is not spoken of, whatever the site allows
+    kept, _ = settle(SINGLE, of=of, boot_cpu=False, boot_cpu_reason="counted from 0")
+    assert not [one for one in kept.settings if "by choice" in one.why]
+
+
 def test_isolation_of_nothing_warns() -> None:
     of = pools(SINGLE, housekeeping=8)
     own, bag = settle(SINGLE, of=of, profile=Profile.LATENCY)
@@ -169,6 +182,18 @@ def test_no_pause_exits_only_without_a_shared_pool() -> None:
             options = dict(words(own, Carrier.MODPROBE))
             assert (key in options) == (shared == 0)
             assert "kvm_intel.ple_gap" not in options or where is INTEL
+
+
+@pytest.mark.parametrize(
+    ("where", "kernel", "codes_found"),
+    [(ARM, "6.1", []), (ARM, "4.14..6.1", ["NOT_IN_RELEASE"]), (INTEL, "6.1", ["NOT_ITS_ARCH"])],
+)
+def test_direct_interrupts_of_arm(where: Topology, kernel: str, codes_found: list[str]) -> None:
+    quiet: dict[str, Any] = {"isolation": Isolation.NONE, "profile": Profile.THROUGHPUT, "pages": ()}
+    own, bag = settle(where, on=platform(kernel=kernel), gicv4=True, **quiet)
+    assert found(bag) == [getattr(codes, name).id for name in codes_found]
+    assert dict(words(own)).get("kvm_arm.vgic_v4_enable") == (None if codes_found else "1")
+    assert "kvm_arm.vgic_v4_enable" not in dict(words(settle(ARM)[0]))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kvmc.knowledge.knobs import KNOBS, find
 from kvmc.knowledge.model import Knob
 from kvmc.knowledge.profiles import PROFILES
 from kvmc.knowledge.registry import folklore
-from kvmc.model.site import Isolation, Profile
+from kvmc.model.site import IrqAffinity, Isolation, Profile
 from kvmc.model.values import PageCount, Version
 
 
@@ -26,7 +26,8 @@ def emitted() -> list[HostSetting]:
         passed = devices(n3=4) if where.pci is not None else {}
         own, bag = settle(
             where, profile=profile, isolation=isolation, on=platform(kernel=kernel), of=pools(where, shared=shared), pages=pages,
-            devices=passed, **({} if ".." in kernel else {"base_slice_ns": 3_000_000, "migration_cost_ns": 5_000_000}),
+            devices=passed, irq_affinity=IrqAffinity.NODE, gicv4=where.arch == "aarch64",
+            **({} if ".." in kernel else {"base_slice_ns": 3_000_000, "migration_cost_ns": 5_000_000}),
         )  # fmt: skip
         assert not bag.has_errors, list(bag)
         settings += own.settings

@@ -31,8 +31,9 @@ CASES: list[tuple[str, str]] = [
     ("KVMC0203", "class x {\n  «host» = kvm-a\n}\n"),
     ("KVMC0204", "class x {\n  vcpus = 1\n  «vcpus = 2»\n}\n"),
     # what is missing
-    ("KVMC0205", "«platform x» {\n  kernel = 6.1\n  libvirt = 9.0\n  qemu = 7.2\n}\n"),
-    ("KVMC0205", "«vm a» {\n  vcpus = 1\n  machine = pc-q35-9.2\n}\n"),
+    ("KVMC0205", "platform x {\n  kernel = 6.1\n  libvirt = 9.0\n  «qemu = 7.2»\n}\n"),
+    ("KVMC0205", "«platform x» {\n  libvirt = 9.0\n  qemu = 7.2\n  tuned = 2.20\n}\n"),
+    ("KVMC0205", "vm a {\n  «vcpus = 1»\n  machine = pc-q35-9.2\n}\n"),
     ("KVMC0205", "vm a : base {\n  «disk root» {\n  }\n}\n"),
     ("KVMC0205", "vm a : base {\n  «hostdev gpu» {\n  }\n}\n"),
     ("KVMC0205", "«host x : compute»\n"),

@@ -26,6 +26,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "vswitch": site.Host,
     "reserve": site.Host,
     "devices": site.DevicePool,
+    "memory": site.KindMemory,
     "network": site.Network,
     "storage": site.Storage,
     "class": site.Vm,
@@ -35,16 +36,20 @@ MODELS: dict[str, type[BaseModel]] = {
     "nic": site.Nic,
     "hostdev": site.Hostdev,
     "mdev": site.Mdev,
+    "passed": site.Passed,
+    "near": site.NearDevice,
     "place": site.Place,
     "raw": site.Raw,
 }
 
 NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
-    site.Host: {"name", "pool", "devices", "raws"},
+    site.Host: {"name", "pool", "devices", "memories", "raws"},
     site.Platform: {"name", "known"},
-    site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws"},
+    site.DevicePool: {"name", "others"},
+    site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws", "nears", "passed"},
     site.Place: {"name", "relation"},
+    site.Passed: set(),
 }
 """Fields that come from headers and inner blocks; every model has a name."""
 

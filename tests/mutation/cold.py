@@ -7,7 +7,6 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-import time
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
@@ -15,7 +14,7 @@ from types import CodeType, ModuleType
 import pytest
 
 from mutation.mutators import mutated
-from mutation.warm import Target, Verdict, forked
+from mutation.warm import Target, Verdict, outcome
 
 STANDS_ON = ("hypothesis", "jinja2", "lark", "lxml.etree", "pydantic", "pytest", "typer", "xml.etree.ElementTree")
 PYTEST = ("-q", "-s", "-W", "ignore", "-p", "no:cacheprovider", "-m", "not proof")
@@ -72,8 +71,8 @@ class _Only:
             self.failed = report.nodeid
 
 
-def verdict(target: Target, module: str, tests: Sequence[str], limit: float) -> Verdict:
-    """The verdict on one mutant, by tests that are named with their files, below the present folder."""
+def verdict(target: Target, module: str, tests: Sequence[str], limit: float, left: int) -> Verdict:
+    """The verdict on one mutant, by tests that are named with their files, below the present folder. left: tests not tried."""
 
     def run() -> str | None:
         sys.meta_path.insert(0, _Finder(module, target))
@@ -82,11 +81,4 @@ def verdict(target: Target, module: str, tests: Sequence[str], limit: float) -> 
         code = pytest.main([*PYTEST, "-x", *files], plugins=[only])
         return only.failed or (None if code == 0 else "collection")
 
-    before = time.perf_counter()
-    try:
-        by = forked(run, limit)
-    except TimeoutError:
-        return Verdict("timeout", time.perf_counter() - before)
-    except ChildProcessError:
-        return Verdict("killed", time.perf_counter() - before)
-    return Verdict("survived" if by is None else "killed", time.perf_counter() - before, str(by) if by else None)
+    return outcome(run, limit, tests, left)

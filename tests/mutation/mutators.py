@@ -11,6 +11,7 @@ import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 _SHOWN = 80
 _SKIPPED_FIELDS = {"annotation", "returns", "decorator_list", "type_params", "bases"}
@@ -135,19 +136,19 @@ def _changes(place: _Place) -> Iterator[tuple[str, ast.AST]]:
     node = place.node
     if isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
-            new = copy.deepcopy(node)
-            new.ops[index] = _COMPARE[type(operator)]()
+            new = copy.copy(node)
+            new.ops = [*node.ops[:index], _COMPARE[type(operator)](), *node.ops[index + 1 :]]
             yield "comparison", new
     elif isinstance(node, ast.BinOp | ast.AugAssign):
-        new_one = copy.deepcopy(node)
+        new_one = copy.copy(node)
         new_one.op = _ARITHMETIC[type(node.op)]()
         yield "arithmetic", new_one
     elif isinstance(node, ast.BoolOp):
-        turned = copy.deepcopy(node)
+        turned = copy.copy(node)
         turned.op = ast.And() if isinstance(node.op, ast.Or) else ast.Or()
         yield "boolean", turned
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-        yield "boolean" if isinstance(node.op, ast.Not) else "arithmetic", copy.deepcopy(node.operand)
+        yield "boolean" if isinstance(node.op, ast.Not) else "arithmetic", node.operand
     elif isinstance(node, ast.Constant):
         yield from _constants(place, node)
     elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
@@ -178,7 +179,7 @@ def _conditions(place: _Place) -> Iterator[tuple[str, ast.AST]]:
     same = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], same):
         return
-    yield "condition", ast.UnaryOp(ast.Not(), copy.deepcopy(node))
+    yield "condition", ast.UnaryOp(ast.Not(), node)
 
 
 def _is_none(node: ast.expr) -> bool:
@@ -199,10 +200,11 @@ def _all(tree: ast.Module) -> Iterator[tuple[_Place, str, ast.AST]]:
 
 
 def _short(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).split())
+    text = " ".join(ast.unparse(node).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
+@cache
 def mutants(source: str) -> list[Mutant]:
     """All mutants of a module's text, in its order."""
     found = enumerate(_all(ast.parse(source)))

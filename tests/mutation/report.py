@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mutation.campaign import BUDGET, ROOT, TESTS, Judged
+from mutation.campaign import BUDGET, DEAD, TESTS, Judged
+from mutation.learn import ROOT
 
 PAGE = ROOT / "docs" / "mutation.md"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 GOAL = 0.85
-DEAD = ("killed", "timeout")
 
 
 def equivalents(text: str) -> dict[str, str]:
@@ -79,7 +79,9 @@ def render(
     for package, (there, judged) in every.items():
         counts = Counter(one.verdict.outcome for one in judged if one.key not in known)
         same = sum(one.key in known for one in judged)
-        tests = ", ".join(f"`{folder}`" for folder in TESTS[package])
+        tests = ", ".join(
+            f"`{folder}`" for folder in dict.fromkeys(one.partition("/test_")[0] for one in TESTS[package])
+        )
         lines.append(
             f"| `{package}` | {tests} | {there} | {len(judged)} | {counts['killed']} | {counts['timeout']} | "
             f"{counts['survived']} | {counts['uncovered']} | {same} | {percent(*score(judged, known))} |"

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from mutation import swap
-from mutation.campaign import ROOT, TESTS, targets
+from mutation.campaign import DEAD, TESTS, sample, targets
+from mutation.learn import ROOT, Cache, Learned, Ran
 from mutation.mutators import mutants, mutated
-from mutation.report import DEAD, EQUIVALENT, GOAL, equivalents, percent
+from mutation.report import EQUIVALENT, GOAL, equivalents, percent
 
 SAMPLE = 80
 FLOORS = {"kvmc/audit": 0.53, "kvmc/hostconfig": 0.57}
@@ -116,12 +117,69 @@ def test_each_equivalent_one_is_a_mutant_and_has_a_reason() -> None:
     known = equivalents(EQUIVALENT.read_text())
     modules = {key.partition(" | ")[0] for key in known}
     keys = {
-        f"{target.path.stem} | {target.mutant.key}"
-        for package in TESTS
-        for target in targets(package, None, "", sorted(modules))
+        f"{target.path.stem} | {target.mutant.key}" for package in TESTS for target in targets(package, sorted(modules))
     }
     assert set(known) - keys == set()
     assert all(len(reason.split()) > 2 for reason in known.values())
+
+
+def test_a_smaller_sample_begins_a_larger_one() -> None:
+    def names(count: int, seed: str) -> list[tuple[str, int]]:
+        return [(one.path.stem, one.mutant.number) for one in sample("kvmc/resolver", count, seed)]
+
+    assert names(40, "1") == names(60, "1")[:40] and len(set(names(60, "1"))) == 60
+    assert names(40, "1") != names(40, "2")
+    assert len({module for module, _ in names(60, "1")}) > 15
+
+
+def test_what_is_known_of_tests_is_kept_until_they_change(tmp_path: Path) -> None:
+    file, path = "tests/mutation/test_mutation.py", "compiler/kvmc/resolver/near.py"
+    tests = {
+        "one": Ran(1.5, {path: [3, 4]}, waits=True),
+        "two": Ran(0.5, {path: [4]}),
+        "bad": Ran(0.1, {}, broken=True),
+    }
+    cache = Cache(tmp_path, "kvmc/resolver")
+    assert cache.read(file, list(tests)) is None
+    cache.write(file, tests)
+    assert cache.read(file, list(tests)) == tests
+    assert cache.read(file, ["one", "two"]) is None, "another test is there"
+    assert cache.read("tests/mutation/learn.py", list(tests)) is None, "another file"
+    assert Cache(tmp_path, "kvmc/audit").read(file, list(tests)) is None, "another package"
+    kept = tmp_path / "kvmc.resolver" / "tests.mutation.test_mutation.json"
+    kept.write_text(kept.read_text().replace('"digest": "', '"digest": "0'))
+    assert cache.read(file, list(tests)) is None, "another state of the sources"
+
+
+def test_which_tests_are_asked_first_and_for_how_long() -> None:
+    path = ROOT / "compiler/kvmc/resolver/near.py"
+    lines = {str(path.relative_to(ROOT)): [7, 8]}
+    learned = Learned()
+    learned.add(
+        {
+            "tests/whole/test_a.py::wide": Ran(2.0, lines),
+            "tests/resolver/test_b.py::own": Ran(3.0, lines),
+            "tests/resolver/test_b.py::waits": Ran(1.0, lines, waits=True),
+            "tests/resolver/test_near.py::near": Ran(4.0, lines),
+            "tests/resolver/test_near.py::bad": Ran(0.0, lines, broken=True),
+        }
+    )
+    covering = learned.covering(path, (8, 9))
+
+    def chosen(budget: float, **kills: int) -> list[str]:
+        named = {test: kills.get(test.rpartition("::")[2], 0) for test in covering}
+        return [test.rpartition("::")[2] for test in learned.chosen(path, covering, named, "tests/resolver", budget)]
+
+    assert learned.covering(path, (9, 12)) == set() and learned.broken == ["tests/resolver/test_near.py::bad"]
+    assert chosen(20) == ["near", "own", "wide", "waits"]
+    assert chosen(20, wide=1) == ["wide", "near", "own", "waits"]
+    assert chosen(6) == ["near", "wide"], "as many as the time holds"
+    assert chosen(1) == ["near"], "one, whatever it takes"
+    assert learned.limits(covering) == {
+        "tests/whole/test_a.py::wide": 13.0,
+        "tests/resolver/test_b.py::own": 17.0,
+        "tests/resolver/test_near.py::near": 21.0,
+    }
 
 
 def _campaign(folder: Path, *argv: str) -> list[list[str]]:

@@ -43,22 +43,19 @@ class Lines:
 
     def _enter(self, frame: FrameType, _event: str, _: Any) -> Any:
         code = frame.f_code
-        if code.co_filename not in self.wanted:
-            return None
         left = self._left.get(code)
         if left is None:
-            left = self._left[code] = {line for _, _, line in code.co_lines() if line is not None}
-        self._saw(frame)
+            lines = {line for _, _, line in code.co_lines() if line is not None}
+            left = self._left[code] = lines if code.co_filename in self.wanted else set()
         # Where all of a function has been seen, looking on would only take time.
-        return self._inside if left else None
+        if not left:
+            return None
+        found, file = self.found, code.co_filename
 
-    def _inside(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "line":
-            self._saw(frame)
-        return self._inside
+        def inside(frame: FrameType, event: str, _: Any) -> Any:
+            if event == "line" and frame.f_lineno in left:
+                left.discard(frame.f_lineno)
+                found.add((file, frame.f_lineno))
+            return inside
 
-    def _saw(self, frame: FrameType) -> None:
-        self.found.add((frame.f_code.co_filename, frame.f_lineno))
-        left = self._left.get(frame.f_code)
-        if left is not None:
-            left.discard(frame.f_lineno)
+        return inside(frame, "line", None)

@@ -1,7 +1,8 @@
 """Runs tests against mutants in forks of one process that has collected them: a mutant costs what its tests cost.
 
-The first round runs all tests, to learn their seconds and, once more, which lines each runs. The second runs, for each mutant, the
-tests that run its lines until one fails: those that killed in its module before first, then the most telling.
+The first round runs all tests that are not known yet, to learn their seconds and, once more, which lines each runs. The second
+runs, for each mutant, the tests that run its lines until one fails: those that killed in its module before first, then the most
+telling.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import select
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import cast
@@ -28,10 +29,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from mutation import swap, trace
+from mutation.learn import LONGEST, ROOT, Cache, Learned, Ran
 from mutation.mutators import Mutant, mutated
 
 Known = dict[CodeType, list[FunctionType]]
-SOURCES = Path(__file__).resolve().parents[2] / "compiler"
+SOURCES = ROOT / "compiler"
 MEMORY = 6 << 30
 """Bytes of address space that a fork may take."""
 
@@ -48,57 +50,13 @@ class Target:
 @dataclass(slots=True)
 class Verdict:
     """outcome: killed, timeout, survived, uncovered, or cold (it takes a process that has not imported the module yet); by: the
-    test that killed it, or None."""
+    test that killed it, or None; tests: how many were tried on it at most; left: how many run its lines and found no time."""
 
     outcome: str
     seconds: float
     by: str | None = None
-
-
-@dataclass(slots=True)
-class Learned:
-    """seconds: of each test that passes, as it runs among the others, untraced, in the order of collection; lines: the tests that
-    run each line; breadth: how many lines a test runs; broken: tests that fail unmutated and take no part; waiting: tests that need
-    what is made once for a file."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    lines: dict[tuple[str, int], list[str]] = field(default_factory=dict)
-    breadth: dict[str, int] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
-    waiting: set[str] = field(default_factory=set)
-
-    def covering(self, path: Path, lines: tuple[int, int]) -> set[str]:
-        return {test for line in range(lines[0], lines[1] + 1) for test in self.lines.get((str(path), line), ())}
-
-    def chosen(self, path: Path, tests: Iterable[str], kills: Mapping[str, int], own: str, budget: float) -> list[str]:
-        """Tests for a mutant of a file, the most telling first, as many as `budget` seconds hold. kills: how many mutants of the
-        file each has killed; own: the folder of the package's tests. Those that share what is made once for a file come last."""
-
-        def rank(test: str) -> tuple[bool, float, bool, bool, int, float]:
-            file = test.partition("::")[0]
-            rate = -kills.get(test, 0) / (self.seconds[test] + 0.01)
-            near = path.stem in Path(file).stem
-            return (
-                test in self.waiting,
-                rate,
-                not near,
-                not file.startswith(own),
-                self.breadth[test],
-                self.seconds[test],
-            )
-
-        taken: list[str] = []
-        total = 0.0
-        for test in sorted(tests, key=rank):
-            if not taken or total + self.seconds[test] <= budget:
-                total += self.seconds[test]
-                taken.append(test)
-        last = [test for test in self.seconds if test in self.waiting and test in set(taken)]
-        return [test for test in taken if test not in self.waiting] + last
-
-    def limit(self, tests: Iterable[str]) -> float:
-        """Seconds of CPU after which tests hang for sure: they share less of what is made once than when they were measured."""
-        return 15 + 3 * sum(self.seconds[test] for test in tests)
+    tests: int = 0
+    left: int = 0
 
 
 def module(path: Path) -> str:
@@ -152,9 +110,15 @@ def _kill(child: int) -> None:
             stop(child, signal.SIGKILL)
 
 
-def _failing(items: Sequence[pytest.Item]) -> str | None:
-    """The first test that fails, of some that are run in this order."""
+def _failing(items: Sequence[pytest.Item], limits: Mapping[str, float]) -> str | None:
+    """The first test that fails, of some that are run in this order, each for as many seconds of CPU as `limits` allows it."""
+    most = resource.getrlimit(resource.RLIMIT_CPU)
     for item, following in zip(items, [*items[1:], None], strict=True):
+        if item.nodeid in limits:
+            end = math.ceil(time.process_time() + limits[item.nodeid])
+            resource.setrlimit(resource.RLIMIT_CPU, (min(end, most[0]), most[1]))
+        else:
+            resource.setrlimit(resource.RLIMIT_CPU, most)
         if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
             return item.nodeid
     return None
@@ -169,12 +133,20 @@ def _forget() -> None:
 
 class Warm:
     """pytest's plugin that takes the place of its loop. own: the folder of the package's tests; budget: seconds of tests that a
-    mutant may cost."""
+    mutant may cost; judged: told of each verdict, as it falls, in the process of the tests."""
 
     def __init__(
-        self, targets: Sequence[Target], files: Sequence[Path], own: str, budget: float, say: Callable[[str], None]
+        self,
+        targets: Sequence[Target],
+        files: Sequence[Path],
+        own: str,
+        budget: float,
+        cache: Cache,
+        say: Callable[[str], None],
+        judged: Callable[[Target, Verdict], None],
     ) -> None:
-        self.targets, self.own, self.budget, self.say = targets, own, budget, say
+        self.targets, self.own, self.budget, self.cache, self.say = targets, own, budget, cache, say
+        self.judged = judged
         self.modules = [module(path) for path in files]
         self.files = frozenset(str(path) for path in files)
         self.learned = Learned()
@@ -194,7 +166,7 @@ class Warm:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
-        self.learned = cast("Learned", forked(lambda: self._learn(session.items)))
+        self._learn_all(session.items)
         seconds = sum(self.learned.seconds.values())
         self.say(f"{len(items)} tests, {seconds:.0f} s; fail unmutated: {self.learned.broken or 'none'}")
         # What kvmc imports only where a site needs it has to be here, or its functions can't be given a mutant's code.
@@ -203,7 +175,7 @@ class Warm:
         known = swap.functions(self.files)
         original: dict[Path, CodeType] = {}
         kills: dict[Path, Counter[str]] = {}
-        for number, target in enumerate(self.targets, 1):
+        for target in self.targets:
             if target.path not in original:
                 original[target.path] = compile(target.source, str(target.path), "exec")
             killers = kills.setdefault(target.path, Counter())
@@ -211,12 +183,35 @@ class Warm:
             if verdict.by is not None:
                 killers[verdict.by] += 1
             self.verdicts.append(verdict)
-            if not number % 50:
-                self.say(f"{number} of {len(self.targets)}: {dict(Counter(one.outcome for one in self.verdicts))}")
+            self.judged(target, verdict)
         return True
 
-    def _learn(self, items: Sequence[pytest.Item]) -> Learned:
-        learned = Learned()
+    def _learn_all(self, items: Sequence[pytest.Item]) -> None:
+        by_file: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            by_file.setdefault(item.nodeid.partition("::")[0], []).append(item)
+        unknown = {
+            file: some
+            for file, some in by_file.items()
+            if self.cache.read(file, [item.nodeid for item in some]) is None
+        }
+        if unknown:
+            self.say(f"learns {sum(map(len, unknown.values()))} tests of {len(unknown)} files")
+
+            def learn() -> None:
+                for file, some in unknown.items():
+                    self.cache.write(file, self._learn(some))
+
+            forked(learn)
+        for file, some in by_file.items():
+            tests = self.cache.read(file, [item.nodeid for item in some])
+            if tests is None:
+                raise RuntimeError(f"the tests of {file} changed, or ended the process, while they were learned")
+            self.learned.add(tests)
+
+    def _learn(self, items: Sequence[pytest.Item]) -> dict[str, Ran]:
+        """The tests of one file. What is made once for the file is made anew for the second round, to be seen."""
+        found: dict[str, Ran] = {}
 
         def run(item: pytest.Item, following: pytest.Item | None) -> bool:
             return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
@@ -224,24 +219,20 @@ class Warm:
         pairs = list(zip(items, [*items[1:], None], strict=True))
         for item, following in pairs:
             before = time.process_time()
-            if run(item, following):
-                learned.seconds[item.nodeid] = time.process_time() - before
-            else:
-                learned.broken.append(item.nodeid)
+            passed = run(item, following)
+            found[item.nodeid] = Ran(round(time.process_time() - before, 4), {}, broken=not passed)
         for item, following in pairs:
+            test = found[item.nodeid]
+            if test.broken or test.seconds > LONGEST:
+                continue
             _forget()
             lines = self._lines.run(lambda one=item, then=following: run(one, then))  # type: ignore[misc]
-            if item.nodeid not in learned.seconds:
-                continue
             needs = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
             made = [one for several in needs for one in several if one in self._made]
-            if any(one.scope in ("module", "session", "package") and self._made[one] for one in made):
-                learned.waiting.add(item.nodeid)
-            lines = lines.union(*(self._made[one] for one in made))
-            learned.breadth[item.nodeid] = len(lines)
-            for line in lines:
-                learned.lines.setdefault(line, []).append(item.nodeid)
-        return learned
+            test.waits = any(one.scope in ("module", "session", "package") and self._made[one] for one in made)
+            for path, line in sorted(lines.union(*(self._made[one] for one in made))):
+                test.lines.setdefault(str(Path(path).relative_to(ROOT)), []).append(line)
+        return found
 
     def _try(
         self, target: Target, items: dict[str, pytest.Item], known: Known, original: CodeType, killers: Counter[str]
@@ -258,15 +249,23 @@ class Warm:
             if not swap.put(original, code, known):
                 return "cold"
             _forget()
-            return _failing([items[test] for test in tests])
+            return _failing([items[test] for test in tests], self.learned.limits(tests))
 
-        before = time.perf_counter()
-        try:
-            by = cast("str | None", forked(run, self.learned.limit(tests)))
-        except TimeoutError:
-            return Verdict("timeout", time.perf_counter() - before)
-        except ChildProcessError:
-            return Verdict("killed", time.perf_counter() - before)
+        return outcome(run, self.learned.limit(tests), tests, len(covering) - len(tests))
+
+
+def outcome(run: Callable[[], str | None], limit: float, tests: Sequence[str], left: int) -> Verdict:
+    """The verdict of a call that tries a mutant: in a fork, for as many seconds of CPU as `limit` says."""
+    before = time.perf_counter()
+    by: str | None = None
+    try:
+        by = cast("str | None", forked(run, limit))
+    except TimeoutError:
+        told = "timeout"
+    except ChildProcessError:
+        told = "killed"
+    else:
         if by == "cold":
             return Verdict("cold", 0.0)
-        return Verdict("survived" if by is None else "killed", time.perf_counter() - before, by)
+        told = "survived" if by is None else "killed"
+    return Verdict(told, round(time.perf_counter() - before, 1), by, len(tests), left)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import Emulator, Pinning, Threads
 from kvmc.resolver.locks import HostLock, dumps, loads
 from kvmc.resolver.solve import resolve
@@ -76,7 +77,7 @@ def broken(path: tuple[Any, ...], value: Any) -> str:
         (("guests", "web", "cells"), [], "guests.web.cells is"),
         (("guests", "web", "cells", 0, "node"), -1, "guests.web.cells[0].node is `-1`"),
         (("guests", "web", "cells", 0, "node"), True, "guests.web.cells[0].node is `true`"),
-        (("guests", "web", "cells", 0, "vcpus"), 10**9, "not a whole number from 1 to 8192"),
+        (("guests", "web", "cells", 0, "vcpus"), 10**9, "not a whole number from 0 to 8192"),
         (("guests", "web", "cells", 0, "memory_kib"), 1.5, "guests.web.cells[0].memory_kib is `1.5`"),
         (("guests", "web", "cells", 0, "pins"), "1 2", "has 2 CPU lists for 4 vCPUs"),
         (("guests", "web", "cells", 0, "pins"), "0-999999999", "CPU 999999999 is above 8191"),
@@ -98,6 +99,77 @@ def test_each_field_is_checked(path: tuple[Any, ...], value: Any, words: str) ->
     assert error.message.startswith("`locks/kvm-a.json` ")
     assert words in error.message
     assert error.help and "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "above"),
+    [
+        (("guests", "web", "cells", 0, "node"), 0, -1),
+        (("guests", "web", "cells", 0, "node"), 65535, 65536),
+        (("guests", "web", "cells", 0, "vcpus"), 8192, 8193),
+        (("guests", "web", "cells", 0, "vcpus"), 1, -1),
+        (("guests", "web", "cells", 0, "memory_kib"), 2**53, 2**53 + 1),
+        (("guests", "web", "cells", 0, "memory_kib"), 1, 0),
+        (("guests", "web", "placed"), 0, -1),
+        (("guests", "web", "placed"), 2**53, 2**53 + 1),
+        (("guests", "web", "cells", 0, "memory"), {"0": 1}, {"0": 0}),
+        (("guests", "web", "cells", 0, "memory"), {"65535": 2**53}, {"65535": 2**53 + 1}),
+        (("guests", "web", "cells", 0, "memory"), {"99999": 1}, {"100000": 1}),
+        (("guests", "web", "macs"), {"e" * 128: "52:54:00:aa:bb:cc"}, {"e" * 129: "52:54:00:aa:bb:cc"}),
+        (("guests", "web", "addresses"), {f"d {'e' * 126}": "00:04.0"}, {f"d {'e' * 127}": "00:04.0"}),
+        (("guests", "web", "targets"), {"root": "v" + "d" * 15}, {"root": "v" + "d" * 16}),
+        (("topology",), {"a" * 32: "x"}, {"a" * 33: "x"}),
+        (("topology",), {"cpus": "x" * 65536}, {"cpus": "x" * 65537}),
+        (("guests", "web", "idle"), "0" + ",0" * 32767, "0" + ",0" * 32768),
+        (("guests", "web", "idle"), "8191", "8192"),
+        (
+            ("retired",),
+            {"old": "12345678-1234-1234-1234-123456789abc"},
+            {"old": "12345678-1234-1234-1234-123456789abcd"},
+        ),
+    ],
+)
+def test_the_largest_and_the_least_of_a_field(path: tuple[Any, ...], most: Any, above: Any) -> None:
+    lock, bag = loads(broken(path, most), "x")
+    assert lock is not None, [one.message for one in bag]
+    assert loads(dumps(lock), "x")[0] == lock
+    assert loads(broken(path, above), "x")[0] is None
+
+
+def test_one_cpu_list_is_for_all_vcpus_and_what_is_not_there_is_empty() -> None:
+    whole: Any = json.loads(dumps(a_lock()))
+    assert whole["guests"]["web"]["cells"] == [{"memory_kib": 4194304, "node": 1, "pins": "17,49", "vcpus": 4}]
+    assert whole["guests"]["z-odd"]["devices"] == {"nic n3": "0000:3b:01.0"}
+    assert whole["guests"]["two"]["cells"][1]["pins"] == "21 53"
+    del whole["retired"], whole["topology"], whole["guests"]["web"]["emulator"], whole["guests"]["web"]["macs"]
+    lock, _ = loads(json.dumps(whole), "x")
+    assert lock is not None and lock.retired == {} and lock.topology == {}
+    web = lock.guests["web"]
+    assert (web.placement.emulator, web.placement.idle) == (CpuSet(), CpuSet())
+    assert (web.placement.devices, web.identity.macs) == ({}, {})
+    assert [len(pin) for pin in web.placement.cells[0].pins] == [2] * 4
+    assert lock.guests["two"].placement.cells[1].vcpus == (2, 3), "vCPUs are counted through the nodes"
+    del whole["guests"]["web"]["placed"]
+    lock, _ = loads(json.dumps(whole), "x")
+    assert lock is not None and lock.guests["web"].placed == 0
+
+
+def test_long_values_are_shown_short() -> None:
+    _, bag = loads(broken(("host",), "x" * 37 + "!"), "x")
+    assert next(iter(bag)).message == '`x` host is `"' + "x" * 37 + '!"`, not what kvmc writes there'
+    _, bag = loads(broken(("host",), "x" * 38 + "!"), "x")
+    assert next(iter(bag)).message == '`x` host is `"' + "x" * 36 + "...`, not what kvmc writes there"
+    _, bag = loads(broken(("guests", "web", "uuid"), None), "x")
+    assert next(iter(bag)).message == "`x` guests.web.uuid is `null`, not what kvmc writes there"
+
+
+def test_a_merge_that_is_not_done_is_told_by_its_first_line() -> None:
+    for mark in ("<<<<<<< HEAD", "=======", ">>>>>>> theirs", "||||||| base"):
+        _, bag = loads(f"{{\n\n{mark}\n}}", "locks/x.json")
+        (error,) = bag
+        assert error.message == "`locks/x.json` holds merge conflict markers, the first on line 3"
+    for line in ("<<<<<<", " <<<<<<< HEAD", "========", ">>>>>>>theirs"):
+        assert next(iter(loads(f"{{\n{line}\n}}", "x")[1])).code.id == "KVMC0610"
 
 
 @pytest.mark.parametrize(

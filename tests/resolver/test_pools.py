@@ -55,6 +55,20 @@ def test_the_boot_cpus_core_is_first_though_its_l3_is_not() -> None:
     assert "1" not in str(found.pools.dedicated).split(",")
 
 
+def test_the_boot_cpus_core_goes_to_guests_where_the_site_says_so() -> None:
+    found, bag = derive(a_host("kvm-a", housekeeping_cores=2, shared_cores=1, boot_cpu=False), machine())
+    assert found is not None and not len(bag)
+    assert str(found.pools.housekeeping) == "1-2,16-17,33-34,48-49"
+    assert str(found.pools.shared) == "3,18,35,50"
+    assert {0, 32} <= set(found.pools.dedicated)
+
+
+def test_a_node_of_one_core_cannot_give_it_away() -> None:
+    small = machine(packages=1, cores_per_l3=1)
+    (message,) = messages(a_host("kvm-a", boot_cpu=False), small)
+    assert "CPU 0, on which it boots" in message
+
+
 def test_only_usable_cpus_count() -> None:
     topology = dataclasses.replace(machine(packages=1, cores_per_l3=4), allowed=CpuSet.parse("0-3,5"))
     found, _ = derive(a_host("kvm-a"), topology)

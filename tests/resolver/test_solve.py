@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 from collections.abc import Sequence
 
@@ -231,3 +232,15 @@ def test_two_hundred_guests_on_ten_hosts_are_quick(hosts: int) -> None:
         return spent
 
     assert run(hosts * 20, hosts) < 3.0
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collecting_garbage_goes_on_as_it_was(enabled: bool) -> None:
+    site = a_site([a_host("kvm-a")], [a_vm("a")])
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        resolve(site, {"kvm-a": machine()}, {}, origins_of(site), search=True)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -16,9 +16,10 @@ from hostconfig.host_samples import AMD, GIB, INTEL, PF, PF2, devices, plan, pla
 from kvmc.artifacts import Artifact, Seal, Target, inspect, seal
 from kvmc.hostconfig.owned import OWNED
 from kvmc.hostconfig.plan import Carrier, HostPlan
-from kvmc.model.site import Boot, Profile
+from kvmc.model.site import Boot, IrqAffinity, Profile
 from kvmc.model.values import PageCount
 from kvmc_targets import BUILTIN, modprobe, sysctl, systemd, tuned
+from targets.libvirt.cases import CASES
 
 PAGES = (PageCount(4, GIB), PageCount(64, 2048))
 _TUNED = "import sys; sys.dont_write_bytecode = True; import tuned.profiles"
@@ -36,6 +37,12 @@ def plans() -> list[HostPlan]:
             for kernel, boot in (("5.10", Boot.GRUB), ("6.12", Boot.BLS), ("7.2", Boot.BOOTC)):
                 on = platform(kernel=kernel, boot=boot, tuned="2.20..2.25")
                 found.append(plan(where, on=on, profile=profile, pages=PAGES, devices=devices(n3=8, fronthaul=4)))
+    placed = plan(INTEL, on=platform(tuned="2.20..2.25"), irq_affinity=IrqAffinity.NODE)
+    found.append(
+        dataclasses.replace(
+            placed, guests=(dataclasses.replace(CASES["passed devices"], irqs=placed.pools.housekeeping),)
+        )
+    )
     return found
 
 

@@ -103,9 +103,12 @@ def foreign(root: Root) -> None:
     root[f"kvmc/domains/{uuid}.pid"] = "9999\n"
 
 
-def memory_moved(root: Root) -> None:
-    path = next(path for path in guest_files(root, "du-1") if path.endswith(".memory"))
-    replace(path, "bind:1 1048576 1 24", "bind:1 1048576 1 20\nbind:1 1048576 0 4")(root)
+def of_memory(name: str, old: str, new: str) -> Callable[[Root], None]:
+    def change(root: Root) -> None:
+        path = next(path for path in guest_files(root, name) if path.endswith(".memory"))
+        replace(path, old, new)(root)
+
+    return change
 
 
 def reboot_due(root: Root) -> None:
@@ -126,6 +129,7 @@ def not_installed(root: Root) -> None:
 NODE1 = "sys/devices/system/node/node1/hugepages/hugepages-1048576kB"
 UPF, DU, EMS = 4200, 4000, 4100  # processes of the guests, in the order of their names
 DB = ("database-ceph", "db-a")
+RICH = ("rich", "edge-17a")
 
 DEVIATIONS = [
     Deviation(
@@ -465,7 +469,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "memory on another node",
-        memory_moved,
+        of_memory("du-1", "bind:1 1048576 1 24", "bind:1 1048576 1 20\nbind:1 1048576 0 4"),
         Kind.GUEST_MEMORY,
         ("`du-1`", "4194304 KiB on node 0", "node 1 alone"),
         '<memory mode="strict"',
@@ -478,5 +482,133 @@ DEVIATIONS = [
         ("`ems-1`", "vCPU 3"),
         "<vcpu",
         Effect.RESTART,
+    ),
+    # what a site may have beyond the example
+    Deviation(
+        "a raw sysctl by hand",
+        put("proc/sys/net/core/rmem_max", "212992\n"),
+        Kind.SYSCTL,
+        ("`net.core.rmem_max`", "212992", "16777216"),
+        "net.core.rmem_max = 16777216",
+        more=("sysctl -p",),
+        host=RICH,
+    ),
+    Deviation(
+        "a raw sysctl of one interface",
+        both(
+            put("proc/sys/net/ipv4/conf/eth0/rp_filter", "2\n"),
+            put("etc/sysctl.d/50-router.conf", "net.ipv4.conf.eth0.rp_filter=2\n"),
+        ),
+        Kind.SYSCTL,
+        ("`net.ipv4.conf.*.rp_filter`", "2 in /proc/sys/net/ipv4/conf/eth0/rp_filter", "0 was compiled"),
+        "rp_filter = 0",
+        more=("/etc/sysctl.d/50-router.conf` sets it so",),
+        host=RICH,
+    ),
+    Deviation(
+        "a raw option of a module",
+        put("sys/module/nvme/parameters/poll_queues", "0\n"),
+        Kind.MODULE,
+        ("`poll_queues` of module `nvme`", "0", "4"),
+        "poll_queues=4",
+        Effect.REBOOT,
+        host=RICH,
+        pending=True,
+    ),
+    Deviation(
+        "a raw boot word lacks",
+        replace("proc/cmdline", " threadirqs", ""),
+        Kind.BOOT_LINE,
+        ("`threadirqs`", "is not there"),
+        "threadirqs",
+        Effect.REBOOT,
+        host=RICH,
+        pending=True,
+    ),
+    Deviation(
+        "another slice",
+        put("sys/kernel/debug/sched/min_granularity_ns", "3000000\n"),
+        Kind.SETTING,
+        ("min_granularity_ns", "3000000", "4000000"),
+        "min_granularity_ns=4000000",
+        more=("tuned-adm profile kvmc",),
+        host=RICH,
+    ),
+    Deviation(
+        "a raw element is not in libvirt's definition",
+        of_guest("ems-1", "both", "<vsock model='virtio'>\n      <cid auto='no' address='7'/>\n    </vsock>", ""),
+        Kind.GUEST_DEFINITION,
+        ("`devices/vsock` of guest `ems-1` is not there", "<cid auto='no' address='7'/>"),
+        "<vsock",
+        Effect.RESTART,
+        ("define --validate domains/ems-1.xml",),
+        host=RICH,
+    ),
+    Deviation(
+        "a raw part of a disk lacks",
+        of_guest("ems-1", "both", "<serial>EMS1</serial>", ""),
+        Kind.GUEST_DEFINITION,
+        ("`devices/disk/serial` vda of guest `ems-1` is not there; <serial>EMS1</serial> was compiled",),
+        "<serial>",
+        Effect.RESTART,
+        host=RICH,
+    ),
+    Deviation(
+        "a raw element runs otherwise",
+        of_guest("ems-1", "live", "address='7'/>", "address='8'/>"),
+        Kind.GUEST_DEFINITION,
+        ("`devices/vsock`", "<cid auto='no' address='8'/>", "<cid auto='no' address='7'/>"),
+        "<vsock",
+        Effect.RESTART,
+        host=RICH,
+        pending=True,
+    ),
+    Deviation(
+        "a guest runs without a TPM",
+        of_guest("lop-1", "live", "<tpm model='tpm-crb'>", "<tpm model='tpm-tis'>"),
+        Kind.GUEST_DEFINITION,
+        ("`devices/tpm`", "tpm-tis", "tpm-crb"),
+        "<tpm",
+        Effect.RESTART,
+        host=RICH,
+        pending=True,
+    ),
+    Deviation(
+        "an enlightenment less",
+        of_guest("lop-1", "defined", "<vpindex state='on'/>", "<vpindex state='off'/>"),
+        Kind.GUEST_DEFINITION,
+        ("`features/hyperv`",),
+        "<hyperv",
+        more=("the guest runs as compiled",),
+        host=RICH,
+    ),
+    Deviation(
+        "a floating vCPU moved",
+        of_thread(4300, "CPU 2/KVM", "status", "Cpus_allowed_list:\t", "Cpus_allowed_list:\t9,"),
+        Kind.GUEST_PIN,
+        ("vCPU 2", "`mix-1`", "9,"),
+        '<vcpupin vcpu="2"',
+        more=("virsh vcpupin mix-1 2",),
+        host=RICH,
+    ),
+    Deviation(
+        "an uneven node of another size",
+        of_guest(
+            "lop-1", "both", "<cell id='1' cpus='4-5' memory='4194304'", "<cell id='1' cpus='4-5' memory='8388608'"
+        ),
+        Kind.GUEST_DEFINITION,
+        ("cell 1 of guest `lop-1` is 8GiB with vCPUs 4-5; 4GiB with vCPUs 4-5",),
+        '<cell id="1"',
+        Effect.RESTART,
+        host=RICH,
+    ),
+    Deviation(
+        "memory of an uneven node elsewhere",
+        of_memory("lop-1", "bind:0 1048576 0 4", "bind:0 1048576 2 4"),
+        Kind.GUEST_MEMORY,
+        ("`lop-1`", "4194304 KiB on node 2"),
+        '<memory mode="strict"',
+        Effect.RESTART,
+        host=RICH,
     ),
 ]

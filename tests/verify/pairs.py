@@ -22,6 +22,8 @@ MANAGER = "etc/systemd/system.conf.d/90-kvmc.conf"
 IRQBALANCE = "etc/systemd/system/irqbalance.service.d/90-kvmc.conf"
 VFS = "etc/kvmc/make-vfs"
 DU, UPF, EMS = "domains/du-1.xml", "domains/upf-1.xml", "domains/ems-1.xml"
+MIX, LOP = "domains/mix-1.xml", "domains/lop-1.xml"
+GUESTS_RICH = ("du-1", "ems-1", "lop-1", "mix-1", "upf-1")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Pair:
     site: tuple[tuple[str, str], ...] = ()
     tree: Callable[[Tree], None] | None = None
     only: int | None = None
+    rich: bool = False
 
 
 def edit(path: str, *replacements: tuple[str, str], host: str = A) -> Callable[[Tree], None]:
@@ -371,6 +374,102 @@ CHANGED = [
         tree=move(DU, A, B, ('bus="0xaf" slot="0x01" function="0x0"', 'bus="0xaf" slot="0x01" function="0x2"')),
         only=1,
     ),
+    # what a site may have beyond the example
+    Pair(
+        "a raw sysctl",
+        LIVE,
+        (),
+        ("`net.core.rmem_max`: 16777216 -> 1",),
+        tree=edit(SYSCTL, ("= 16777216", "= 1")),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "another slice",
+        LIVE,
+        (),
+        ("min_granularity_ns`: 4000000 -> 3000000",),
+        tree=edit(TUNED, ("=4000000", "=3000000")),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "a raw option of a module",
+        REBOOT,
+        GUESTS_RICH,
+        ("`poll_queues` of module `nvme`: 4 -> 8",),
+        tree=edit(MODPROBE, ("poll_queues=4", "poll_queues=8")),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "a raw boot word less",
+        REBOOT,
+        GUESTS_RICH,
+        ("`threadirqs`: set -> none",),
+        tree=edit(GRUB, (" threadirqs", "")),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "a part of a raw element",
+        RESTART,
+        ("ems-1",),
+        ("`devices/vsock`: model=virtio (cid address=7 auto=no) -> ", "address=9"),
+        tree=edit(EMS, ('address="7"', 'address="9"')),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "the reason of a raw element",
+        LIVE,
+        (),
+        ("guest ems-1: its metadata",),
+        tree=edit(EMS, (">for the agent<", ">of late<")),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "an enlightenment less",
+        RESTART,
+        ("lop-1",),
+        ("`features/hyperv`: mode=custom (vpindex state=on) -> mode=custom (vpindex state=off)",),
+        tree=edit(LOP, ('<vpindex state="on"/>', '<vpindex state="off"/>')),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "another TPM",
+        RESTART,
+        ("lop-1",),
+        ("`devices/tpm`: model=tpm-crb -> model=tpm-tis",),
+        tree=edit(LOP, ("tpm-crb", "tpm-tis")),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "more memory in one of uneven nodes",
+        RESTART,
+        ("lop-1",),
+        ("cell 1: 4GiB with vCPUs 4-5 -> 8GiB with vCPUs 4-5",),
+        tree=edit(LOP, ('cpus="4-5" memory="4194304"', 'cpus="4-5" memory="8388608"')),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "a floating vCPU that gets a CPU of its own",
+        LIVE,
+        (),
+        ("guest mix-1: the pin of vCPU 2: ", " -> 49"),
+        tree=lambda tree: tree[A].update(
+            {MIX: re.sub('vcpu="2" cpuset="[^"]*"', 'vcpu="2" cpuset="49"', tree[A][MIX])}
+        ),
+        only=1,
+        rich=True,
+    ),
+    Pair(
+        "a guest of mixed vCPUs less", RESTART, ("mix-1",), ("guest mix-1: removed",), tree=drop(MIX), only=1, rich=True
+    ),
 ]
 
 EQUAL = [
@@ -447,4 +546,22 @@ EQUAL = [
     ),
     Pair("the apply list on one line", None, tree=edit("apply.json", ("\n", " "))),
     Pair("a comment in the site", None, site=(("kvmt 1\n", "kvmt 1\n# another word\n"),)),
+    Pair(
+        "a raw element in another spelling",
+        None,
+        tree=edit(EMS, ('auto="no" address="7"', "address='7'   auto='no'")),
+        rich=True,
+    ),
+    Pair(
+        "a sysctl of a pattern with slashes",
+        None,
+        tree=edit(SYSCTL, ("net.ipv4.conf.*.rp_filter = 0", "net/ipv4/conf/*/rp_filter=00")),
+        rich=True,
+    ),
+    Pair(
+        "enlightenments in another order",
+        None,
+        tree=swap(LOP, r"<(?:relaxed|vapic) [^>]*/>", lambda lines: lines[::-1]),
+        rich=True,
+    ),
 ]

@@ -74,12 +74,22 @@ def simulate(host: str, texts: Mapping[str, str], topology: Topology, *, running
     root[f"{cpu}/isolated"] = f"{files.isolated}\n"
     root[f"{cpu}/nohz_full"] = f"{files.cpus(Role.NOHZ_FULL) or '(null)'}\n"
     spare = topology.online - files.cpus(Role.BANNED, Role.ISOLATED)
-    _interrupts(root, files.cpus(Role.IRQ) or topology.online, spare, last)
+    default = files.cpus(Role.IRQ) or topology.online
+    if files.irqs is not None and files.irqs.default is not None:
+        spare = default = files.irqs.default.value
+    _interrupts(root, default, spare, last)
     _settings(root, files, topology)
     services = files.cpus(Role.SERVICES) or topology.online
     root["proc/1/status"] = f"Name:\tsystemd\nCpus_allowed_list:\t{services}\nMems_allowed_list:\t0\n"
     for supply in files.vfs:
         root[f"sys/bus/pci/devices/{supply.parent}/sriov_numvfs"] = f"{supply.count}\n"
+    if files.shares:
+        resources = sorted({share.resource for share in files.shares})
+        each = {
+            name: ";".join(f"{one.id}={one.mask:x}" for one in files.shares if one.resource == name)
+            for name in resources
+        }
+        root["sys/fs/resctrl/schemata"] = "".join(f"{name:>10}:{masks}\n" for name, masks in each.items())
     for file in json.loads(texts["apply.json"])["files"]:
         root[file["path"].lstrip("/")] = texts[file["from"]]
     for number, domain in enumerate(files.domains):
@@ -104,7 +114,9 @@ def _settings(root: dict[str, str], files: HostFiles, topology: Topology) -> Non
     root["kvmc/cpu_dma_latency"] = "2000000000\n"
     for knob in files.knobs:
         if knob.name.startswith("sysctl:") and knob.owner == "sysctl.d":
-            root["proc/sys/" + knob.name.removeprefix("sysctl:").replace(".", "/")] = f"{knob.value}\n"
+            for part in ("all", "eth0") if "*" in knob.name else ("",):
+                key = knob.name.removeprefix("sysctl:").replace("*", part)
+                root["proc/sys/" + key.replace(".", "/")] = f"{knob.value}\n"
         elif knob.name.startswith("module:") and knob.owner == "modprobe.d":
             name, _, parameter = knob.name.removeprefix("module:").partition(".")
             root[f"sys/module/{name}/parameters/{parameter}"] = f"{knob.value}\n"
@@ -112,8 +124,8 @@ def _settings(root: dict[str, str], files: HostFiles, topology: Topology) -> Non
         elif knob.name == "transparent huge pages":
             words = " ".join(f"[{one}]" if one == knob.value else one for one in ("always", "madvise", "never"))
             root["sys/kernel/mm/transparent_hugepage/enabled"] = f"{words}\n"
-        elif knob.name == "file:/sys/kernel/mm/ksm/run":
-            root["sys/kernel/mm/ksm/run"] = f"{knob.value}\n"
+        elif knob.name.startswith("file:/sys/"):
+            root[knob.name.removeprefix("file:/")] = f"{knob.value}\n"
         elif knob.name == "tuned:cpu.governor":
             for one in topology.online:
                 root[f"sys/devices/system/cpu/cpufreq/policy{one}/scaling_governor"] = f"{knob.value}\n"

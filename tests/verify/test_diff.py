@@ -15,12 +15,18 @@ from kvmc.verify.compare import compare
 from kvmc.verify.difference import Effect
 from kvmc.verify.trees import read
 from verify.pairs import CHANGED, EQUAL, Pair
+from verify.rich import build_rich
 from verify.simulate import Built, build_example, built
 
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return build_example("telco-edge", tmp_path_factory.mktemp("edge"))
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build_rich(tmp_path_factory.mktemp("rich"))
 
 
 def changed(pair: Pair, edge: Built, folder: Path) -> Mapping[str, Mapping[str, str]]:
@@ -42,8 +48,9 @@ def changed(pair: Pair, edge: Built, folder: Path) -> Mapping[str, Mapping[str, 
 
 
 @pytest.mark.parametrize("pair", [*CHANGED, *EQUAL], ids=lambda one: one.name.replace(" ", "-"))
-def test_a_pair_has_its_label(pair: Pair, edge: Built, tmp_path: Path) -> None:
-    changes, bag = compare(edge.trees, changed(pair, edge, tmp_path))
+def test_a_pair_has_its_label(pair: Pair, edge: Built, rich: Built, tmp_path: Path) -> None:
+    old = rich if pair.rich else edge
+    changes, bag = compare(old.trees, changed(pair, old, tmp_path))
     text = listing(changes)
     assert not bag.items
     assert strongest(changes) == pair.effect, text
@@ -63,8 +70,9 @@ def test_there_are_as_many_pairs_as_there_must_be() -> None:
 
 
 @pytest.mark.parametrize("pair", CHANGED[15:], ids=lambda one: one.name.replace(" ", "-"))
-def test_the_way_back_is_a_change_too(pair: Pair, edge: Built, tmp_path: Path) -> None:
-    changes, _ = compare(changed(pair, edge, tmp_path), edge.trees)
+def test_the_way_back_is_a_change_too(pair: Pair, edge: Built, rich: Built, tmp_path: Path) -> None:
+    old = rich if pair.rich else edge
+    changes, _ = compare(changed(pair, old, tmp_path), old.trees)
     assert changes
 
 

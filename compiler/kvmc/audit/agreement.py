@@ -53,6 +53,9 @@ def _boot_cpu(context: Context) -> None:
     if not context.topology.online:
         return
     first = context.topology.online.first
+    host = context.site.hosts.get(context.files.host) if context.site is not None else None
+    if context.files.gives_boot_cpu if host is None else not host.boot_cpu:
+        return
     for role in (Role.ISOLATED, Role.NOHZ_FULL):
         for one in context.files.of(role):
             if first in one.cpus:

@@ -55,6 +55,16 @@ _KERNELS = Step(
 )
 _IMAGE = Step("boot", ("bootc", "upgrade"), "reboot")
 _IRQBALANCE = Step("host", ("systemctl", "try-restart", "irqbalance*.service"), "live")
+_START_IRQBALANCE = Step(
+    "host",
+    ("sh", "-c", "! systemctl -q is-enabled irqbalance.service || systemctl start irqbalance.service"),
+    "live",
+)
+_IRQS = (
+    _RELOAD,
+    Step("boot", ("systemctl", "enable", "kvmc-irqs.timer"), "reboot"),
+    Step("host", ("systemctl", "restart", "kvmc-irqs.timer"), "live"),
+)
 _TUNED = (
     Step("host", ("systemctl", "enable", "--now", "tuned.service"), "live"),
     Step("host", ("tuned-adm", "profile", "kvmc"), "live"),
@@ -85,10 +95,23 @@ KNOWN: Mapping[str, Known] = {
     "etc/modprobe.d/kvmc.conf": Known(),
     "etc/systemd/system.conf.d/90-kvmc.conf": Known(steps=(_REEXEC,), after=(_REEXEC,)),
     f"{_UNITS}irqbalance.service.d/90-kvmc.conf": Known(steps=(_RELOAD, _IRQBALANCE), after=(_RELOAD, _IRQBALANCE)),
+    f"{_UNITS}kvmc-irqs.timer": Known(
+        steps=_IRQS,
+        before=(Step("reload", ("systemctl", "disable", "--now", "kvmc-irqs.timer"), "live"),),
+        after=(_RELOAD,),
+    ),
+    f"{_UNITS}kvmc-irqs.service": Known(steps=_IRQS, after=(_RELOAD,)),
+    "etc/kvmc/place-irqs": Known("0755", _IRQS),
+    "etc/kvmc/irqs-of-guests": Known(steps=_IRQS),
+    f"{_UNITS}irqbalance.service.d/91-kvmc-irqs.conf": Known(
+        steps=(_RELOAD, _IRQBALANCE), after=(_RELOAD, _START_IRQBALANCE)
+    ),
     f"{_UNITS}kvmc-vfs.service": _unit(f"{_UNITS}kvmc-vfs.service", "restart", "live"),
     "etc/kvmc/make-vfs": Known("0755"),
     f"{_UNITS}kvmc-hugepages.service": _unit(f"{_UNITS}kvmc-hugepages.service", "restart", "live"),
     "etc/kvmc/reserve-hugepages": Known("0755"),
+    f"{_UNITS}kvmc-resctrl.service": _unit(f"{_UNITS}kvmc-resctrl.service", "restart", "restart"),
+    "etc/kvmc/share-resctrl": Known("0755"),
     **{path: _unit(path, "start", "restart") for size in _SIZES for path in (f"{_UNITS}dev-hugepages{size}.mount",)},
 }
 """Every file that kvmc writes to a host."""

@@ -10,7 +10,7 @@ from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
-from kvmc.model.site import DevicePool, Host, Iothread, Near, Nic, Site, Vm
+from kvmc.model.site import DevicePool, Host, Iothread, Locality, Near, Nic, Site, Vm
 from kvmc.model.values import PciAddress
 
 
@@ -40,9 +40,9 @@ def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
         if at.value.bus != disk.bus:
             yield Difference(at.span, f"asks for disk `{name}` on bus `{disk.bus}` and has it on `{at.value.bus}`")
         threads = at.value.iothreads
-        if disk.iothread is Iothread.NONE and threads:
+        if disk.iothread is Iothread.NONE and threads and disk.bus == "virtio":
             yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {threads[0]}")
-        elif disk.iothread is not Iothread.NONE and disk.bus == "virtio":
+        elif disk.iothread is not Iothread.NONE:
             if not threads:
                 yield Difference(at.span, f"asks for an I/O thread for disk `{name}` and has none")
                 continue
@@ -124,23 +124,29 @@ def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | N
     """The device pool of the host that a function belongs to."""
     device = context.device(address)
     for pool in host.devices.values():
-        if address in pool.addresses or (
-            pool.parent is not None and device is not None and device.parent_pf == pool.parent
-        ):
+        if address in pool.addresses or (device is not None and device.parent_pf in pool.parents):
             return pool
     return None
 
 
-def may_be_far(context: Context, domain: Domain, address: PciAddress) -> bool:
-    """Whether the site lets the function be on another node than its guest."""
+def may_be_far(context: Context, domain: Domain, address: PciAddress, nodes: CpuSet) -> bool:
+    """Whether the site lets the function be on another node than its guest, which is on `nodes`."""
     vm, site = context.vm(domain), context.site
     host = site.hosts.get(context.files.host) if site else None
     pool = pool_of(context, host, address) if host else None
     if vm is None or pool is None:
         return False
-    nears = [nic.near for nic in vm.nics.values() if nic.device == pool.name]
-    nears += [one.near for one in vm.hostdevs.values() if one.device == pool.name]
-    return any(near is not Near.REQUIRE for near in nears)
+    asked = [(nic.near, nic.within) for nic in vm.nics.values() if nic.device == pool.name]
+    asked += [(one.near, one.within) for one in vm.hostdevs.values() if one.device == pool.name]
+    device = context.device(address)
+    beside = device is not None and device.node is not None and same_package(context, device.node, nodes)
+    return any(near is not Near.REQUIRE or (within is Locality.PACKAGE and beside) for near, within in asked)
+
+
+def same_package(context: Context, node: int, nodes: CpuSet) -> bool:
+    """Whether a node has CPUs in a package that one of the nodes has CPUs in too."""
+    there, here = context.cpus_of([node]), context.cpus_of(nodes)
+    return any(package & there and package & here for package in context.topology.packages or ())
 
 
 def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Difference]:
@@ -150,7 +156,7 @@ def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Di
     roots: dict[str, list[str]] = {}
     for function in domain.functions:
         pool = pool_of(context, host, function.value)
-        root = _root(context, function.value)
+        root = root_of(context, function.value)
         if pool is not None and root is not None:
             roots.setdefault(pool.name, []).append(root)
     for kind, name, device, beside in passed:
@@ -162,7 +168,7 @@ def _beside(context: Context, host: Host, vm: Vm, domain: Domain) -> Iterator[Di
             yield Difference(domain.head, text)
 
 
-def _root(context: Context, address: PciAddress) -> str | None:
+def root_of(context: Context, address: PciAddress) -> str | None:
     """A virtual function's is that of its parent."""
     device = context.device(address)
     parent = (context.topology.pci or {}).get(device.parent_pf) if device and device.parent_pf else None

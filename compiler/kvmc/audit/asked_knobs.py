@@ -88,7 +88,9 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
     if host.profile is not Profile.THROUGHPUT and reserved:
         key = "sysfs./sys/devices/virtual/workqueue/cpumask"
         yield Due("tuned", key, name_of("tuned", key), _FREE)
-    sizes = {count.size_kib for count in (*host.pages, *host.reserve_pages) if count.number}
+    kinds = {str(node.memory) for node in context.topology.nodes if not node.cpus and node.memory_kib}
+    special = (count for kind, offer in host.memories.items() if kind in kinds for count in offer.pages)
+    sizes = {count.size_kib for count in (*host.pages, *host.reserve_pages, *special) if count.number}
     if sizes:
         yield Due("cmdline", "default_hugepagesz", "boot:default_hugepagesz", f"{max(sizes)}KiB")
     for setting, choices in MECHANISMS.items():
@@ -99,6 +101,8 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
         yield Due("cmdline", "intel_iommu", "boot:intel_iommu", "on")
         yield Due("cmdline", "iommu", "boot:iommu", "pt")
         yield Due("cmdline", "iommu.passthrough", name_of("cmdline", "iommu.passthrough"), "1")
+    if host.gicv4:
+        yield Due("cmdline", "kvm_arm.vgic_v4_enable", name_of("cmdline", "kvm_arm.vgic_v4_enable"), "1")
     services = context.topology.usable - context.pool if not context.services else context.services
     if services != context.topology.usable:
         yield Due("systemd", "Manager.CPUAffinity", knobs.SERVICE_AFFINITY, _FREE)
@@ -152,10 +156,12 @@ def _values(context: Context, host: Host, due: Iterable[Due]) -> None:
     wanted = {one.name: one for one in due}
     for knob in context.files.knobs:
         one = wanted.get(knob.name)
-        if one is None or one.value is None or _same(knob.value, one.value):
+        if one is None or (knob.value.strip("\"' ") if one.value is None else _same(knob.value, one.value)):
             continue
         has = f"`{knob.setting}` of host `{host.name}` is `{knob.value[:60]}`"
         text = f"{has}; profile `{host.profile}` and platform say `{one.value}`"
+        if one.value is None:
+            text = f"`{knob.setting}` of host `{host.name}` is empty, and is to be a list of CPUs"
         context.bag.error(codes.KNOB_DIFFERS, text, knob.span)
 
 

@@ -23,6 +23,21 @@ _ONESHOT = {("Service", "Type"): "oneshot", ("Service", "RemainAfterExit"): "yes
 _STATEMENTS: Mapping[str, Statement] = {
     "etc/systemd/system.conf.d/90-kvmc.conf": {("Manager", "CPUAffinity"): _FREE},
     f"{_FOLDER}irqbalance.service.d/90-kvmc.conf": {("Service", "Environment"): _FREE},
+    f"{_FOLDER}irqbalance.service.d/91-kvmc-irqs.conf": {("Unit", "ConditionPathExists"): "!/etc/kvmc/place-irqs"},
+    f"{_FOLDER}kvmc-irqs.timer": {
+        ("Unit", "Description"): _FREE,
+        ("Timer", "OnActiveSec"): "1s",
+        ("Timer", "OnUnitInactiveSec"): "30s",
+        ("Timer", "AccuracySec"): "1s",
+        ("Install", "WantedBy"): "timers.target",
+    },
+    f"{_FOLDER}kvmc-irqs.service": {
+        ("Unit", "Description"): _FREE,
+        ("Service", "Type"): "oneshot",
+        ("Service", "ExecStart"): "/etc/kvmc/place-irqs",
+        ("Service", "SyslogLevel"): "notice",
+        ("Service", "LogLevelMax"): "notice",
+    },
     f"{_FOLDER}kvmc-vfs.service": {
         ("Unit", "Description"): _FREE,
         ("Unit", "After"): "systemd-modules-load.service systemd-udev-trigger.service",
@@ -42,6 +57,15 @@ _STATEMENTS: Mapping[str, Statement] = {
         **_ONESHOT,
         ("Service", "ExecStart"): "/etc/kvmc/reserve-hugepages",
         ("Install", "WantedBy"): "sysinit.target",
+    },
+    f"{_FOLDER}kvmc-resctrl.service": {
+        ("Unit", "Description"): _FREE,
+        ("Unit", "RequiresMountsFor"): "/etc",
+        ("Unit", "After"): "local-fs.target",
+        ("Unit", "Before"): "libvirtd.service virtqemud.service",
+        **_ONESHOT,
+        ("Service", "ExecStart"): "/etc/kvmc/share-resctrl",
+        ("Install", "WantedBy"): "multi-user.target",
     },
 }
 _BOOL = {"yes": "yes", "true": "yes", "on": "yes", "1": "yes", "no": "no", "false": "no", "off": "no", "0": "no"}

@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 
 from kvmc.audit.source import At, File
-from kvmc.diagnostics import Bag, Code
+from kvmc.diagnostics import Bag, Code, Span
 from kvmc.diagnostics.codes import audit as codes
 
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)(\+?=)")
@@ -168,8 +168,12 @@ def read_words(file: File) -> list[At[str]]:
     return words
 
 
-def read_bootc(file: File, bag: Bag) -> list[At[str]]:
-    """`kargs = ["a", "b=c"]` (bootc(8), kargs.d). An entry may hold several words."""
+def read_bootc(file: File, bag: Bag, arch: str, *, handwritten: bool = False) -> list[At[str]]:
+    """`kargs = ["a", "b=c"]` (bootc(8), kargs.d). An entry may hold several words. `match-architectures`, where it is there, names
+    the machines that take them; a file with any other key is refused by bootc.
+
+    arch: the host's. What is for other machines is none of its words, and a finding where kvmc wrote it.
+    """
     try:
         table = tomllib.loads(file.text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as problem:
@@ -179,6 +183,16 @@ def read_bootc(file: File, bag: Bag) -> list[At[str]]:
     if not isinstance(kargs, list) or not all(isinstance(one, str) for one in kargs):
         bag.error(codes.FILE_UNREADABLE, f"`kargs` in `{file.path}` is no list of texts", file.head)
         return []
+    unknown = sorted(table.keys() - {"kargs", "match-architectures"})
+    if unknown:
+        text = f"`{file.path}` has `{unknown[0][:40]}`, which bootc does not know"
+        bag.error(codes.FILE_UNREADABLE, text, _at(file, unknown[0]))
+    wanted = table.get("match-architectures")
+    if wanted is not None and (not isinstance(wanted, list) or arch not in wanted):
+        if handwritten:
+            return []
+        place = _at(file, "match-architectures")
+        bag.error(codes.FILE_UNREADABLE, f"`{file.path}` is for other machines than {arch}", place)
     words: list[At[str]] = []
     at = max(file.text.find("kargs"), 0)
     for entry in kargs:
@@ -190,3 +204,10 @@ def read_bootc(file: File, bag: Bag) -> list[At[str]]:
             at = start + len(word)
             words.append(At(word, file.span(start, at)))
     return words
+
+
+def _at(file: File, key: str) -> Span:
+    """The line of a key."""
+    start = max(file.text.find(key), 0)
+    end = file.text.find("\n", start)
+    return file.span(start, len(file.text) if end < 0 else end)

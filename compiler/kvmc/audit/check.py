@@ -8,16 +8,19 @@ from kvmc.audit import (
     agreement,
     cpus,
     exact,
+    expanders,
     faithful,
     groups,
     handwritten,
     identities,
     identity,
+    irqs,
     locktexts,
     nodes,
     offers,
     pages,
     relations,
+    tuning,
 )
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
@@ -73,10 +76,13 @@ def _consistent(context: Context) -> None:
     identity.check_identities(value.domains, context.bag)
     identity.check_host(value.domains, context.bag)
     agreement.check(context)
+    irqs.check_kept(context)
     cpus.check(context)
     nodes.check(context)
+    expanders.check(context)
     groups.check(context)
     pages.check(context)
+    tuning.check(context)
 
 
 def audit_handwritten(host: str, found: Iterable[Found], topology: Topology, kernel: Version | None = None) -> Bag:

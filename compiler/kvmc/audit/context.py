@@ -17,11 +17,12 @@ from kvmc.topology import PciDevice, Topology
 
 @dataclass(frozen=True, slots=True)
 class Floating:
-    """A thread that may run on any CPU of a mask. `who` names it within its guest (`the emulator`)."""
+    """A thread that may run on any CPU of a mask. `who` names it within its guest (`the emulator`). helper: it is no vCPU."""
 
     domain: Domain
     who: str
     mask: At[CpuSet]
+    helper: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class Context:
                 if vcpu < domain.count and (not dedicated or len(pin.value) > 1 or vcpu in loose):
                     yield Floating(domain, f"vCPU {vcpu}", pin)
             if domain.emulator is not None:
-                yield Floating(domain, "the emulator", domain.emulator)
+                yield Floating(domain, "the emulator", domain.emulator, helper=True)
             for id, pin in sorted(domain.iothread_pins.items()):
-                yield Floating(domain, f"I/O thread {id}", pin)
+                yield Floating(domain, f"I/O thread {id}", pin, helper=True)
 
     @property
     def firm(self) -> CpuSet:

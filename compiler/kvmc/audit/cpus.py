@@ -9,7 +9,7 @@ from kvmc.audit.source import At
 from kvmc.diagnostics import Label
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.diagnostics.text import counted
-from kvmc.model.cpuset import CpuSet, named
+from kvmc.model.cpuset import CpuSet, named, union
 
 
 def check(context: Context) -> None:
@@ -20,6 +20,7 @@ def check(context: Context) -> None:
     for domain in context.files.domains:
         _unpinned(context, domain)
     _floating(context)
+    _starved(context)
     _pool(context)
     _cores(context)
 
@@ -40,10 +41,11 @@ def _present(context: Context, domain: Domain) -> None:
         if id not in ids:
             bag.error(codes.STRAY, f"`{domain.name}` has a pin for I/O thread {id}, which is not there", pin.span)
     for disk in domain.disks:
-        if disk.value.iothread is not None and disk.value.iothread not in ids:
+        unknown = [id for id in disk.value.iothreads if id not in ids]
+        if unknown:
             bag.error(
                 codes.STRAY,
-                f"a disk of `{domain.name}` wants I/O thread {disk.value.iothread}, which is not there",
+                f"a disk of `{domain.name}` wants I/O thread {unknown[0]}, which is not there",
                 disk.span,
             )
     for sched in domain.scheds:
@@ -181,6 +183,23 @@ def _floating(context: Context) -> None:
                     secondary=[pin.label(f"vCPU {vcpu} of `{other.name}`")],
                 )
                 break
+
+
+def _starved(context: Context) -> None:
+    """Helpers that have no CPU but those of their own guest's real-time vCPUs, which leave them no time."""
+    blamed = context.blamed()
+    for thread in context.floating():
+        domain, mask = thread.domain, thread.mask
+        busy = union(sched.value.vcpus for sched in domain.scheds if sched.value.policy in ("fifo", "rr"))
+        pins = {vcpu: domain.pins[vcpu] for vcpu in busy if vcpu in domain.pins and len(domain.pins[vcpu].value) == 1}
+        mine = [(vcpu, pin) for vcpu, pin in pins.items() if pin.value & mask.value]
+        if thread.helper and mask.span not in blamed and mask.value.issubset(union(pin.value for _, pin in mine)):
+            context.bag.error(
+                codes.HELPER_ON_GUEST,
+                f"{thread.who} of `{domain.name}` may run on {named(mask.value)} alone, where its own real-time vCPUs run",
+                mask.span,
+                secondary=[pin.label(f"vCPU {vcpu}") for vcpu, pin in mine],
+            )
 
 
 def _pool(context: Context) -> None:

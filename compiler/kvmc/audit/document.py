@@ -97,7 +97,7 @@ def _key(node: xml.Node, path: str) -> str | None:
 def _attributes(want: Want, has: xml.Node) -> Iterator[Difference]:
     for name, value in want.attributes.items():
         at = has.attribute(name)
-        if at is None:
+        if at is None or (value == FREE and not at.value.strip()):
             if not value.startswith(OPEN):
                 yield Difference(has.span, f"lacks `{name}{'' if value == FREE else '=' + value}` in {_shown(has)}")
         elif value not in (FREE, OPEN) and not _equal(value.removeprefix(OPEN), at.value):

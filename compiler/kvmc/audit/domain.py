@@ -54,6 +54,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """A memory device (a DIMM and its like) that the guest starts with, in a cell; None where it names none."""
+
+    cell: int | None
+    memory_kib: int
+
+
+@dataclass(frozen=True, slots=True)
 class GuestTopology:
     sockets: int
     dies: int
@@ -96,6 +104,7 @@ class Domain:
     pmu: bool
     uefi: bool
     cells: tuple[At[Cell], ...]
+    modules: tuple[At[Module], ...]
     topology: At[GuestTopology] | None
     disks: tuple[At[Disk], ...]
     nics: tuple[At[Nic], ...]
@@ -198,6 +207,15 @@ class _Reader(Reader):
                 )
         return tuple(found)
 
+    def modules(self, root: xml.Node) -> tuple[At[Module], ...]:
+        found = []
+        for node in root.all("devices", "memory", "target"):
+            size, cell = node.child("size"), node.child("node")
+            kib = self.kib(size.text(), size.get("unit", "KiB")) if size else None
+            if kib is not None:
+                found.append(At(Module(self.number(cell.text()) if cell else None, kib.value), kib.span))
+        return tuple(found)
+
     def distances(self, cell: xml.Node) -> tuple[tuple[int, At[int]], ...]:
         found = []
         for node in cell.all("distances", "sibling"):
@@ -285,6 +303,7 @@ def read_domain(file: File, bag: Bag) -> Domain | None:
         pmu=pmu is None or pmu.get("state", "on") != "off",
         uefi=loader is not None and (loader.get("firmware") == "efi" or loader.child("loader") is not None),
         cells=reader.cells(root),
+        modules=reader.modules(root),
         topology=reader.topology(root),
         disks=devices.disks(root, reader),
         nics=devices.nics(root, reader),

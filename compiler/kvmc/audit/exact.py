@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from kvmc.audit import applylist, asked_domain, asked_knobs, asked_raw, asked_units, measure, scripts
+from kvmc.audit import applylist, asked_domain, asked_knobs, asked_raw, asked_units, irqs, measure, scripts
 from kvmc.audit.context import Context
 from kvmc.audit.difference import Difference
 from kvmc.audit.domain import Domain
@@ -34,6 +34,7 @@ def check(
     scripts.check(usable, context.bag)
     measure.check(context, {file.path: file for file in usable})
     asked_knobs.check(context)
+    irqs.check(context, {file.path: file for file in usable})
     if context.site is not None:
         for domain in context.files.domains:
             _domain(context, context.site, domain, known)

@@ -7,6 +7,7 @@ from enum import Enum
 
 from kvmc.audit.bootline import Option
 from kvmc.audit.domain import Domain
+from kvmc.audit.irq_places import Places
 from kvmc.audit.source import At
 from kvmc.diagnostics import Code, Label, Span
 from kvmc.diagnostics.codes import audit as codes
@@ -75,6 +76,17 @@ class VfSupply:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class CacheShare:
+    """What a script leaves of a cache to the default group of resctrl: masks of the group and of the whole cache."""
+
+    resource: str
+    id: int
+    mask: int
+    whole: int
+    span: Span
+
+
 @dataclass(slots=True)
 class HostFiles:
     """All of one host. `has_host_half`: some file besides domains is there, so that what is missing can be told."""
@@ -87,10 +99,15 @@ class HostFiles:
     knobs: list[Knob] = field(default_factory=list)
     pages: list[PageSupply] = field(default_factory=list)
     vfs: list[VfSupply] = field(default_factory=list)
+    shares: list[CacheShare] = field(default_factory=list)
     heads: dict[str, Span] = field(default_factory=dict)
     """The first line of each file that can be read, by its path."""
     default_page_kib: int = 2048
     has_host_half: bool = False
+    irqs: Places | None = None
+    """Where a script puts interrupts; None where none does."""
+    gives_boot_cpu: bool = False
+    """They say that the CPU which boots is the guests' by choice."""
     handwritten: bool = False
     """Written by people: what the files do not tell may be told by others that are not here."""
     boot_place: Span | None = None

@@ -171,8 +171,12 @@ class _Plans:
         pages = {(one.count, one.size_kib, one.node) for one in self.context.files.pages}
         lists = {own, services, self.context.files.isolated}
 
-        def words(_: str, text: str) -> Iterator[str]:
-            return steps.wrong_words(text, lists, nodes, pages)
+        def words(name: str, text: str) -> Iterator[str]:
+            of = steps.PAGES_STEP.fullmatch(name)
+            if of is None:
+                return steps.wrong_words(text, lists, nodes, pages)
+            mine = {one for one in pages if one[1:] in ((int(of[2]), int(of[1])), (int(of[2]), None))}
+            return steps.wrong_words(text, lists, {CpuSet.of([int(of[1])])}, mine)
 
         whose = f"host `{self.context.files.host}`"
         self._script(file, _Script("results/host", steps.HERE, wanted, words, whose, _OPTIONAL))
@@ -238,6 +242,9 @@ class _Plans:
                 self.wrong(
                     root.place(name), f"`{file.path}` has {root.get(name)!r} as its {name}, and it is {wanted!r}"
                 )
+        for name in ("guests", "measures"):
+            if name not in root.fields:
+                self.wrong(root.span, f"`{file.path}` has no `{name}`")
         guests = dict(root.fields["guests"].fields) if "guests" in root.fields else {}
         for domain in self.context.files.domains:
             row = guests.pop(domain.name, None)

@@ -6,7 +6,7 @@ import re
 
 from kvmc.audit import xml
 from kvmc.audit.domain import Domain
-from kvmc.audit.source import At, File
+from kvmc.audit.source import At, File, integer
 from kvmc.diagnostics import Span
 
 _TIMED = {"time_based": "1", "runtime": "${KVMC_SECONDS}"}
@@ -61,7 +61,7 @@ def _function(address: xml.Node) -> str:
 def jobs(file: File) -> list[Job]:
     """Each job with all that holds for it."""
     common: Job = {}
-    mine: Job = common
+    mine: Job = {}  # what stands before any section is no job's
     found: list[Job] = []
     for offset, line in file.lines():
         at = file.trimmed(offset, line)
@@ -82,6 +82,9 @@ def difference(job: Job) -> tuple[str, Span | None] | None:
     """What of a job is none of the kind that is nearest, and where; without a place where something is missing."""
     has = {(key, at.value) for key, at in job.items() if key not in _FREE}
     nearest = max(_KINDS, key=lambda kind: len(has & set(kind.items())) - len(set(kind.items()) - has))
+    number = job.get("numjobs")
+    if number is not None and not integer(number.value):
+        return f"says `numjobs={number.value[:40]}`", number.span
     extra = sorted(has - set(nearest.items()))
     if extra:
         return f"says `{extra[0][0][:40]}={extra[0][1][:40]}`", job[extra[0][0]].span

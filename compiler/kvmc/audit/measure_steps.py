@@ -118,6 +118,10 @@ def on_whole_host(context: Context, own: CpuSet, services: CpuSet, *, storage: b
     return steps
 
 
+PAGES_STEP = re.compile(r"pages-node([0-9]{1,4})-([0-9]{1,12})")
+"""A step of a host that counts its pages: the node, and the size in KiB."""
+
+
 def _pages(node: int, size: int) -> dict[str, str]:
     path = f"/sys/devices/system/node/node{node}/hugepages/hugepages-{size}kB/nr_hugepages"
     return {f"pages-node{node}-{size}": f"cat {path}"}
@@ -128,7 +132,7 @@ def _stress(name: str) -> str:
 
 
 _LISTS = re.compile(r"(?<![A-Za-z])(CPU|node)s? ([0-9]+(?:[-,][0-9]+)*)")
-_PIN = re.compile(r"vCPU ([0-9]+) on CPU ([0-9]+)")
+_PIN = re.compile(r"vCPU ([0-9]+) on CPU ([0-9]+(?:[-,][0-9]+)*)")
 _PAGES = re.compile(r"([0-9]+) pages of ([0-9]+) kB on node ([0-9]+)")
 _AMOUNT = re.compile(r"([0-9]+) MB on node ([0-9]+)")
 
@@ -154,7 +158,7 @@ def wrong_of_guest(name: str, text: str, domain: Domain, *, inside: bool) -> Ite
     pins = _PIN.findall(text)
     for vcpu, cpu in pins:
         pin = domain.pins.get(int(vcpu))
-        if pin is None or pin.value != CpuSet.of([int(cpu)]):
+        if pin is None or str(pin.value) != cpu:
             yield f"has vCPU {vcpu} on CPU {cpu}"
     if pins and len(pins) != domain.count:
         yield f"tells of {len(pins)} pins"

@@ -51,7 +51,9 @@ def _cells(context: Context, domain: Domain) -> None:
                 secondary=[*(cell.label() for cell in domain.cells[1:]), domain.vcpus.label("vCPUs")],
             )
         total = sum(cell.value.memory_kib for cell in domain.cells)
-        if domain.memory is not None and total != domain.memory.value:
+        # libvirt counts the modules in, and brings a definition that does not into order.
+        modules = sum(module.value.memory_kib for module in domain.modules)
+        if domain.memory is not None and domain.memory.value not in (total, total + modules):
             bag.error(
                 codes.CELLS_WRONG,
                 f"the cells of `{domain.name}` have {size_text(total)} together, the guest has {size_text(domain.memory.value)}",
@@ -229,7 +231,7 @@ def _devices(context: Context, domain: Domain) -> None:
             )
             continue
         far = device.node is not None and nodes and device.node not in nodes and not moved
-        if far and device.node is not None and not asked_devices.may_be_far(context, domain, function.value):
+        if far and device.node is not None and not asked_devices.may_be_far(context, domain, function.value, nodes):
             context.bag.error(
                 codes.DEVICE_FAR,
                 f"{function.value} is on node {device.node}, `{domain.name}` on node {nodes}",

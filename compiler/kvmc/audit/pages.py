@@ -50,6 +50,10 @@ def _demands(context: Context, domain: Domain) -> list[Demand]:
     blamed = context.blamed()
     every = CpuSet.of(node.id for node in context.topology.nodes)
     for cell in cells_of(domain):
+        memory = cell.value.memory_kib
+        if domain.cells:  # a guest without cells has its modules in the memory of all
+            modules = [module.value for module in domain.modules if (module.value.cell or 0) == cell.value.id]
+            memory += sum(module.memory_kib for module in modules)
         where = nodes_for(domain, cell.value.id)
         if where is not None and where.span in blamed:
             continue
@@ -61,20 +65,20 @@ def _demands(context: Context, domain: Domain) -> list[Demand]:
         page = page_of(domain, cell.value)
         if page is None:
             assert domain.memory is not None or domain.cells
-            place: At[int] | At[Page] = domain.memory or At(cell.value.memory_kib, cell.span)
-            found += _in_turn(Demand(domain, nodes, 0, cell.value.memory_kib, place), mode)
+            place: At[int] | At[Page] = domain.memory or At(memory, cell.span)
+            found += _in_turn(Demand(domain, nodes, 0, memory, place), mode)
             continue
         size = page.value.size_kib if page.value.size_kib != DEFAULT_PAGE else context.files.default_page_kib
         if page.span in blamed or not size:
             continue
-        if cell.value.memory_kib % size:
+        if memory % size:
             context.bag.error(
                 codes.PAGES_UNEVEN,
-                f"a cell of `{domain.name}` has {size_text(cell.value.memory_kib)}, no whole number of pages of {size_text(size)}",
+                f"a cell of `{domain.name}` has {size_text(memory)}, no whole number of pages of {size_text(size)}",
                 cell.span,
                 secondary=[page.label("the size of its pages")],
             )
-        found += _in_turn(Demand(domain, nodes, size, -(-cell.value.memory_kib // size), page), mode)
+        found += _in_turn(Demand(domain, nodes, size, -(-memory // size), page), mode)
     return found
 
 

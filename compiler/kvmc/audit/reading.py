@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from kvmc.audit import boot, bootline, cpulists, knobs, runtime, settings
+from kvmc.audit import boot, bootline, cpulists, irq_places, knobs, runtime, settings
 from kvmc.audit.domain import read_domain
 from kvmc.audit.hostfiles import HostFiles, Knob, PageSupply, Role, RoleSet
 from kvmc.audit.settings import Entry
@@ -39,6 +39,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
 )
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _ENVIRONMENT = re.compile(r"\"?(IRQBALANCE_BANNED_CPU(?:LIST|S))=([^\"\s]*)")
+_BOOT_CPU = re.compile(r"^#.*\bCPU [0-9]+, which boots, is the guests' by choice: \S", re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 _TUNED_MAIN = frozenset({"summary", "description", "include", "recommend", "profile_dirs"})
 _SERVICES = re.compile(r"(etc|usr/lib)/systemd/system\.conf(\.d/[^/]+)?")
@@ -92,6 +93,10 @@ def read_files(
         _unit(file, value, bag)
     for file in groups.get("unit", []) + groups.get("runtime", []):
         runtime.read_runtime(file, value)
+    if not handwritten:
+        value.gives_boot_cpu = any(_BOOT_CPU.search(file.text) for some in groups.values() for file in some)
+    scripts = {file.path: file for file in groups.get("runtime", [])}
+    value.irqs = irq_places.read(scripts.get(irq_places.SCRIPT), scripts.get(irq_places.ASKED), bag)
     value.has_host_half = bool(value.pages)
     return value
 
@@ -132,7 +137,11 @@ def _boot(groups: Mapping[str, list[File]], value: HostFiles, bag: Bag) -> None:
         ("the boot line (GRUB)", bootline.read_grub(groups.get("grub", []), bag, value.unknown))
     ]
     carriers += [("the boot line", bootline.read_words(file)) for file in groups.get("words", [])]
-    carriers += [("the boot line (bootc)", bootline.read_bootc(file, bag)) for file in groups.get("bootc", [])]
+    arch, mine = value.topology.arch, value.handwritten
+    carriers += [
+        ("the boot line (bootc)", bootline.read_bootc(file, bag, arch, handwritten=mine))
+        for file in groups.get("bootc", [])
+    ]
     words = [word for _, some in carriers for word in some]
     owner = next((owner for owner, some in carriers if some), "the boot line")
     files = groups.get("grub", []) + groups.get("words", []) + groups.get("bootc", [])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from kvmc.audit import bootline, shell
+from kvmc.audit import bootline, irq_places, shell
 from kvmc.audit.source import At, File
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import audit as codes
@@ -118,6 +119,132 @@ make_vfs() {
 exit "$failed"
 """
 
+SHARE_RESCTRL = """\
+set -u
+root=${KVMC_ROOT:-}
+groups=$root/sys/fs/resctrl
+failed=0
+complain() {
+  echo "kvmc: $*" >&2
+  failed=1
+}
+keep() {
+  resource=$1
+  whole=$2
+  id=$3
+  mask=$4
+  has=
+  kept=
+  if [ -r "$groups/info/$resource/cbm_mask" ]; then
+    read -r has < "$groups/info/$resource/cbm_mask"
+  fi
+  if [ "$has" != "$whole" ]; then
+    complain "$resource has the mask '$has', not $whole"
+    return
+  fi
+  if ! echo "$resource:$id=$mask" > "$groups/schemata"; then
+    complain "can't leave $mask of $resource $id to the default group"
+    return
+  fi
+  while read -r line; do
+    case $line in
+      "$resource":*) ;;
+      *) continue ;;
+    esac
+    case ";${line#*:};" in
+      *";$id=$mask;"*) kept=yes ;;
+    esac
+  done < "$groups/schemata"
+  if [ -z "$kept" ]; then
+    complain "the default group does not have $mask of $resource $id"
+  fi
+}
+@mount@
+  complain "can't mount resctrl"
+  exit 1
+fi
+@calls@
+exit "$failed"
+"""
+
+PLACE_IRQS = """\
+set -u
+root=${KVMC_ROOT:-}
+asked=$root/etc/kvmc/irqs-of-guests
+seen=' '
+moved=
+right=0
+refused=0
+failed=0
+complain() {
+  echo "kvmc: $*" >&2
+  failed=1
+}
+place_irq() {
+  case $seen in
+    *" $1 "*) return ;;
+  esac
+  file=$root/proc/irq/$1/smp_affinity_list
+  has=
+  read -r has 2> /dev/null < "$file" || return
+  seen="$seen$1 "
+  if [ "$has" = "$2" ]; then
+    right=$((right + 1))
+  elif echo "$2" 2> /dev/null > "$file"; then
+    moved="$moved $1"
+  else
+    refused=$((refused + 1))
+  fi
+}
+place_device() {
+  found=
+  for irq in "$root/sys/bus/pci/devices/$1/msi_irqs"/*; do
+    [ -e "$irq" ] || continue
+    found=yes
+    place_irq "${irq##*/}" "$2"
+  done
+  irq=0
+  if [ -z "$found" ] && read -r irq 2> /dev/null < "$root/sys/bus/pci/devices/$1/irq" && [ "$irq" != 0 ]; then
+    place_irq "$irq" "$2"
+  fi
+}
+place_asked() {
+  [ -e "$asked" ] || return
+  while read -r address cpus; do
+    case $address in
+      '#'* | '') continue ;;
+    esac
+    place_device "$address" "$cpus"
+  done < "$asked"
+}
+place_node() {
+  for device in "$root"/sys/bus/pci/devices/*; do
+    node=-1
+    read -r node 2> /dev/null < "$device/numa_node" || continue
+    if [ "$node" = "$1" ]; then
+      place_device "${device##*/}" "$2"
+    fi
+  done
+}
+place_rest() {
+  if ! echo "$2" > "$root/proc/irq/default_smp_affinity"; then
+    complain "can't set the default affinity of interrupts"
+  fi
+  for irq in "$root"/proc/irq/[0-9]*; do
+    place_irq "${irq##*/}" "$1"
+  done
+}
+place_asked
+@nodes@
+@rest@
+if [ -n "$moved" ]; then
+  echo "kvmc: moved interrupts$moved; $right were right, $refused are the kernel's own"
+elif [ "$right" = 0 ]; then
+  complain "not one interrupt can be moved"
+fi
+exit "$failed"
+"""
+
 KERNEL_INSTALL = """\
 set -eu
 set -f
@@ -201,14 +328,18 @@ fi
 """
 
 _CALLS = "@calls@"
-_STATEMENTS = {
-    "etc/kvmc/reserve-hugepages": (
-        RESERVE_PAGES,
-        re.compile(r"reserve /sys/devices/system/node/node[0-9]+/hugepages/hugepages-[0-9]+kB/nr_hugepages [0-9]+"),
-    ),
-    "etc/kvmc/make-vfs": (MAKE_VFS, re.compile(r"make_vfs [0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [0-9]+")),
-    "etc/kernel/install.d/95-kvmc.install": (KERNEL_INSTALL, re.compile(r"(?!)")),
+_PAGES_CALL = r"reserve /sys/devices/system/node/node[0-9]+/hugepages/hugepages-[0-9]+kB/nr_hugepages [0-9]+"
+_VFS_CALL = r"make_vfs [0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [0-9]+"
+_STATEMENTS: Mapping[str, tuple[str, Mapping[str, re.Pattern[str]]]] = {
+    "etc/kvmc/reserve-hugepages": (RESERVE_PAGES, {_CALLS: re.compile(_PAGES_CALL)}),
+    "etc/kvmc/make-vfs": (MAKE_VFS, {_CALLS: re.compile(_VFS_CALL)}),
+    irq_places.SCRIPT: (PLACE_IRQS, {"@nodes@": irq_places.NODE_CALL, "@rest@": irq_places.REST_CALL}),
+    "etc/kernel/install.d/95-kvmc.install": (KERNEL_INSTALL, {}),
 }
+_SHARE_PATH = "etc/kvmc/share-resctrl"
+_SHARE_CALL = re.compile(r"keep (L3|L3CODE|L3DATA) [0-9a-f]+ [0-9]+ [0-9a-f]+")
+_MOUNT = 'if [ ! -e "$groups/schemata" ] && ! mount -t resctrl {}resctrl "$groups"; then'
+_MOUNTS = re.compile("|".join(re.escape(_MOUNT.format(options)) for options in ("", "-o cdp ")))
 _GRUB_PATH = "etc/default/grub.d/zz-kvmc.cfg"
 _PATTERNS = re.compile(r"[A-Za-z0-9_.\[\]-]+(?:=\*)?(?: ?\| ?[A-Za-z0-9_.\[\]-]+(?:=\*)?)* ?\) ?;;")
 _WORDS = re.compile(r"(?:export )?GRUB_CMDLINE_LINUX_DEFAULT(?:\+=|=(?!\$\()).*", re.DOTALL)
@@ -220,9 +351,15 @@ def check(files: list[File], bag: Bag) -> None:
         if file.path == _GRUB_PATH:
             shell.compare(file, GRUB, {"@patterns@": _PATTERNS, "@words@": _WORDS}, bag)
             _same_keys(file, bag)
+        elif file.path == _SHARE_PATH:
+            some = any(_SHARE_CALL.fullmatch(line.value) for line in shell.lines(file))
+            # a host that offers bandwidth alone leaves its caches as they are
+            statement = SHARE_RESCTRL if some else SHARE_RESCTRL.replace(f"{_CALLS}\n", "")
+            shell.compare(file, statement, {_CALLS: _SHARE_CALL, "@mount@": _MOUNTS}, bag)
+            if not file.text.startswith("#!/bin/sh\n"):
+                bag.error(codes.SCRIPT_DIFFERS, f"`{file.path}` does not begin with `#!/bin/sh`", file.head)
         elif file.path in _STATEMENTS:
-            statement, calls = _STATEMENTS[file.path]
-            shell.compare(file, statement, {_CALLS: calls}, bag)
+            shell.compare(file, *_STATEMENTS[file.path], bag)
             if not file.text.startswith("#!/bin/sh\n"):
                 bag.error(codes.SCRIPT_DIFFERS, f"`{file.path}` does not begin with `#!/bin/sh`", file.head)
 

@@ -14,8 +14,14 @@ from kvmc.diagnostics.codes import audit as codes
 
 def lines(file: File) -> list[At[str]]:
     """Each line that does something."""
-    found: list[At[str]] = []
-    text, at, quote = file.text, 0, ""
+    return [At(line, file.span(start, end)) for line, start, end in _lines(file.text)]
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str) -> tuple[tuple[str, int, int], ...]:
+    """With their offsets. Remembered, since the hosts of a pool have the same scripts."""
+    found: list[tuple[str, int, int]] = []
+    at, quote = 0, ""
     out: list[str] = []
     start = end = 0
     while at <= len(text):
@@ -23,7 +29,7 @@ def lines(file: File) -> list[At[str]]:
         if not quote and (character == "\n" or at == len(text)):
             shown = "".join(out).strip()
             if shown:
-                found.append(At(shown, file.span(start, end)))
+                found.append((shown, start, end))
             out = []
             at += 1
             continue
@@ -50,7 +56,7 @@ def lines(file: File) -> list[At[str]]:
             quote = character if character in "\"'" else ""
             out.append(character)
         end, at = (at + 1 if not character.isspace() else end), at + 1
-    return found
+    return tuple(found)
 
 
 def _marked(some: Sequence[At[str]], holes: Mapping[str, re.Pattern[str]]) -> list[At[str]]:
@@ -63,15 +69,10 @@ def _marked(some: Sequence[At[str]], holes: Mapping[str, re.Pattern[str]]) -> li
     return found
 
 
-@lru_cache
-def _words_of(statement: str) -> tuple[str, ...]:
-    return tuple(line.value for line in lines(File("", "", statement)))
-
-
 def compare(file: File, statement: str, holes: Mapping[str, re.Pattern[str]], bag: Bag) -> None:
     """Whether a script is the statement. holes: what may stand on the statement's lines of that name, once or more."""
     has = _marked(lines(file), holes)
-    wanted = list(_words_of(statement))
+    wanted = [line for line, _, _ in _lines(statement)]
     if [line.value for line in has] == wanted:
         return
     matcher = SequenceMatcher(None, [line.value for line in has], wanted, autojunk=False)

@@ -86,8 +86,8 @@ class Node:
         value = self.element.get(name)
         if value is None:
             return None
-        start, end = self.places[self.element].attributes.get(name, (self.span.start, self.span.end))
-        return At(value, self.file.span(start, end))
+        place = self.places[self.element]
+        return At(value, self.file.span(*place.attributes.get(name, (place.start, place.end))))
 
     def get(self, name: str, default: str = "") -> str:
         value = self.element.get(name)

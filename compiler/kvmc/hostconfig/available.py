@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kvmc.knowledge import describe
 from kvmc.knowledge.model import Knob
+from kvmc.model.origins import Path
 from kvmc.model.site import Platform
 from kvmc.model.values import VersionRange
 from kvmc.topology import Topology
@@ -60,6 +61,13 @@ class Available:
     def _config(self, option: str) -> bool | None:
         facts = self.platform.known
         return option in facts.kernel_config if facts is not None and facts.kernel_config else None
+
+    def told_by(self, knob: Knob) -> tuple[Path, str]:
+        """The platform's setting that `released` goes by, and what it is."""
+        config = bool(knob.config) and self._config(knob.config) is False
+        if config or self.seen(knob) is not None:
+            return ("platform", self.platform.name, "facts"), "the platform's facts"
+        return ("platform", self.platform.name, knob.tool), "the platform's version"
 
     def why_not(self, knob: Knob) -> str:
         """Why `has` says no."""

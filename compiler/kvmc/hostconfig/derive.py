@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
@@ -40,6 +40,11 @@ def derive(
         own, host_bag = derive_host_settings(host, topology, pools, platform, origins)
         bag.extend(host_bag)
         owns[name] = own
+        offer = None
+        if host.resctrl_l3_kib is not None or host.resctrl_bandwidth:
+            from kvmc.hostconfig.resctrl import host_plan, offer_of  # few hosts offer any
+
+            offer = offer_of(host, topology, origins)
         guests: list[GuestPlan] = []
         for guest in placement.guests.values():
             if guest.host == name:
@@ -56,6 +61,13 @@ def derive(
                     models.get(vm.name),
                     pools.housekeeping,
                 )
+                if offer is not None and (vm.cachetune is not None or vm.memorytune is not None):
+                    from kvmc.hostconfig.guest_gates import Gate
+                    from kvmc.hostconfig.resctrl import tuned
+
+                    gate = Gate(vm, host, platform, origins)
+                    plan = tuned(plan, gate, offer, topology)
+                    guest_bag.extend(gate.bag)
                 bag.extend(guest_bag)
                 guests.append(plan)
         plans.append(
@@ -71,9 +83,10 @@ def derive(
                 sriov=own.sriov,
                 guests=tuple(guests),
                 retired=_retired(locks.get(name), guests),
+                resctrl=host_plan(host, offer, origins) if offer is not None else None,
             )
         )
-    _check_carriers(owns, site, origins, bag)
+    _check_carriers(owns, plans, site, origins, bag)
     return tuple(plans), bag
 
 
@@ -87,7 +100,9 @@ def _retired(lock: HostLock | None, guests: list[GuestPlan]) -> Mapping[str, str
     return {name: before[name] for name in sorted(before) if name not in names and before[name] not in uuids}
 
 
-def _check_carriers(owns: Mapping[str, HostSettings], site: Site, origins: Origins, bag: Bag) -> None:
+def _check_carriers(
+    owns: Mapping[str, HostSettings], plans: Sequence[HostPlan], site: Site, origins: Origins, bag: Bag
+) -> None:
     """Each carrier is the target of the same name; a setting whose carrier is not among the chosen targets would be lost.
 
     One error for all that is missing, with one example a target.
@@ -98,6 +113,11 @@ def _check_carriers(owns: Mapping[str, HostSettings], site: Site, origins: Origi
             (setting.carrier, setting.key, f"{', '.join(setting.origin)}: {setting.why}") for setting in own.settings
         ]
         uses += [(Carrier.SYSTEMD, f"sriov_numvfs of {plan.parent}", plan.origin) for plan in own.sriov]
+        uses += [
+            (Carrier.SYSTEMD, "resctrl's default group", plan.resctrl.origin)
+            for plan in plans
+            if plan.host == host and plan.resctrl is not None
+        ]
         for carrier, key, asked in uses:
             if carrier.value not in site.targets:
                 missing.setdefault(carrier.value, f"host `{host}` has `{key}` go through `{carrier}` ({asked})")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import host as codes
 from kvmc.diagnostics.text import counted
+from kvmc.hostconfig.expanders import expanders as expanders_of
+from kvmc.hostconfig.expanders import port_address
 from kvmc.hostconfig.fleet import Baseline
 from kvmc.hostconfig.guest_gates import Gate, check_cpu, check_machine
 from kvmc.hostconfig.guest_io import check_machine_parts, disk_threads, fill, needs_shared_memory
@@ -15,7 +17,19 @@ from kvmc.hostconfig.identity import MAX_PORTS, root_port, target_index
 from kvmc.hostconfig.plan import DiskPlan, GuestCell, GuestPlan, HostdevPlan, MdevPlan, NicPlan, RawElement
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.origins import Origins, Path
-from kvmc.model.site import Disk, Emulator, Host, Iothread, MemoryMode, Pinning, Platform, Scheduler, Site, Vm
+from kvmc.model.site import (
+    Disk,
+    Emulator,
+    Host,
+    Iothread,
+    IrqAffinity,
+    MemoryMode,
+    Pinning,
+    Platform,
+    Scheduler,
+    Site,
+    Vm,
+)
 from kvmc.resolver.locks import Identity
 from kvmc.resolver.placement import CellPlacement, GuestPlacement
 from kvmc.topology import Topology
@@ -79,6 +93,7 @@ class _Guest:
         disks = tuple(self._disk(disk, iothreads) for disk in vm.disks.values())
         nics, hostdevs = self._passed_and_nics()
         addresses = self.identity.addresses
+        expanders = expanders_of(addresses)
         last = max((address.bus for address in addresses.values()), default=0)
         return GuestPlan(
             name=vm.name,
@@ -109,7 +124,10 @@ class _Guest:
             disks=disks,
             nics=nics,
             hostdevs=hostdevs,
-            root_ports=tuple(root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)),
+            root_ports=tuple(
+                port_address(number, expanders) or root_port(number) for number in range(1, min(last, MAX_PORTS) + 1)
+            ),
+            expanders=expanders,
             scsi_address=addresses.get("scsi"),
             balloon_address=addresses.get("balloon"),
             rng_address=addresses["rng"],
@@ -128,8 +146,16 @@ class _Guest:
             secure_boot=vm.secure_boot,
             launch_security=vm.launch_security,
             mdevs=tuple(MdevPlan(one.name, one.uuid, addresses[f"mdev {one.name}"]) for one in vm.mdevs.values()),
+            irqs=self._irqs(),
             raws=self._raws(),
         )
+
+    def _irqs(self) -> CpuSet:
+        if self.vm.irq_affinity is IrqAffinity.DEVICE:
+            return CpuSet()
+        from kvmc.hostconfig.irqs import asked_irqs
+
+        return asked_irqs(self.gate, self.guest, self.topology, self.housekeeping)
 
     def _raws(self) -> tuple[RawElement, ...]:
         if not self.vm.raws:
@@ -162,11 +188,11 @@ class _Guest:
 
     def _shape(self, dedicated: bool) -> CpuShape:
         shape = cpu_shape(
-            self.guest.cells,
+            [cell for cell in self.guest.cells if cell.vcpus],
             self.topology,
             pinned=dedicated,
             floating=self._floating(),
-            host_cpu=self.vm.type == "kvm" and self.vm.cpu == "host-passthrough",
+            host_cpu=self.vm.cpu == "host-passthrough",
             amd=self.vm.type == "kvm" and self._amd_cpu(),
             dies_known=self.gate.platform.libvirt.since(6, 1),
             arm=self.topology.arch == "aarch64",
@@ -188,6 +214,8 @@ class _Guest:
 
     def _cells(self) -> tuple[GuestCell, ...]:
         cells, mode = self.guest.cells, self.vm.numatune
+        if not all(cell.vcpus for cell in cells):
+            self.gate.need("a guest node without vCPUs", self.gate.path("node"), libvirt=(6, 6), qemu=(2, 7))
         distances = cell_distances([cell.node for cell in cells], self.topology)
         return tuple(
             GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row, mode.value, self._memory_nodes(cell))
@@ -278,6 +306,7 @@ class _Guest:
             iothreads=threads if len(threads) > 1 else (),
             queue_size=disk.queue_size,
             cmd_per_lun=disk.cmd_per_lun,
+            max_sectors=disk.max_sectors,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:
@@ -324,7 +353,11 @@ class _Guest:
             )
         for hostdev in self.vm.hostdevs.values():
             function = self.guest.devices["hostdev", hostdev.name]
-            hostdevs.append(HostdevPlan(hostdev.name, function, self.identity.addresses[f"hostdev {hostdev.name}"]))
+            if hostdev.iommufd:
+                path = self.gate.path("hostdev", hostdev.name, "iommufd")
+                self.gate.need("`iommufd = true`", path, libvirt=(12, 1), qemu=(9, 0), kernel=(6, 6))
+            address = self.identity.addresses[f"hostdev {hostdev.name}"]
+            hostdevs.append(HostdevPlan(hostdev.name, function, address, hostdev.iommufd))
         return tuple(nics), tuple(hostdevs)
 
     def _is_vf(self, pool: str, nic: str) -> bool:

@@ -15,7 +15,7 @@ from kvmc.knowledge.profiles import PROFILES, When
 from kvmc.knowledge.scheduler import MECHANISMS
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host, Isolation, Platform, Profile
+from kvmc.model.site import Host, IrqAffinity, Isolation, Platform, Profile
 from kvmc.resolver.placement import HostPools
 from kvmc.topology import Topology
 
@@ -41,7 +41,12 @@ def derive_host_settings(
     bag.extend(page_settings(host, platform, pages, origins, settings))
     _profile(host, topology, pools, isolated, settings)
     _passthrough(host, topology, settings)
-    _kept_free(topology, pools, settings)
+    _gicv4(host, topology, settings)
+    _kept_free(host, topology, pools, settings)
+    if host.irq_affinity is not IrqAffinity.NONE:
+        from kvmc.hostconfig.irqs import place_irqs
+
+        place_irqs(host, topology, pools, settings)
     _scheduler(host, settings)
     _raws(host, settings)
     sriov = _sriov(host, origins)
@@ -65,18 +70,27 @@ def _isolation(host: Host, topology: Topology, pools: HostPools, settings: Setti
         )
         return isolated
     others = pools.housekeeping | pools.shared
-    # The resolver keeps the boot CPU and at least one whole core a node in housekeeping; a list with a CPU that is not online,
-    # or with the boot CPU, would be dropped whole by the kernel.
+    # The resolver keeps at least one whole core a node in housekeeping, the boot CPU's unless the site gives it away; a list with
+    # a CPU that is not online would be dropped whole by the kernel.
     assert isolated.issubset(topology.online) and others.issubset(topology.online)
-    assert others and topology.online.first not in isolated
+    given = topology.online.first in isolated
+    assert others and not (given and host.boot_cpu)
     blocks = settings.blocks("isolation")
     asked = ("host", host.name, "isolation")
     why = "dedicated and vswitch CPUs" if pools.vswitch else "dedicated CPUs"
-    settings.add(Carrier.CMDLINE, "isolcpus", f"managed_irq,domain,{isolated}", blocks, f"no balancing on {why}", asked)
-    settings.add(Carrier.CMDLINE, "nohz_full", str(isolated), blocks, "no tick while one thread runs", asked)
+    said = f"; {_given(host, topology)}" if given else ""
+    domain = f"managed_irq,domain,{isolated}"
+    settings.add(Carrier.CMDLINE, "isolcpus", domain, blocks, f"no balancing on {why}{said}", asked)
+    tick = f"no tick while one thread runs{said}"
+    settings.add(Carrier.CMDLINE, "nohz_full", str(isolated), blocks, tick, asked)
     settings.add(Carrier.CMDLINE, "rcu_nocbs", str(isolated), blocks, "RCU callbacks run elsewhere", asked)
     settings.add(Carrier.CMDLINE, "irqaffinity", str(others), blocks, "interrupts stay on the other CPUs", asked)
     return isolated
+
+
+def _given(host: Host, topology: Topology) -> str:
+    """What the files say of a boot CPU that guests have: the audit looks for these words."""
+    return f"CPU {topology.online.first}, which boots, is the guests' by choice: {host.boot_cpu_reason}"
 
 
 def _profile(host: Host, topology: Topology, pools: HostPools, isolated: CpuSet, settings: Settings) -> None:
@@ -123,11 +137,29 @@ def _passthrough(host: Host, topology: Topology, settings: Settings) -> None:
     settings.add(Carrier.CMDLINE, "iommu.passthrough", "1", blocks, "the host's own devices skip translation")
 
 
-def _kept_free(topology: Topology, pools: HostPools, settings: Settings) -> None:
+def _gicv4(host: Host, topology: Topology, settings: Settings) -> None:
+    if not host.gicv4:
+        return
+    asked = ("host", host.name, "gicv4")
+    if topology.arch != "aarch64":
+        settings.bag.error(
+            codes.NOT_ITS_ARCH,
+            f"`gicv4 = true` of host `{host.name}`, which is {topology.arch}: the GIC is the interrupt controller of Arm",
+            settings.origins.label(asked),
+            help=("drop it: KVM uses posted interrupts and AVIC by itself",),
+        )
+        return
+    why = "passed devices' interrupts go straight into guests"
+    settings.add(Carrier.CMDLINE, "kvm_arm.vgic_v4_enable", "1", settings.blocks("gicv4"), why, asked)
+
+
+def _kept_free(host: Host, topology: Topology, pools: HostPools, settings: Settings) -> None:
     """Services and interrupts stay off the guests' CPUs, isolated or not."""
     if pools.housekeeping and pools.housekeeping != topology.usable:
         blocks = settings.blocks("housekeeping")
         why = "services run on the housekeeping CPUs"
+        if topology.online.first not in pools.housekeeping and not host.boot_cpu:
+            why += f"; {_given(host, topology)}"
         settings.add(Carrier.SYSTEMD, "Manager.CPUAffinity", str(pools.housekeeping), blocks, why)
     reserved = pools.dedicated | pools.vswitch
     if reserved:
@@ -173,9 +205,9 @@ def _sriov(host: Host, origins: Origins) -> tuple[SriovPlan, ...]:
     """All functions that the host offers, used or spare. That the parents can make them is the resolver's to check."""
     plans: list[SriovPlan] = []
     for pool in host.devices.values():
-        if pool.parent is not None:
+        for parent in pool.parents:
             blocks = dict.fromkeys((origins.block("host", host.name, "devices", pool.name), f"host {host.name}"))
-            plans.append(SriovPlan(pool.parent, pool.vfs, f"{', '.join(blocks)}: devices {pool.name}"))
+            plans.append(SriovPlan(parent, pool.vfs, f"{', '.join(blocks)}: devices {pool.name}"))
     return tuple(plans)
 
 

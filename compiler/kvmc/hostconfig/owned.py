@@ -38,6 +38,12 @@ TRY_IRQBALANCE = Step(
     Effect.LIVE,
     "nothing where irqbalance is not installed",
 )
+START_IRQBALANCE = Step(
+    Phase.HOST,
+    ("sh", "-c", "! systemctl -q is-enabled irqbalance.service || systemctl start irqbalance.service"),
+    Effect.LIVE,
+    "nothing where irqbalance is not installed or not enabled",
+)
 OFF_TUNED = Step(Phase.HOST, ("tuned-adm", "off"), Effect.LIVE)
 
 GRUB = "etc/default/grub.d/zz-kvmc.cfg"
@@ -52,8 +58,16 @@ MANAGER = "etc/systemd/system.conf.d/90-kvmc.conf"
 IRQBALANCE = "etc/systemd/system/irqbalance.service.d/90-kvmc.conf"
 VFS_UNIT = "etc/systemd/system/kvmc-vfs.service"
 VFS_SCRIPT = "etc/kvmc/make-vfs"
+IRQBALANCE_OFF = "etc/systemd/system/irqbalance.service.d/91-kvmc-irqs.conf"
+IRQS_TIMER = "etc/systemd/system/kvmc-irqs.timer"
+IRQS_UNIT = "etc/systemd/system/kvmc-irqs.service"
+IRQS_SCRIPT = "etc/kvmc/place-irqs"
+IRQS_ASKED = "etc/kvmc/irqs-of-guests"
 PAGES_UNIT = "etc/systemd/system/kvmc-hugepages.service"
 PAGES_SCRIPT = "etc/kvmc/reserve-hugepages"
+
+RESCTRL_UNIT = "etc/systemd/system/kvmc-resctrl.service"
+RESCTRL_SCRIPT = "etc/kvmc/share-resctrl"
 
 PAGE_SIZES = ("2M", "1G")
 """All sizes of huge pages that x86-64 has (arch/x86/mm/hugetlbpage.c); guests are q35 machines, so hosts are of no other kind."""
@@ -91,9 +105,27 @@ OWNED: tuple[Owned, ...] = (
     Owned(MODPROBE),
     Owned(MANAGER, after=(DAEMON_REEXEC,)),
     Owned(IRQBALANCE, after=(DAEMON_RELOAD, TRY_IRQBALANCE)),
+    Owned(
+        IRQS_TIMER,
+        (
+            Step(
+                Phase.RELOAD,
+                ("systemctl", "disable", "--now", "kvmc-irqs.timer"),
+                Effect.LIVE,
+                "interrupts stay where they are until their driver or the reboot sets them up again",
+            ),
+        ),
+        (DAEMON_RELOAD,),
+    ),
+    Owned(IRQS_UNIT, after=(DAEMON_RELOAD,)),
+    Owned(IRQS_SCRIPT),
+    Owned(IRQS_ASKED),
+    Owned(IRQBALANCE_OFF, after=(DAEMON_RELOAD, START_IRQBALANCE)),
     _unit(VFS_UNIT),
     Owned(VFS_SCRIPT),
     _unit(PAGES_UNIT),
     Owned(PAGES_SCRIPT),
+    _unit(RESCTRL_UNIT),
+    Owned(RESCTRL_SCRIPT),
     *(_unit(mount_unit(size)) for size in PAGE_SIZES),
 )

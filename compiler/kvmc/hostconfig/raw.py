@@ -57,11 +57,6 @@ _INTENTS = {
 """What the placement stands on, whether it is written for this host or not: the setting that says it, and what to do."""
 
 
-def host_word(key: str) -> str:
-    """A kernel parameter as kvmc writes it: the kernel reads `-` and `_` alike."""
-    return key.replace("-", "_")
-
-
 def check_raws(site: Site, topologies: Mapping[str, Topology], origins: Origins) -> Bag:
     """All raw settings of the site's hosts and guests. What a pool or a class says is told once."""
     from kvmc.hostconfig.raw_xml import check_guest
@@ -188,11 +183,13 @@ class _Host:
             return False
         row = found[-1]
         why = available.why_not(row)
+        own = row.runs_on(self.topology.arch, self.topology.cpu.vendor)
+        machine = ("host", self.host.name, "topology"), "its topology"
         self.tell(
             codes.RAW_LACKS,
             raw,
             f"host `{self.host.name}` has no `{raw.key}`: {why}",
-            secondary=self.origins.label(("platform", platform.name, row.tool), "the platform's version"),
+            secondary=self.origins.label(*(available.told_by(row) if own else machine)),
             notes=(row.source,),
             help=f"instead: {row.instead}" if row.instead else "",
         )
@@ -202,11 +199,13 @@ class _Host:
         value = raw.value or ""
         if not found or any(row.accepts(value.replace(" ", "")) for row in found):
             return False
-        shown = f"`{value}`" if value else "no value"
+        wrong = (
+            f"`{value}` is no value of `{raw.key}`, which takes" if value else f"`{raw.key}` has no value, and takes"
+        )
         self.tell(
             codes.RAW_VALUE,
             raw,
-            f"{shown} is no value of `{raw.key}`, which takes {describe.value(found[-1])}",
+            f"{wrong} {describe.value(found[-1])}",
             "value",
             notes=(found[-1].source,),
         )
@@ -253,6 +252,8 @@ def written_for(host: Host, topology: Topology) -> Mapping[str, str]:
         found["module workqueue.unbound_cpus"] = "profile"
     if host.devices:
         found |= dict.fromkeys(("IOMMU", "boot iommu", "module iommu.passthrough"), "devices")
+    if host.gicv4:
+        found[canonical("cmdline", "kvm_arm.vgic_v4_enable")] = "gicv4"
     for setting, knobs in MECHANISMS.items():
         if getattr(host, setting) is not None:
             found |= {canonical(knob.carrier, knob.key): setting for knob in knobs}

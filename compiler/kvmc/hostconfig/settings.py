@@ -52,11 +52,12 @@ class Settings:
 
     def _lacking(self, knob: Knob, asked: Path | None) -> None:
         available = Available(self.platform, self.topology)
-        platform = self.origins.label(("platform", self.platform.name, knob.tool), "the platform's version")
+        place, what = available.told_by(knob)
+        platform = self.origins.label(place, what)
         self.bag.error(
             codes.NOT_IN_RELEASE,
             f"host `{self.host.name}` needs `{knob.key}`: {available.why_not(knob)}",
-            self.origins.label(asked or ("platform", self.platform.name, knob.tool)),
+            self.origins.label(asked or place),
             secondary=(platform,) if asked and platform else (),
             notes=(knob.source,),
         )

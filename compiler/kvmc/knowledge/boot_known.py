@@ -346,12 +346,6 @@ _DEVICES: tuple[Knob, ...] = (
         harm="protected: no kexec, no hibernation",
         since=Version(5, 12),
     ),
-    _arm(
-        "kvm_arm.vgic_v4_enable",
-        Kind.BOOL,
-        use="interrupts of devices straight into guests (GICv4)",
-        harm="needs the hardware",
-    ),
 )
 
 _SYSTEM: tuple[Knob, ...] = (

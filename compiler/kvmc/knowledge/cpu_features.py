@@ -97,7 +97,7 @@ class Need:
 _AMX = Need(qemu=(7, 0), kernel=(5, 17))
 _CET = Need(libvirt=(12, 0), qemu=(11, 1), kernel=(6, 18))
 NEEDS = {
-    **dict.fromkeys(("amx-tile", "amx-int8", "amx-bf16"), _AMX),
+    **dict.fromkeys(("amx-tile", "amx-int8", "amx-bf16", "xfd"), _AMX),
     **dict.fromkeys(("fzrm", "fsrs", "fsrc"), Need(libvirt=(9, 4), qemu=(8, 0))),
     "amx-fp16": Need(libvirt=(10, 10), qemu=(8, 1), kernel=(6, 2)),
     **dict.fromkeys(("amd-psfd", "auto-ibrs", "vnmi"), Need(libvirt=(9, 8), qemu=(8, 1))),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kvmc.knowledge.model import Status
 
@@ -42,6 +43,7 @@ class Folklore:
         return () if self.exact else tuple(dict.fromkeys(plain(one) for one in (self.name, *self.spellings)))
 
 
+@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """A name without what guides vary: letter case, leading dashes, the suffix of a module's file, and what joins its words."""
     bare = text.strip().casefold().lstrip("-").removesuffix(".ko")

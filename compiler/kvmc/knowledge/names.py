@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PARAMETER = re.compile(r"/sys/module/([^/]+)/parameters/([^/]+)")
 _PAGES = re.compile(r"/sys/devices/system/node/node[0-9*]+/hugepages/hugepages-[0-9*]+kB/nr_hugepages")
@@ -38,6 +39,7 @@ _SAME = {
 }
 
 
+@lru_cache(maxsize=4096)
 def canonical(layer: str, key: str) -> str:
     """The name under which a knob is one, however it is spelled."""
     name = _plain(layer, key)

@@ -23,6 +23,21 @@ BLOCKS: tuple[BlockRow, ...] = (
         "reserve", "Memory kept for the host and for others than guests, per node.", ("pool", "host"), (), single=True
     ),
     BlockRow(
+        "resctrl",
+        "What guests may have for themselves of the L3 caches and of memory bandwidth (Intel RDT, AMD QoS), through the kernel's "
+        "resctrl. The topology must tell its limits.",
+        ("pool", "host"),
+        (),
+        single=True,
+    ),
+    BlockRow(
+        "memory",
+        "What nodes without CPUs offer whose memory is of this kind: `hbm`, `nvm`, `cxl`, `gpu` or `special`. What is no page "
+        "there is normal memory for guests; `pages` and `reserve` of the pool are of nodes with CPUs alone.",
+        ("pool", "host"),
+        ("KIND",),
+    ),
+    BlockRow(
         "devices",
         "PCI devices that guests may own one each: VFs of `parent`, or those at `addresses`.",
         ("pool", "host"),
@@ -42,6 +57,18 @@ BLOCKS: tuple[BlockRow, ...] = (
     BlockRow("nic", "A NIC: virtio on a network, or one function of a device pool.", ("class", "vm")),
     BlockRow("mdev", "A mediated device: a slice of a GPU that the vendor's driver made on the host.", ("class", "vm")),
     BlockRow("hostdev", "A PCI device given whole: one function of a device pool.", ("class", "vm")),
+    BlockRow(
+        "passed",
+        "How the devices of the host that the guest owns lie, as far as they do not say it themselves.",
+        ("class", "vm"),
+        (),
+        single=True,
+    ),
+    BlockRow(
+        "near",
+        "A device of the host that the guest is near and does not own: the card behind a bridge, the port that a switch polls.",
+        ("class", "vm"),
+    ),
     BlockRow(
         "place",
         "A relation between guests: `place apart NAME` keeps them on different hosts (or what else `across` says), "

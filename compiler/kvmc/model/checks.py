@@ -8,10 +8,10 @@ from kvmc import std
 from kvmc.diagnostics import Bag, Label
 from kvmc.diagnostics.codes import schema as codes
 from kvmc.model import conflicts, guest_checks
-from kvmc.model.nodes import Node, Tables
+from kvmc.model.nodes import Given, Node, Tables
 from kvmc.model.settings import blocks, settings
 from kvmc.model.shape_checks import check_shape
-from kvmc.model.site import Profile
+from kvmc.model.site import MemoryKind, Profile
 from kvmc.model.table import Row
 from kvmc.model.values import PciAddress
 
@@ -46,7 +46,7 @@ def _required(node: Node, owner: Node, bag: Bag) -> None:
     if not (owner.complete and node.complete):
         return
     for row in settings(node.row.name).values():
-        if row.required and row.name not in node.values:
+        if row.required and row.name not in node.values and not (row.name == "vcpus" and "memory_kind" in node.values):
             what = f"{node.row.name} `{node.name}`" + (
                 f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
             )
@@ -109,8 +109,23 @@ def _missing(what: str, row: Row, nodes: list[Node], owner: Node, bag: Bag, ance
     elif ancestor is not None:
         primary = Label(ancestor.header, f"{name} is missing here, or in each {nodes[0].row.name} of it")
         secondary.insert(0, Label(nodes[0].header, "has none"))
+    elif before := _before(nodes[0], row):
+        primary = Label(before.span, f"{name} is missing below this")
+        secondary.insert(0, Label(nodes[0].header, "has none"))
     help = f"set it{place}, as in `{row.name} = {row.example}`"
     bag.error(codes.MISSING, f"{what} has no {name}", primary, secondary=secondary, notes=notes, help=[help])
+
+
+def _before(node: Node, row: Row) -> Given | None:
+    """The setting that stands in the block itself and is the last before `row` in the table: the missing line belongs below it."""
+    found = None
+    for name in settings(node.row.name):
+        if name == row.name:
+            break
+        value = node.values.get(name)
+        if value is not None and value.block == node.top and value.span.file == node.header.file:
+            found = value
+    return found
 
 
 def _one_of(node: Node, names: tuple[str, ...], owner: Node, bag: Bag) -> None:
@@ -141,6 +156,13 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
     conflicts.check_rules(conflicts.HOST, host, host, bag)
+    for kind, memory in host.labelled("memory").items():
+        if kind not in tuple(MemoryKind):
+            words = ", ".join(f"`{one}`" for one in MemoryKind)
+            bag.error(
+                codes.BAD_LABELS, f"no kind of memory `{kind}`", Label(memory.label), help=[f"take one of {words}"]
+            )
+    _boot_cpu(host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():
         _one_of(pool, ("parent", "addresses"), host, bag)
@@ -154,13 +176,28 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             bag.error(codes.CONFLICT, text, pool.place("vfs"), secondary=[pool.place("addresses")], help=["drop `vfs`"])
         for setting in ("parent", "addresses"):
             value = pool.get(setting)
-            for address in value if setting == "addresses" and isinstance(value, tuple) else (value,):
+            for address in value if isinstance(value, tuple) else ():
                 if not isinstance(address, PciAddress):
                     continue
                 other, name = taken.setdefault(address, (pool, setting))
                 if other is not pool:
                     text = f"device `{address}` of host `{host.name}` is in the pools `{other.name}` and `{pool.name}`"
                     bag.error(codes.SAME_DEVICE, text, pool.place(setting), secondary=[other.place(name)])
+
+
+def _boot_cpu(host: Node, bag: Bag) -> None:
+    """What only harms: guests on the CPU that keeps the host's time."""
+    kept = host.children.get(("housekeeping", ""))
+    if kept is not None and kept.get("boot_cpu") is False and kept.get("reason") is None:
+        bag.error(
+            codes.BOOT_CPU_GIVEN,
+            f"`boot_cpu = false` of host `{host.name}` has no reason",
+            kept.place("boot_cpu"),
+            notes=[
+                "the kernel keeps its time on that CPU, takes it out of `nohz_full` again, and lets interrupts come to it"
+            ],
+            help=['if it is meant, say why, as in `reason = "the job scheduler counts from CPU 0"`'],
+        )
 
 
 def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
@@ -182,6 +219,8 @@ def _guest(vm: Node, merged: Tables, bag: Bag) -> None:
             guest_checks.check_nic(node, vm, bag)
             continue
         _required(node, vm, bag)
+        if kind == "near":
+            _one_of(node, ("device", "address"), vm, bag)
         if kind == "disk":
             conflicts.check_rules(conflicts.DISK, node, vm, bag)
             boot = node.get("boot")

@@ -84,6 +84,8 @@ GUEST = (
         "set `cpu = host-passthrough`",
     ),
     Rule("secure_boot", (True,), "firmware", ("bios",), "a BIOS checks no signatures", "set `firmware = uefi`"),
+    Rule("cachetune", (), "type", ("qemu",), "libvirt gives parts of a cache to KVM guests alone", "set `type = kvm`"),
+    Rule("memorytune", (), "type", ("qemu",), "libvirt limits the bandwidth of KVM guests alone", "set `type = kvm`"),
     Rule("hyperv", (True,), "type", ("qemu",), "KVM alone has these interfaces", "set `type = kvm`"),
 )
 
@@ -111,9 +113,17 @@ DISK = (
         "iothread",
         ("shared", "own"),
         "bus",
-        ("sata", "scsi"),
-        "I/O threads serve virtio disks alone",
-        "set `bus = virtio`",
+        ("sata",),
+        "no I/O thread serves an emulated SATA controller",
+        "set `bus = virtio` or `bus = scsi`",
+    ),
+    Rule(
+        "iothread",
+        ("own",),
+        "bus",
+        ("scsi",),
+        "one thread serves the SCSI controller with all its disks",
+        "set `iothread = shared`, or `bus = virtio`",
     ),
     Rule(
         "queues",
@@ -127,6 +137,7 @@ DISK = (
         "queue_size", (), "bus", ("sata", "scsi"), "the rings of a virtio disk alone have a size", "set `bus = virtio`"
     ),
     Rule("cmd_per_lun", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
+    Rule("max_sectors", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
     Rule(
         "iothreads",
         (),
@@ -160,6 +171,7 @@ NIC = (
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
+    Rule("within", (), "network", (), "a virtio NIC is no device of the host", "drop `within`"),
 )
 
 

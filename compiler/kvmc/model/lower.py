@@ -58,7 +58,7 @@ def _fields(node: Node) -> dict[str, Any]:
 
 def _host(node: Node) -> dict[str, Any]:
     fields = _fields(node)
-    for kind in ("housekeeping", "shared", "vswitch", "reserve"):
+    for kind in ("housekeeping", "shared", "vswitch", "reserve", "resctrl"):
         child = node.children.get((kind, ""))
         if child is not None:
             fields |= _fields(child)
@@ -69,8 +69,15 @@ def _host(node: Node) -> dict[str, Any]:
     fields["pool"] = node.parent.text if node.parent else None
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
+    fields["memories"] = _named(node.labelled("memory"))
     for pool in fields["devices"].values():
-        pool |= {"vfs": pool["vfs"] or 0, "addresses": pool["addresses"] or ()}
+        first, *others = pool["parent"] or (None,)
+        pool |= {
+            "parent": first,
+            "others": tuple(others),
+            "vfs": pool["vfs"] or 0,
+            "addresses": pool["addresses"] or (),
+        }
     return fields
 
 
@@ -80,11 +87,23 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields["cells"] = {
         label: _fields(child) for label, child in sorted(node.labelled("node").items(), key=lambda one: int(one[0]))
     }
+    for cell in fields["cells"].values():
+        cell["vcpus"] = cell["vcpus"] or 0
     fields["nodes"] = len(fields["cells"]) or fields["nodes"]
     fields["dedicated"] = fields["dedicated"] or CpuSet()
-    for kind in ("disk", "nic", "hostdev", "mdev", "raw"):
+    for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
+    passed = node.children.get(("passed", ""))
+    fields["passed"] = _passed(node, _fields(passed), fields) if passed is not None else None
     return fields
+
+
+def _passed(vm: Node, said: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the block says of all of a guest's passed devices, given to those that do not say it themselves."""
+    for kind in ("nic", "hostdev"):
+        for label, child in vm.labelled(kind).items():
+            fields[f"{kind}s"][label] |= {name: said[name] for name in ("near", "within") if name not in child.values}
+    return said
 
 
 def trace(merged: Tables) -> dict[Path, Origin]:

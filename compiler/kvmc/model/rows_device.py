@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Integer, ListOf, PowerOfTwo
-from kvmc.model.site import Domain, Iothread, Near, Strength
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, PowerOfTwo
+from kvmc.model.site import Domain, Iothread, Locality, Near, Strength
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     Mac,
     Name,
+    Pci,
     RawPlace,
     RawText,
     Ref,
@@ -49,7 +50,8 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "disk",
         "iothread",
         Choice(Iothread),
-        "QEMU's main loop, an I/O thread shared by the guest's disks, or one of its own.",
+        "QEMU's main loop, an I/O thread shared by the guest's disks, or one of its own. Of SCSI disks: `shared` has it serve "
+        "their controller, so all of them.",
         "own",
         "none",
     ),
@@ -63,6 +65,13 @@ DEVICE_ROWS: tuple[Row, ...] = (
     ),
     Row("disk", "queue_size", PowerOfTwo(2, 1024), "Requests that each of its queues holds.", "1024"),
     Row("disk", "cmd_per_lun", Integer(1, 1024), "Commands at once for a disk of the SCSI controller.", "128"),
+    Row(
+        "disk",
+        "max_sectors",
+        Integer(1, 65535),
+        "Sectors of 512 bytes that one request to the SCSI controller moves at most; the least that a disk on it says.",
+        "2048",
+    ),
     Row("disk", "boot", Integer(1, 999), "Its place in the boot order.", "1"),
     Row("nic", "network", Ref("network"), "The network that it is on; this, `device` or `socket`.", "core"),
     Row(
@@ -96,7 +105,7 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "nic",
         "near",
         Choice(Near),
-        "Whether the function is on a node of the guest's.",
+        "Whether the function is near: on a node of the guest's, or as `within` says. Not set: as `passed` says.",
         "prefer",
         "require",
     ),
@@ -107,12 +116,20 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "Another passed device of the guest, by its label: both are on one PCIe root complex.",
         "gpu",
     ),
+    Row(
+        "nic",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one. Not set: as `passed` says.",
+        "package",
+        "node",
+    ),
     Row("hostdev", "device", Ref("devices"), "The device pool that it owns a function of.", "gpu", required=True),
     Row(
         "hostdev",
         "near",
         Choice(Near),
-        "Whether the function is on a node of the guest's.",
+        "Whether the function is near: on a node of the guest's, or as `within` says. Not set: as `passed` says.",
         "prefer",
         "require",
     ),
@@ -122,6 +139,78 @@ DEVICE_ROWS: tuple[Row, ...] = (
         Name(),
         "Another passed device of the guest, by its label: both are on one PCIe root complex.",
         "gpu",
+    ),
+    Row(
+        "hostdev",
+        "iommufd",
+        Flag(),
+        "Whether QEMU maps the guest's memory through iommufd in place of VFIO's own container.",
+        "true",
+        "false",
+    ),
+    Row(
+        "hostdev",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one. Not set: as `passed` says.",
+        "package",
+        "node",
+    ),
+    Row("passed", "near", Choice(Near), "Whether they are near.", "prefer", "require"),
+    Row(
+        "passed",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one.",
+        "package",
+        "node",
+    ),
+    Row(
+        "passed",
+        "beside",
+        Choice(Near),
+        "Whether all of them are on one PCIe root complex, as a GPU and the NIC that feeds it.",
+        "prefer",
+        "any",
+    ),
+    Row(
+        "passed",
+        "expander",
+        Flag(),
+        "A guest of several nodes sees each of them on its node, behind a PCIe expander bus of that node. It changes their PCI "
+        "addresses in the guest.",
+        "true",
+        "false",
+    ),
+    Row(
+        "near",
+        "device",
+        Ref("devices"),
+        "The device pool of which one function is near; this or `address`. The guest takes none of it.",
+        "n3",
+    ),
+    Row(
+        "near",
+        "address",
+        OneOrMore(Pci()),
+        "The PCI device, or those of hosts that differ: one that the host has is near; this or `device`.",
+        '"0000:3b:00.0"',
+    ),
+    Row(
+        "near",
+        "within",
+        Choice(Locality),
+        "How near near is: on a node of the guest's, or in a package of one.",
+        "package",
+        "node",
+    ),
+    Row(
+        "near",
+        "strength",
+        Choice(Strength),
+        "Whether it must be, or is where the guest has a place with it.",
+        "prefer",
+        "require",
     ),
     Row("place", "vms", ListOf(Ref("vm"), least=2), "The guests.", "[db-1, db-2]", required=True),
     Row("place", "across", Choice(Domain), "Of `place apart`: what they differ in.", "rack", "host"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
-from kvmc.model.site import Boot, Isolation, Profile
+from kvmc.model.site import Boot, IrqAffinity, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
     AbsolutePath,
@@ -85,6 +85,24 @@ HOST_ROWS: tuple[Row, ...] = (
     Row("pool", "pages", PageCounts(), "Huge pages for guests, in each node.", "96 * 1GiB", "none"),
     Row(
         "pool",
+        "irq_affinity",
+        Choice(IrqAffinity, ["device", "vcpus"]),
+        "`node`: interrupts are put on the housekeeping CPUs of their device's NUMA node, passed devices' too, and irqbalance does "
+        "not run. `none`: irqbalance, where it runs, puts them on any CPU that no guest owns.",
+        "node",
+        "none",
+    ),
+    Row(
+        "pool",
+        "gicv4",
+        Flag(),
+        "Of Arm hosts whose interrupt controller is a GICv4: passed devices' interrupts go straight into the guest. Nothing comes "
+        "of it where it is a GICv3.",
+        "true",
+        "false",
+    ),
+    Row(
+        "pool",
         "base_slice_ns",
         OrNone(Integer(100_000, 1_000_000_000)),
         "The slice that a thread of a shared CPU runs before another may; `min_granularity` before kernel 6.6.",
@@ -126,6 +144,25 @@ HOST_ROWS: tuple[Row, ...] = (
         "16",
         "housekeeping_threads",
     ),
+    Row(
+        "housekeeping",
+        "boot_cpu",
+        Flag(),
+        "Whether the core of the CPU that the host boots on is among them. `false` gives it to guests, which needs a `reason`: the "
+        "kernel keeps its time there and brings it interrupts, and takes it out of `nohz_full` again.",
+        "false",
+        "true",
+        "boot_cpu",
+    ),
+    Row(
+        "housekeeping",
+        "reason",
+        Text(),
+        "Why guests have the core that the host boots on; it stands in the host's files.",
+        '"the job scheduler counts from CPU 0"',
+        None,
+        "boot_cpu_reason",
+    ),
     Row("shared", "cores", _CORES, "Whole cores, in each node.", "4", "0", "shared_cores"),
     Row(
         "shared",
@@ -155,8 +192,42 @@ HOST_ROWS: tuple[Row, ...] = (
         "none",
         "reserve_pages",
     ),
-    Row("devices", "parent", Pci(), "The physical function whose VFs these are.", '"0000:3b:00.0"'),
-    Row("devices", "vfs", Integer(1, 256), "How many VFs the parent is to have; required with `parent`.", "8"),
+    Row(
+        "resctrl",
+        "l3",
+        OrNone(Size()),
+        "Of each L3 cache: what `cachetune` of the guests on it may add up to. All others, and the host itself, share the rest.",
+        "24MiB",
+        "none",
+        "resctrl_l3_kib",
+    ),
+    Row(
+        "resctrl",
+        "memory_bandwidth",
+        Integer(0, 100),
+        "Percent of the memory bandwidth behind each L3 cache: what `memorytune` of the guests on it may add up to. The rest is "
+        "never limited.",
+        "60",
+        "0",
+        "resctrl_bandwidth",
+    ),
+    Row(
+        "memory",
+        "pages",
+        PageCounts(),
+        "Huge pages for guests, in each node without CPUs whose memory is of the kind.",
+        "8 * 1GiB",
+        "none",
+    ),
+    Row(
+        "devices",
+        "parent",
+        OneOrMore(Pci()),
+        "The physical function whose VFs these are, or several, as the ports of a NIC or the NICs of all nodes: a guest has a VF "
+        "of its node, and of several parents there one of that with most left.",
+        '"0000:3b:00.0"',
+    ),
+    Row("devices", "vfs", Integer(1, 256), "How many VFs each parent is to have; required with `parent`.", "8"),
     Row("devices", "addresses", ListOf(Pci(), least=1), "Devices given whole.", '["0000:3b:00.0", "0000:af:00.0"]'),
     Row("network", "bridge", Interface(), "A bridge of the host; this, `network` or `direct`.", "br-core"),
     Row("network", "network", Name(), "A network of libvirt's; this, `bridge` or `direct`.", "default"),

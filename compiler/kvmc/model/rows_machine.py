@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kvmc.model.cpu_kinds import CpuFeature
 from kvmc.model.kinds import Choice, Flag, ListOf
+from kvmc.model.site import IrqAffinity
 from kvmc.model.table import Row
 from kvmc.model.texts import Text, Uuid
 
@@ -40,6 +41,15 @@ MACHINE_ROWS: tuple[Row, ...] = (
         "passthrough",
         "none",
     ),
+    Row(
+        "class",
+        "irq_affinity",
+        Choice(IrqAffinity, ["none", "node"]),
+        "Where the interrupts of its passed devices go, on a host with `irq_affinity = node`: to housekeeping CPUs of the device's "
+        "node, or of the nodes of its vCPUs, which is another where the device is not `near`.",
+        "vcpus",
+        "device",
+    ),
     Row("class", "clock", Choice(["utc", "localtime"]), "What its real-time clock shows.", "localtime", "utc"),
     Row(
         "class",
@@ -63,8 +73,9 @@ MACHINE_ROWS: tuple[Row, ...] = (
     Row(
         "class",
         "launch_security",
-        Choice(["none", "sev-snp", "tdx"]),
-        "Memory that the host cannot read: AMD's SEV-SNP or Intel's TDX.",
+        Choice(["none", "sev", "sev-es", "sev-snp", "tdx"]),
+        "Memory that the host cannot read: AMD's SEV-SNP or Intel's TDX. On older AMD CPUs SEV, which leaves the registers to "
+        "the host and its memory without integrity, or SEV-ES, which hides the registers too.",
         "sev-snp",
         "none",
     ),

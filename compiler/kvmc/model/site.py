@@ -144,6 +144,23 @@ class Near(StrEnum):
     ANY = "any"
 
 
+class IrqAffinity(StrEnum):
+    """Of a pool: whether interrupts are put on the housekeeping CPUs of their device's node. Of a guest: whose node counts for the
+    interrupts of its passed devices, the device's or that of its vCPUs."""
+
+    NONE = "none"
+    NODE = "node"
+    DEVICE = "device"
+    VCPUS = "vcpus"
+
+
+class Locality(StrEnum):
+    """How near near is: on a node of the guest's, or in a package that one of its nodes is in."""
+
+    NODE = "node"
+    PACKAGE = "package"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
@@ -168,12 +185,28 @@ class Platform(_Model):
 
 
 class DevicePool(_Model):
-    """PCI devices that guests may own one each: the VFs of `parent`, or whole devices at `addresses`; never both."""
+    """PCI devices that guests may own one each: the VFs of its parents, or whole devices at `addresses`; never both."""
 
     name: str
     parent: PciAddress | None
+    """The first of its parents."""
     vfs: int
+    """Of each parent."""
     addresses: tuple[PciAddress, ...]
+    others: tuple[PciAddress, ...] = ()
+    """The parents behind the first."""
+
+    @property
+    def parents(self) -> tuple[PciAddress, ...]:
+        """The physical functions whose virtual ones these are; none for whole devices."""
+        return (self.parent, *self.others) if self.parent is not None else ()
+
+
+class KindMemory(_Model):
+    """What nodes without CPUs offer whose memory is of a kind, which is its name."""
+
+    name: str
+    pages: tuple[PageCount, ...]
 
 
 class Raw(_Model):
@@ -221,13 +254,26 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    memories: Mapping[str, KindMemory] = {}
     drained: bool = False
     """It gets no new guests."""
     host_failures: int = 0
     """1: the guests of any one host of the pool must have a place without it."""
+    resctrl_l3_kib: int | None = None
+    """KiB of each L3 cache: what guests may have for themselves, together."""
+    resctrl_bandwidth: int = 0
+    """Percent of the memory bandwidth behind each L3 cache that guests' limits may add up to."""
     base_slice_ns: int | None = None
     migration_cost_ns: int | None = None
     """The scheduler's; None: the kernel's own."""
+    irq_affinity: IrqAffinity = IrqAffinity.NONE
+    """`none` or `node`."""
+    gicv4: bool = False
+    """Of Arm hosts."""
+    boot_cpu: bool = True
+    """The core of the CPU that it boots on is housekeeping."""
+    boot_cpu_reason: str | None = None
+    """Why it is not."""
     raws: Mapping[str, Raw] = {}
 
 
@@ -271,6 +317,8 @@ class Disk(_Model):
     """I/O threads that its queues are spread over, with `iothread = own`."""
     queue_size: int | None = None
     cmd_per_lun: int | None = None
+    max_sectors: int | None = None
+    """Of 512 bytes."""
 
 
 class Nic(_Model):
@@ -290,6 +338,8 @@ class Nic(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    within: Locality = Locality.NODE
+    """What `near` means."""
     model: str = "virtio"
     """On a network: libvirt's model."""
 
@@ -302,6 +352,32 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    iommufd: bool = False
+    within: Locality = Locality.NODE
+    """What `near` means."""
+
+
+class NearDevice(_Model):
+    """A device of the host that the guest is near and does not own. Exactly one of `device` and `address` is set."""
+
+    name: str
+    device: str | None
+    """A device pool: one of its functions is near."""
+    address: tuple[PciAddress, ...] | None
+    """PCI devices: one of them is near, of those that the host has."""
+    within: Locality = Locality.NODE
+    strength: Strength = Strength.REQUIRE
+
+
+class Passed(_Model):
+    """What a guest says of all devices of the host that it owns; `near` and `within` are then those of each that says nothing."""
+
+    near: Near = Near.REQUIRE
+    within: Locality = Locality.NODE
+    beside: Near = Near.ANY
+    """Whether all of them are on one root complex."""
+    expander: bool = False
+    """A guest of several nodes sees each on the guest node that is on the device's node."""
 
 
 class Mdev(_Model):
@@ -317,6 +393,8 @@ class GuestNode(_Model):
     name: str
     vcpus: int
     memory_kib: int
+    memory_kind: MemoryKind | None = None
+    """Of a node without vCPUs: what its memory is made of."""
 
 
 class Vm(_Model):
@@ -381,10 +459,28 @@ class Vm(_Model):
     shared_memory: bool = False
     """Its memory can be mapped by others, whatever its NICs are."""
     secure_boot: bool = False
+    irq_affinity: IrqAffinity = IrqAffinity.DEVICE
+    """`device` or `vcpus`."""
     launch_security: str = "none"
-    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    """`sev`, `sev-es` (libvirt's type `sev` with a policy), `sev-snp`, `tdx`, or `none`."""
+    cachetune: int | None = None
+    """KiB of each L3 cache that its vCPUs run on: what is its alone, at least."""
+    memorytune: int | None = None
+    """The most of the memory bandwidth behind each of those that its vCPUs take, in percent."""
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
+    nears: Mapping[str, NearDevice] = {}
+    passed: Passed | None = None
+
+    @property
+    def beside(self) -> Near:
+        """Whether all its passed devices are on one root complex."""
+        return self.passed.beside if self.passed is not None else Near.ANY
+
+    @property
+    def expander(self) -> bool:
+        """Whether its passed devices are shown on its nodes, where it has several."""
+        return self.passed is not None and self.passed.expander and self.nodes > 1
 
     @property
     def floating(self) -> CpuSet:

@@ -9,7 +9,20 @@ from functools import cached_property
 from typing import Any
 
 from kvmc.model.origins import Path
-from kvmc.model.site import L3, Cores, Emulator, Host, Isolation, Near, Pinning, Scheduler, Strength, Threads, Vm
+from kvmc.model.site import (
+    L3,
+    Cores,
+    Emulator,
+    Host,
+    Isolation,
+    Locality,
+    Near,
+    Pinning,
+    Scheduler,
+    Strength,
+    Threads,
+    Vm,
+)
 from kvmc.model.values import KIB_PER_UNIT, PageCount, size_text
 from kvmc.resolver.conflict import Conflict, passed_update
 from kvmc.resolver.variant import Trials, Variant
@@ -33,6 +46,8 @@ _LOOSER: dict[str, tuple[object, str]] = {
     "l3": (L3.PREFER, "`l3 = prefer`"),
     "cores": (Cores.ANY, "`cores = any`"),
     "memory_kind": (None, "no `memory_kind`"),
+    "cachetune": (None, "no `cachetune`"),
+    "memorytune": (None, "no `memorytune`"),
     "emulator": (Emulator.HOUSEKEEPING, "`emulator = housekeeping`"),
     "isolation": (Isolation.ANY, "no `isolation`"),
     "scheduler": (Scheduler.OTHER, "`scheduler = other`"),
@@ -89,7 +104,11 @@ def _candidates(
     conflict: Conflict, whole: Variant, head: str, fits: Callable[[Change], bool], trials: Trials
 ) -> Iterator[Change]:
     vm = whole.site.vms[head]
-    mine = {line.path[2]: line.names for line in conflict.lines if line.path[0] == "vm" and len(line.path) > 2}
+    mine: dict[str, tuple[str, ...]] = {}
+    for line in conflict.lines:
+        # of several lines that say the same setting the guest's own, if it has one
+        if line.path[0] == "vm" and len(line.path) > 2 and head not in mine.get(line.path[2], ()):
+            mine[line.path[2]] = line.names
     for setting, (value, text) in _LOOSER.items():
         if setting in mine:
             names = mine[setting] if head in mine[setting] else mine[setting][:1]
@@ -155,12 +174,27 @@ class _Short:
 
 def _looser_devices(vm: Vm) -> Iterator[Change]:
     """A passed device that need not be beside another one, or near."""
-    passed = [("nic", one.name, one.beside, one.near) for one in vm.nics.values() if one.device]
-    passed += [("hostdev", one.name, one.beside, one.near) for one in vm.hostdevs.values()]
-    for kind, label, beside, near in passed:
+    passed = [("nic", one.name, one.beside, one.near, one.within) for one in vm.nics.values() if one.device]
+    passed += [("hostdev", one.name, one.beside, one.near, one.within) for one in vm.hostdevs.values()]
+    for close in vm.nears.values():
+        where = f"in `near {close.name}` of `{vm.name}`"
+        if close.strength is Strength.REQUIRE and close.within is Locality.NODE:
+            yield Change(
+                f"`within = package` {where}", ((("vm", vm.name, "near", close.name, "within"), Locality.PACKAGE),)
+            )
+        if close.strength is Strength.REQUIRE:
+            soft = (("vm", vm.name, "near", close.name, "strength"), Strength.PREFER)
+            yield Change(f"`strength = prefer` {where}", (soft,))
+    if vm.passed is not None and vm.beside is Near.REQUIRE:
+        softer = vm.passed.model_copy(update={"beside": Near.PREFER})
+        yield Change(f"`beside = prefer` in `passed` of `{vm.name}`", ((("vm", vm.name, "passed"), softer),))
+    for kind, label, beside, near, within in passed:
         where = f"for {kind} `{label}` of `{vm.name}`"
         if beside is not None:
             yield Change(f"no `beside` {where}", ((("vm", vm.name, kind, label, "beside"), None),))
+        if near is Near.REQUIRE and within is Locality.NODE:
+            edit = (("vm", vm.name, kind, label, "within"), Locality.PACKAGE)
+            yield Change(f"`within = package` {where}", (edit,))
         if near is Near.REQUIRE:
             yield Change(f"`near = prefer` {where}", ((("vm", vm.name, kind, label, "near"), Near.PREFER),))
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from kvmc.model.site import L3, Cores
-from kvmc.resolver.choices import fewest_slots, pick_devices
+from kvmc.resolver.choices import pick_devices
 from kvmc.resolver.demand import Claim, Demand, arrangements
-from kvmc.resolver.state import CellChoice, Choice, HostState, State, Take, usable_threads
+from kvmc.resolver.state import CellChoice, Choice, HostState, State, Take, fewest_slots, usable_threads
 
 Group = tuple[int, list[int]]
 """A node of the board and some of its slots."""

@@ -20,6 +20,8 @@ _FREE: Mapping[str, Any] = {
     "l3": L3.PREFER,
     "cores": Cores.ANY,
     "memory_kind": None,
+    "cachetune": None,
+    "memorytune": None,
     "emulator": Emulator.HOUSEKEEPING,
 }
 """A guest's settings that restrict where it may go, each with its value that restricts nothing."""
@@ -121,6 +123,10 @@ def without(variant: Variant, line: Line) -> Variant:
 
 
 def _relaxed(vm: Vm, setting: Sequence[str]) -> dict[str, Any]:
+    if setting[0] == "near":
+        return {"nears": {name: one for name, one in vm.nears.items() if name != setting[1]}}
+    if setting[0] == "passed":
+        return {"passed": None if vm.passed is None else vm.passed.model_copy(update={"beside": Near.ANY})}
     if setting[-1] in PASSED:
         return passed_update(vm, setting[0], setting[1], setting[-1], PASSED[setting[-1]])
     if setting[0] == "nic":
@@ -154,6 +160,12 @@ def _settings(variant: Variant, origins: Origins) -> list[Line]:
         paths += [(("vm", vm.name, "nic", nic.name, "beside"), vm.name) for nic in vm.nics.values() if nic.beside]
         paths += [
             (("vm", vm.name, "hostdev", one.name, "beside"), vm.name) for one in vm.hostdevs.values() if one.beside
+        ]
+        paths += [(("vm", vm.name, "passed", "beside"), vm.name)] if vm.beside is Near.REQUIRE else []
+        paths += [
+            (("vm", vm.name, "near", one.name), vm.name)
+            for one in vm.nears.values()
+            if one.strength is Strength.REQUIRE
         ]
         paths += [(("vm", vm.name, "nic", nic.name, "device"), vm.name) for nic in vm.nics.values() if nic.device]
         paths += [(("vm", vm.name, "hostdev", device, "device"), vm.name) for device in vm.hostdevs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 
 from kvmc.diagnostics import Bag
@@ -17,6 +17,7 @@ from kvmc.model.site import (
     Domain,
     Emulator,
     Hostdev,
+    Locality,
     MemoryKind,
     MemoryMode,
     Near,
@@ -28,6 +29,7 @@ from kvmc.model.site import (
     Threads,
     Vm,
 )
+from kvmc.model.values import PciAddress
 from kvmc.resolver.memory import overhead, split_memory, split_vcpus
 from kvmc.resolver.refusals import Refusal, refuse
 
@@ -48,14 +50,22 @@ class Cell:
     floating: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryCell:
+    """A guest node without vCPUs: memory of a kind, in normal pages, on a node of the host that has no other of the guest's."""
+
+    memory_kib: int
+    kind: MemoryKind
+
+
 def alike(one: Cell, other: Cell) -> bool:
     """Whether two cells of a guest may change places; the overhead that is no node's counts for the first, and not here."""
-    return (one.vcpus, one.memory_kib, one.floating) == (other.vcpus, other.memory_kib, other.floating)
+    return one.vcpus == other.vcpus and one.memory_kib == other.memory_kib and one.floating == other.floating
 
 
 def uneven(cells: Sequence[Cell]) -> bool:
     """Whether the cells of a guest differ, so that it matters which of them lies on which node."""
-    return any(not alike(cells[0], cell) for cell in cells[1:])
+    return len(cells) > 1 and any(not alike(cells[0], cell) for cell in cells[1:])
 
 
 def arrangements(cells: Sequence[Cell], nodes: Iterable[int]) -> Iterator[tuple[int, ...]]:
@@ -133,6 +143,18 @@ class _Refusals(Mapping[str, Refusal]):
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """A device that a guest is near without owning it: one of a device pool, or at one of these addresses."""
+
+    label: str
+    pool: str | None
+    addresses: tuple[PciAddress, ...]
+    package: bool
+    """A node in one package with it is near enough."""
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """One guest. devices: what each `nic` and `hostdev` takes, by (kind, label): the name of a device pool.
 
@@ -163,11 +185,37 @@ class Demand:
     """Devices that need not be on the guest's nodes."""
     beside: tuple[tuple[DeviceKey, DeviceKey], ...] = ()
     """Devices that share a root complex."""
+    cachetune: int = 0
+    """KiB of each L3 cache that its vCPUs run on."""
+    memorytune: int = 0
+    """Percent of the bandwidth behind each of them."""
+    tunes: bool = False
+    """It asks for some of either, and is a group of resctrl then."""
+    package: frozenset[DeviceKey] = frozenset()
+    """Devices that are near on any node in one package with the guest."""
+    close: tuple[Close, ...] = ()
+    one_root: bool = False
+    """All its devices are on one root complex where that can be."""
+    memory_cells: tuple[MemoryCell, ...] = ()
+    """Behind its cells."""
 
-    @property
-    def tied(self) -> bool:
-        """Whether its place depends on more than what each node has free and which hosts are claimed."""
-        return bool(self.relations or self.near or self.beside)
+    tied: bool = field(init=False, repr=False, compare=False)
+    """Whether its place depends on more than what each node has free and which hosts are claimed."""
+    even: bool = field(init=False, repr=False, compare=False)
+    """Whether its cells are alike, each with its memory on its own node."""
+    plain: bool = field(init=False, repr=False, compare=False)
+    """Whether each cell takes dedicated cores of whatever kind and nothing else of a slot, of one L3 if it can."""
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        devices = self.near or self.beside or self.package or self.close or self.one_root
+        put(self, "tied", bool(self.relations or devices or self.tunes or self.memory_cells))
+        put(self, "even", not self.spread and not uneven(self.cells))
+        put(
+            self,
+            "plain",
+            self.dedicated and not (self.own or self.floating) and self.l3 is not L3.ANY and self.cores is Cores.ANY,
+        )
 
     def near_of(self, key: DeviceKey) -> Near:
         return next((near for one, near in self.near if one == key), Near.REQUIRE)
@@ -193,10 +241,8 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
     for vm in site.vms.values():
         # the schema pass refuses what cannot be divided
         unit = vm.pages_kib or 1
-        assert vm.nodes <= vm.vcpus and vm.memory_kib % unit == 0 and vm.memory_kib // unit >= vm.nodes
-        vcpus = split_vcpus(vm)
-        memory = split_memory(vm)
-        normal = overhead(vm, memory, vcpus)
+        vcpus, memory, normal = _divided(vm)
+        assert all(vcpus) and all(kib and kib % unit == 0 for kib in memory)
         spread = vm.numatune is not MemoryMode.STRICT or vm.memory_kind is not None
         floating = vm.floating if vm.pinning is Pinning.MIXED else CpuSet()
         floats = tuple(len(ids & floating) for ids in _numbers(vcpus))
@@ -207,8 +253,10 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
         )
         alike = (
             *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vm.cores, own),
+            *(vm.cachetune is None, vm.memorytune is None),
             *((nic.name, nic.device) for nic in vm.nics.values()),
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
+            *(("near", one.name, one.device) for one in vm.nears.values() if one.strength is Strength.REQUIRE),
         )
         if alike not in known:
             told = {host.name: refuse(site, vm, host, own, smt[host.name]) for host in site.hosts.values()}
@@ -245,8 +293,37 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             relations=related.get(vm.name, ()),
             near=tuple(_near(vm)),
             beside=tuple(_beside(vm)),
+            cachetune=vm.cachetune or 0,
+            memorytune=vm.memorytune or 0,
+            tunes=bool(vm.cachetune or vm.memorytune),
+            package=frozenset(key for key, one in _passed(vm) if one.within is Locality.PACKAGE),
+            close=tuple(
+                Close(
+                    one.name,
+                    one.device,
+                    one.address or (),
+                    one.within is Locality.PACKAGE,
+                    one.strength is Strength.REQUIRE,
+                )
+                for one in vm.nears.values()
+            ),
+            memory_cells=tuple(
+                MemoryCell(cell.memory_kib, cell.memory_kind)
+                for cell in vm.cells.values()
+                if cell.memory_kind is not None
+            ),
+            one_root=vm.beside is Near.PREFER and len(devices) > 1,
         )
     return demands
+
+
+def _divided(vm: Vm) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """vCPUs, memory and overhead of each node with vCPUs; the overhead of memory alone lies on the first of them."""
+    vcpus, memory = split_vcpus(vm), split_memory(vm)
+    normal = overhead(vm, memory, vcpus)
+    number = sum(1 for some in vcpus if some)
+    first, *others = normal[:number]
+    return vcpus[:number], memory[:number], (first + sum(normal[number:]), *others)
 
 
 def _numbers(vcpus: Sequence[int]) -> Iterator[CpuSet]:
@@ -290,6 +367,9 @@ def _beside(vm: Vm) -> Iterator[tuple[DeviceKey, DeviceKey]]:
         other = next((other for other in passed if other[1] == one.beside and other != key), None)
         if other is not None:
             yield key, other
+    if vm.beside is Near.REQUIRE:
+        for key in passed[1:]:
+            yield key, passed[0]
 
 
 def _in_one_l3(relation: Relation) -> bool:

@@ -56,9 +56,8 @@ def diagnose(
     """
     bag = Bag()
     for cause in find_causes(site, topologies, kept, left, state, origins):
-        whole = Variant(site, frozenset(kept.guests)).only(
-            vm for vm in site.vms if vm not in left or vm == cause.head or vm in cause.also
-        )
+        among = {cause.head, *cause.also, *(cause.conflict.guests if cause.conflict is not None else ())}
+        whole = Variant(site, frozenset(kept.guests)).only(vm for vm in site.vms if vm not in left or vm in among)
         _tell(cause, whole, topologies, kept, origins, bag, verdict, help)
     return bag
 
@@ -85,13 +84,18 @@ def find_causes(
         cause = Cause(vm, code, why)
         if len(causes) < _CAUSES:
             names = [vm] if code is not codes.NOT_PLACED else [one for one in site.vms if one == vm or one not in left]
+            if code is codes.NOT_PLACED and trials.fits(whole.only(names)):
+                # It is not those that have a place that are in its way, but others that have none either.
+                names = list(site.vms)
             cause.conflict = find_conflict(whole.only(names), vm, trials, origins)
         causes.append(cause)
     return causes
 
 
 def _same(cause: Cause, vm: str, why: Sequence[Reason], whole: Variant, trials: Trials) -> bool:
-    """Whether the guest could stand for the cause: it fails beside the same others, or for the same numbers."""
+    """Whether the guest could stand for the cause: it is in its way, fails beside the same others, or for the same numbers."""
+    if cause.conflict is not None and vm in cause.conflict.guests:
+        return True
     if cause.code is codes.NOT_PLACED and cause.conflict is not None:
         others = [one for one in cause.conflict.guests if one != cause.head]
         if len(others) > 0 and not trials.spent:

@@ -13,9 +13,11 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins, Path
 from kvmc.model.site import L3, Cores, MemoryMode
 from kvmc.model.values import size_text
-from kvmc.resolver.choices import best_choice, fit_cell, pick_devices
-from kvmc.resolver.demand import Cell, Demand, arrangements, uneven
-from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share
+from kvmc.resolver.best import best_choice
+from kvmc.resolver.choices import fit_cell, pick_devices
+from kvmc.resolver.demand import Cell, Close, Demand, arrangements, uneven
+from kvmc.resolver.near import device_nodes, near_nodes
+from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share, stores_of
 from kvmc.resolver.state import HostState, NodeState, State
 
 _SHOWN = 6
@@ -118,6 +120,14 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
                 host, f"`{other}` {where}, and `place apart {place}` keeps them apart", path, None, "add a host for it"
             )
     here = state.hosts[host]
+    if demand.tunes and here.room is not None:
+        plain = replace(demand, cachetune=0, memorytune=0, tunes=False)
+        if best_choice(plain, state, host, strict=False) is not None:
+            from kvmc.resolver.resctrl import lacking
+
+            text, setting = lacking(demand, here.room)
+            gives = ("host", host, "resctrl", "l3" if setting == "cachetune" else "memory_bandwidth")
+            return Reason(host, text, ("vm", demand.vm, setting), gives, f"offer more in `resctrl` of `{host}`")
     if demand.relations:
         related = _relation_reason(demand, state, host)
         if related is not None:
@@ -134,6 +144,8 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
         return Reason(host, "needs one L3 cache, the topology tells none", ("vm", demand.vm, "l3"), None, help)
     shortages = max((_shortages(demand, here, cell) for cell in _kinds(demand)), key=len)
     able = len(here.nodes) - len(shortages)
+    if able >= len(demand.cells) and demand.memory_cells and (why := _alone_reason(demand, here)) is not None:
+        return why
     if able >= len(demand.cells) and demand.spread and (why := _spread_reason(demand, here)) is not None:
         return why
     if able >= len(demand.cells):
@@ -315,6 +327,10 @@ def _ids(here: HostState) -> list[int]:
 def _device_reason(demand: Demand, here: HostState) -> Reason:
     """Nodes enough have CPUs and memory: it is the devices, which are not free or not near them."""
     host = here.machine.host.name
+    for close in demand.close:
+        why = _close_reason(demand, close, here) if close.required else None
+        if why is not None:
+            return why
     beside = [pair for pair in demand.beside if pick_devices(replace(demand, beside=(pair,)), here, _ids(here)) is None]
     if beside and pick_devices(replace(demand, beside=()), here, _ids(here)) is not None:
         pools, ((kind, name), (_, partner)) = dict(demand.devices), beside[0]
@@ -364,3 +380,42 @@ def _device_reason(demand: Demand, here: HostState) -> Reason:
     return Reason(
         host, f"no set of {counted(len(demand.cells), 'node')} has its CPUs, memory and {names} together", None
     )
+
+
+def _close_reason(demand: Demand, close: Close, here: HostState) -> Reason | None:
+    """What keeps a guest from the nodes of a device that it is to be near without owning it."""
+    machine = here.machine
+    path: Path = ("vm", demand.vm, "near", close.label)
+    if not device_nodes(close, machine):
+        one = ", ".join(f"`{address}`" for address in close.addresses) or f"`{close.pool}` with a function"
+        return Reason(machine.host.name, f"has no {one}, and `near {close.label}` asks for it", path)
+    near = near_nodes(close, machine)
+    there = [index for index, cpus in enumerate(machine.nodes) if cpus.node in near]
+    where = f"near the device of `near {close.label}`"
+    if not there:
+        return Reason(machine.host.name, f"no node {where} has CPUs for guests", path)
+    short = [_shortage(demand, demand.cells[0], here, index) for index in there]
+    if len(demand.cells) > 1 or None in short:
+        return None
+    first = next(one for one in short if one is not None)
+    text = f" node {machine.nodes[there[0]].node}: {first.need}, {first.free} free; it alone is {where}"
+    if len(there) > 1:
+        text = f" node {machine.nodes[there[0]].node}: {first.need}, {first.free} free; {len(there)} nodes are {where}"
+    return Reason(machine.host.name, text, path, first.gives, "`strength = prefer`")
+
+
+def _alone_reason(demand: Demand, here: HostState) -> Reason | None:
+    """What the nodes of a kind have too little of for the guest's nodes without vCPUs."""
+    name = here.machine.host.name
+    for cell in demand.memory_cells:
+        stores = stores_of(cell, here.machine, ())
+        path: Path = ("vm", demand.vm, "node")
+        if not stores:
+            return Reason(name, f"has no node of {cell.kind} memory", path, None, None)
+        if all(here.stores[one].normal < cell.memory_kib for one in stores):
+            most = max(here.stores[one].normal for one in stores)
+            text = (
+                f"needs {size_text(cell.memory_kib)} of {cell.kind} memory on one node, {size_text(max(most, 0))} free"
+            )
+            return Reason(name, text, path, None, None)
+    return None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from kvmc.resolver.choices import Score, best_choice
+from kvmc.resolver.best import best_choice
+from kvmc.resolver.choices import Score
 from kvmc.resolver.demand import Demand
 from kvmc.resolver.state import Choice, Machine, State
 
@@ -97,7 +98,7 @@ class Index:
             if self.empty[host] and self.kind[host] in alike and not demand.devices:
                 found = alike[self.kind[host]]
                 if found is not None:
-                    found = (found[0], replace(found[1], host=name))
+                    found = (found[0], found[1]._replace(host=name))
             else:
                 found = best_choice(demand, self.state, name, strict=strict, claims=False)
                 if self.empty[host]:

@@ -57,9 +57,12 @@ def settle(
         if cell.floating:
             own = iter(pins)
             pins = [node.shared if vcpu in demand.floating else next(own) for vcpu in vcpus]
-        memory = tuple((machine.stores[position].node, kib) for position, kib in where.memory)
+        # by node, as a lock gives it back
+        memory = tuple(sorted((machine.stores[position].node, kib) for position, kib in where.memory))
         cells.append(CellPlacement(node.node, vcpus, tuple(pins), cell.memory_kib, memory))
         first += number
+    for alone, position in zip(demand.memory_cells, choice.stores, strict=True):
+        cells.append(CellPlacement(machine.stores[position].node, (), (), alone.memory_kib))
     return GuestPlacement(demand.vm, choice.host, tuple(cells), emulator, idle, dict(choice.devices)), busy
 
 

@@ -111,7 +111,8 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
         cores = list(ordered_cores(topology, node.cpus & topology.usable))
         if not cores:
             continue
-        cores.sort(key=lambda one: boot not in one[0])
+        # The boot CPU's core is the first to be taken, so it is housekeeping; or the last, so it is dedicated.
+        cores.sort(key=lambda one: (boot in one[0]) is not host.boot_cpu)
         if not _enough(host, node.id, len(cores), wanted, origins, bag):
             fits = False
             continue
@@ -122,6 +123,14 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
             del cores[:number]
         dedicated |= union(core for core, _ in cores)
         nodes.append(NodeCpus(node.id, mine["housekeeping"], mine["shared"], _slots(cores, topology)))
+    if fits and not host.boot_cpu and boot in taken["housekeeping"]:
+        bag.error(
+            codes.POOLS_EXCEED_NODE,
+            f"`{host.name}` has the core of CPU {boot}, on which it boots, as housekeeping: no other is left on its node",
+            origins.label(("host", host.name, "housekeeping", "boot_cpu")),
+            help=("drop `boot_cpu = false`", "give `housekeeping` fewer cores"),
+        )
+        return None
     if not fits:
         return None
     rest = topology.usable - taken["vswitch"] - taken["shared"] - dedicated

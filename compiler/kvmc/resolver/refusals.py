@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Path
-from kvmc.model.site import Cores, Emulator, Host, Isolation, Pinning, Scheduler, Site, Threads, Vm
+from kvmc.model.site import Cores, Emulator, Host, Isolation, Pinning, Scheduler, Site, Strength, Threads, Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,18 @@ def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mappin
                 "threads",
                 f"give each node a multiple of {counted(smt, 'vCPU')}",
             )
+    if vm.cachetune is not None and host.resctrl_l3_kib is None:
+        return no("offers no part of its L3 caches", "cachetune", "`resctrl { l3 = SIZE }` on the host or its pool")
+    if vm.memorytune is not None and not host.resctrl_bandwidth:
+        help = "`resctrl { memory_bandwidth = PERCENT }` on the host or its pool"
+        return no("offers no memory bandwidth", "memorytune", help)
     for nic in vm.nics.values():
         if nic.device is not None and nic.device not in host.devices:
             return Refusal(f"has no device pool `{nic.device}`", ("vm", vm.name, "nic", nic.name, "device"))
     for device in vm.hostdevs.values():
         if device.device not in host.devices:
             return Refusal(f"has no device pool `{device.device}`", ("vm", vm.name, "hostdev", device.name, "device"))
+    for near in vm.nears.values():
+        if near.strength is Strength.REQUIRE and near.device is not None and near.device not in host.devices:
+            return Refusal(f"has no device pool `{near.device}`", ("vm", vm.name, "near", near.name, "device"))
     return None

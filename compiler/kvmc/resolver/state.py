@@ -5,8 +5,9 @@ Cores of a slot are alike, so a choice says how many; which ones is settled once
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from kvmc.model.cpuset import EMPTY
 from kvmc.model.site import Cores, Domain, Host, Threads
@@ -16,6 +17,13 @@ from kvmc.resolver.devices import Function
 from kvmc.resolver.memory import NodeMemory
 from kvmc.resolver.placement import HostPools
 from kvmc.resolver.pools import NodeCpus, Slot
+from kvmc.topology.model import PciDevice
+
+NEVER = 1 << 30
+"""Cores that no slot has."""
+
+if TYPE_CHECKING:
+    from kvmc.resolver.resctrl import Offer, Room
 
 Groups = dict[str, dict[str, frozenset[str]]]
 """By place, for each of its guests that has one: the domains of the relation that its vCPUs are in."""
@@ -50,6 +58,10 @@ class Machine:
     stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
+    resctrl: Offer | None = None
+    """What guests may have of its L3 caches and their bandwidth."""
+    pci: Mapping[PciAddress, PciDevice] = field(default_factory=dict)
+    """All its PCI functions, given to guests or not."""
 
     def vcpus_a_core(self, demand: Demand, slot: Slot) -> int:
         """vCPUs of the guest that one core of a slot holds; 0 where it can't use the core."""
@@ -60,8 +72,7 @@ class Machine:
         return usable_threads(demand.threads, slot.threads, self.kinds.get(demand.cores, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(NamedTuple):
     """vCPUs of a cell in one slot, and the whole cores that they take."""
 
     slot: int
@@ -69,8 +80,7 @@ class Take:
     cores: int
 
 
-@dataclass(frozen=True, slots=True)
-class CellChoice:
+class CellChoice(NamedTuple):
     """Where one cell goes: a position in the machine's nodes, the slots, and the slot of the emulator's own core. memory: nodes by
     position, each with the KiB of its memory there; empty where all is on its own node."""
 
@@ -80,13 +90,22 @@ class CellChoice:
     memory: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Where a guest goes. devices: a function for each of its devices."""
+class Choice(NamedTuple):
+    """Where a guest goes. devices: a function for each of its devices. stores: by position, where each memory cell lies."""
 
     host: str
     cells: tuple[CellChoice, ...]
     devices: tuple[tuple[tuple[str, str], PciAddress], ...]
+    stores: tuple[int, ...] = ()
+
+
+class Needs(NamedTuple):
+    """What so many vCPUs take of a node: cores in each slot where they are all in it, the fewest of these; and the fewest slots of
+    an empty node that hold them, 0 where all of them don't."""
+
+    cores: list[int]
+    least: int
+    slots: int
 
 
 class NodeState:
@@ -106,10 +125,21 @@ class NodeState:
             policy: [usable_threads(policy, slot.threads, machine.smt) for slot in cpus.slots] for policy in Threads
         }
         """vCPUs that a core of each slot holds for a guest of each policy."""
-        self.needs: dict[tuple[Threads, int], tuple[list[int], int]] = {}
-        """Cores that so many vCPUs of each policy take in each slot, as far as asked, and the fewest."""
+        self.needs: dict[tuple[Threads, int], Needs] = {}
+        """What so many vCPUs of each policy take, as far as asked; nodes of a host that are alike share it."""
         self.kinds: dict[tuple[Threads, Cores], list[int]] = {}
         """The same for guests that ask for a kind of cores, as far as there was one."""
+
+    def needed(self, threads: Threads, vcpus: int) -> Needs:
+        """What so many vCPUs take; `needs` has it from then on."""
+        per = self.per[threads]
+        cores = [-(-vcpus // one) if one else NEVER for one in per]
+        full = [len(slot.cores) for slot in self.slots]
+        slots = 1
+        if all(need > size for need, size in zip(cores, full, strict=True)):
+            slots = fewest_slots(vcpus, (size * one for size, one in zip(full, per, strict=True)))
+        self.needs[threads, vcpus] = found = Needs(cores, min(cores, default=NEVER), slots)
+        return found
 
     def vcpus_a_core(self, demand: Demand, machine: Machine) -> list[int]:
         """vCPUs that a core of each slot holds for a guest that asks for a kind of cores."""
@@ -122,7 +152,7 @@ class NodeState:
 class HostState:
     """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("cores", "loose", "machine", "nodes", "stores", "used")
+    __slots__ = ("_apart", "cores", "loose", "machine", "nodes", "room", "stores", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -131,12 +161,31 @@ class HostState:
             NodeState(cpus, memory, machine, cpus.node in near)
             for cpus, memory in zip(machine.nodes, machine.memory, strict=True)
         ]
+        alike: dict[tuple[tuple[int, int], ...], dict[tuple[Threads, int], Needs]] = {}
+        for node in self.nodes:
+            node.needs = alike.setdefault(tuple((slot.threads, len(slot.cores)) for slot in node.slots), node.needs)
         alone = machine.stores[len(self.nodes) :]
         self.stores = [*self.nodes, *(NodeState(_no_cpus(one), one.memory, machine, False) for one in alone)]
         """Nodes as memory: those with CPUs, then those without."""
         self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
         self.cores: int = sum(node.cores for node in self.nodes)
+        self.room: Room | None = None
+        """Of what it offers through resctrl."""
+        if machine.resctrl is not None:
+            from kvmc.resolver.resctrl import room
+
+            self.room = room(machine.resctrl)
+        self._apart: list[list[int]] = []
+
+    @property
+    def apart(self) -> list[list[int]]:
+        """The distance from each node to each, by position; 0 where not told."""
+        if not self._apart:
+            ids = [cpus.node for cpus in self.machine.nodes]
+            rows = (self.machine.distances.get(one, {}) for one in ids)
+            self._apart = [[row.get(other, 0) for other in ids] for row in rows]
+        return self._apart
 
 
 class State:
@@ -181,6 +230,10 @@ class State:
                 node.free[where.own] += sign
                 node.cores += sign
                 host.cores += sign
+        for alone, position in zip(demand.memory_cells, choice.stores, strict=True):
+            host.stores[position].normal += sign * alone.memory_kib
+        if demand.tunes and host.room is not None:
+            host.room.take(demand, choice, host.machine, sign)
         for _, address in choice.devices:
             if sign < 0:
                 host.used[address] = demand.vm
@@ -238,6 +291,16 @@ def _node_name(machine: Machine, position: int) -> str:
 
 def _no_cpus(store: Store) -> NodeCpus:
     return NodeCpus(store.node, EMPTY, EMPTY, ())
+
+
+def fewest_slots(vcpus: int, capacities: Iterable[int]) -> int:
+    """The fewest slots that hold the vCPUs; 0 where all of them don't."""
+    held = 0
+    for number, capacity in enumerate(sorted(capacities, reverse=True), 1):
+        held += capacity
+        if held >= vcpus:
+            return number
+    return 0
 
 
 def usable_threads(policy: Threads, threads: int, smt: int) -> int:

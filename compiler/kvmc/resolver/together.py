@@ -7,7 +7,8 @@ from itertools import zip_longest
 from typing import Protocol
 
 from kvmc.model.site import Domain
-from kvmc.resolver.choices import Score, best_choice
+from kvmc.resolver.best import best_choice
+from kvmc.resolver.choices import Score
 from kvmc.resolver.demand import Demand, Relation
 from kvmc.resolver.relations import unmet
 from kvmc.resolver.state import Choice, State, domains, node_domains

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kvmc.diagnostics import Bag
 from kvmc.model.origins import Origins
-from kvmc.model.site import Host, Site, Vm
+from kvmc.model.site import Domain, Host, Site, Vm
 from kvmc.resolver.demand import Demand, derive_demands, only_hosts
 from kvmc.resolver.keep import Kept
 from kvmc.resolver.machines import derive_machine
@@ -167,8 +167,10 @@ def _was(before: Before, demand: Demand) -> Before:
 
 def _any_vcpus(vm: Vm) -> dict[str, object]:
     """As many vCPUs in each node as fill whole cores of any kind."""
-    cells = {name: cell.model_copy(update={"vcpus": _ANY_VCPUS}) for name, cell in vm.cells.items()}
-    return {"vcpus": vm.nodes * _ANY_VCPUS, "cells": cells}
+    cells = {
+        name: cell.model_copy(update={"vcpus": _ANY_VCPUS}) if cell.vcpus else cell for name, cell in vm.cells.items()
+    }
+    return {"vcpus": (sum(1 for cell in cells.values() if cell.vcpus) or vm.nodes) * _ANY_VCPUS, "cells": cells}
 
 
 class _Unknown:
@@ -179,6 +181,7 @@ _UNKNOWN = _Unknown()
 
 
 def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
+    """The need without one or the other. Who has no vCPUs is in no L3, so that nobody can be in one with him."""
     cells = tuple(
         replace(
             cell,
@@ -192,7 +195,9 @@ def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
     return replace(
         demand,
         cells=cells,
+        memory_cells=() if memory else demand.memory_cells,
         dedicated=demand.dedicated and not cpus,
         own=demand.own and not cpus,
         pages_kib=None if memory else demand.pages_kib,
+        relations=tuple(one for one in demand.relations if not cpus or one.domain is not Domain.L3),
     )

@@ -10,7 +10,7 @@ from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Origins
 from kvmc.resolver.demand import Demand
 from kvmc.resolver.leftover import unmet_wishes
-from kvmc.resolver.near import far_devices
+from kvmc.resolver.near import far_devices, not_close, on_roots
 from kvmc.resolver.state import State
 
 _SHOWN = 6
@@ -27,6 +27,20 @@ def tell_unmet(state: State, demands: Mapping[str, Demand], origins: Origins, ba
                 f"{kind} `{label}` of `{vm}` is preferred near and is on none of its nodes",
                 origins.label(("vm", vm, kind, label, "near")),
             )
+        for one in not_close(demands[vm], here.machine, nodes, required=False):
+            bag.error(
+                codes.PREFERENCE_UNMET,
+                f"`near {one.label}` of `{vm}` is preferred, and the guest is on {_nodes(nodes)} of `{choice.host}`",
+                origins.label(("vm", vm, "near", one.label)),
+            )
+        roots = on_roots(demands[vm], here, choice.devices)
+        if len(roots) > 1:
+            bag.error(
+                codes.PREFERENCE_UNMET,
+                f"the passed devices of `{vm}` are preferred beside each other and are on {len(roots)} root complexes: "
+                f"{', '.join(roots)}",
+                origins.label(("vm", vm, "passed", "beside")),
+            )
     for relation, vms in unmet_wishes(state, demands):
         shown = ", ".join(f"`{vm}` on `{state.chosen[vm].host}`" for vm in vms[:_SHOWN])
         more = f" and {len(vms) - _SHOWN} more" if len(vms) > _SHOWN else ""
@@ -35,3 +49,7 @@ def tell_unmet(state: State, demands: Mapping[str, Demand], origins: Origins, ba
             f"`{relation.title}` is preferred and not met for {counted(len(vms), 'guest')}: {shown}{more}",
             origins.label(("place", relation.place)),
         )
+
+
+def _nodes(nodes: list[int]) -> str:
+    return f"node {nodes[0]}" if len(nodes) == 1 else f"nodes {', '.join(map(str, nodes))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from kvmc.audit import cpulists, xml
 
@@ -95,11 +96,12 @@ def parts(root: xml.Node) -> Parts:
         attributes = tuple(sorted(node.element.attrib.items()))
         found.setdefault(bare, []).append((node.tag, attributes))
         for inner in _children(node):
-            found.setdefault((node.tag, inner.tag, *_key(inner)), []).append(element(inner))
+            found.setdefault((node.tag, inner.tag, *key_of(inner)), []).append(element(inner))
     return {key: sorted(values, key=repr) for key, values in found.items()}
 
 
-def _key(node: xml.Node) -> tuple[str, ...]:
+def key_of(node: xml.Node) -> tuple[str, ...]:
+    """What tells an element from others of its name."""
     found = []
     for *path, name in _KEYS.get(node.tag, ()):
         place = node.child(*path) if path else node
@@ -113,3 +115,28 @@ def without(meaning: Canonical, *tags: str) -> Canonical:
     tag, attributes, text, children = meaning
     assert isinstance(children, tuple)
     return tag, attributes, text, tuple(child for child in children if child[0] not in tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Elements of one kind; another definition holds them if each is in one of its own, with what libvirt adds."""
+
+    meanings: tuple[Canonical, ...]
+
+    def within(self, other: object) -> bool:
+        return isinstance(other, Holds) and all(
+            any(_within(one, there) for there in other.meanings) for one in self.meanings
+        )
+
+
+def _within(wanted: Canonical, there: Canonical) -> bool:
+    tag, attributes, text, children = wanted
+    other_tag, other_attributes, other_text, other_children = there
+    assert isinstance(attributes, tuple) and isinstance(children, tuple)
+    assert isinstance(other_attributes, tuple) and isinstance(other_children, tuple)
+    return (
+        tag == other_tag
+        and set(attributes) <= set(other_attributes)
+        and text in ("", other_text)
+        and all(any(_within(one, other) for other in other_children) for one in children)
+    )

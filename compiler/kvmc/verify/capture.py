@@ -85,6 +85,10 @@ PATTERNS = tuple("proc/sys/" + name for name in SYSCTLS) + (
     "sys/module/workqueue/parameters/*",
     "sys/bus/pci/devices/*/sriov_numvfs",
     "sys/bus/pci/devices/*/sriov_totalvfs",
+    "sys/fs/resctrl/schemata",
+    "sys/bus/pci/devices/*/numa_node",
+    "sys/bus/pci/devices/*/irq",
+    "sys/bus/pci/devices/*/msi_irqs/*",
     "etc/tuned/active_profile",
     "etc/tuned/kvmc/tuned.conf",
     "etc/tuned/profiles/kvmc/tuned.conf",
@@ -96,12 +100,19 @@ PATTERNS = tuple("proc/sys/" + name for name in SYSCTLS) + (
     "etc/systemd/system.conf.d/*kvmc*",
     "etc/systemd/system/irqbalance.service.d/*kvmc*",
     "etc/systemd/system/kvmc-*.service",
+    "etc/systemd/system/kvmc-*.timer",
     "etc/systemd/system/dev-hugepages*.mount",
     "etc/sysctl.conf",
     "etc/sysctl.d/*.conf",
     "run/sysctl.d/*.conf",
     "usr/lib/sysctl.d/*.conf",
 )
+
+_SET = re.compile(r"^[ \t]*-?[ \t]*([A-Za-z0-9_./*-]+)[ \t]*=", re.M)
+_SYSFS = re.compile(r"^(/sys/[A-Za-z0-9_./:*-]+)[ \t]*=", re.M)
+_MODULE = re.compile(r"^[ \t]*options[ \t]+([A-Za-z0-9_-]+)[ \t]", re.M)
+_UNREAD = re.compile(r"(^|/)\.\.?(/|$)|key|secret|/stat_refresh$")
+"""What is not read though a file of kvmc's names it: it leaves its folder, may be a secret, or acts when it is read."""
 
 _PARAMETERS = re.compile(r"(?i)\b([^\s=]*(?:pass|secret|token)[^\s=]*)=\S*")
 _BOOT_ENTRY = re.compile(r"^[ \t]*linux(?:16|efi)?[ \t]+\S+[ \t]+(.*)$|^options[ \t]+(.*)$", re.M)
@@ -118,12 +129,9 @@ _SECONDS = 30
 def capture(root: str, memory: bool = True) -> "dict[str, bytes]":
     """All files of the capture, by their path in it. Raises nothing: what is not there, or not ours to read, is left out."""
     host = _Host(root)
-    files = {}
-    for pattern in PATTERNS:
-        for path in host.find(pattern):
-            data = host.read(path)
-            if data is not None:
-                files[path] = data
+    files = {}  # type: dict[str, bytes]
+    _copy(host, PATTERNS, files)
+    _copy(host, _named(files), files)
     if "proc/cmdline" in files:
         line = files["proc/cmdline"].decode("utf-8", "replace")
         files["proc/cmdline"] = _PARAMETERS.sub(r"\1=...", line).encode()
@@ -147,6 +155,36 @@ def capture(root: str, memory: bool = True) -> "dict[str, bytes]":
     files.pop("kvmc/domains", None)
     files["kvmc/capture.json"] = (json.dumps(versions, indent=2, sort_keys=True) + "\n").encode()
     return files
+
+
+def _copy(host: "_Host", patterns: "tuple[str, ...] | list[str]", files: "dict[str, bytes]") -> None:
+    for pattern in patterns:
+        for path in host.find(pattern):
+            data = host.read(path)
+            if data is not None:
+                files[path] = data
+
+
+def _named(files: "dict[str, bytes]") -> "list[str]":
+    """What the files of kvmc's on the host set beyond what every site has: sysctls, files below /sys, options of modules."""
+    found = []
+    for path in sorted(files):
+        text = files[path].decode("utf-8", "replace")
+        if path.startswith("etc/sysctl.d/") and "kvmc" in path:
+            found += [sysctl_path(key) for key in _SET.findall(text)]
+        elif path.startswith("etc/tuned/") and path.endswith("kvmc/tuned.conf"):
+            found += [name[1:] for name in _SYSFS.findall(text)]
+        elif path.startswith("etc/modprobe.d/"):
+            found += ["sys/module/%s/parameters/*" % name.replace("-", "_") for name in _MODULE.findall(text)]
+    return [name for name in found if not _UNREAD.search(name)]
+
+
+def sysctl_path(key: str) -> str:
+    """The file of a sysctl. Where the first separator is a dot, slashes stand for dots (sysctl.d(5))."""
+    first = re.search(r"[./]", key)
+    if first is not None and first.group() == ".":
+        key = key.translate(str.maketrans("./", "/."))
+    return "proc/sys/" + key
 
 
 class _Host:

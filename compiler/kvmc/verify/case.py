@@ -35,9 +35,11 @@ class ApplyList:
         """Phase and command of each step."""
 
     def step(self, *words: str) -> tuple[str, ...]:
-        """The first command that has one of the words, as a sentence of advice; none where there is none."""
+        """The first command that has one of the words, as a sentence of advice; none where there is none. To enable a unit changes
+        nothing that runs."""
         for _, argv in self.steps:
-            if any(word in argv for word in words):
+            enables = "enable" in argv and "--now" not in argv
+            if any(word in argv for word in words) and not enables:
                 return (f"run `{' '.join(argv)}`",)
         return ()
 
@@ -131,6 +133,8 @@ class Case:
     def missing(self, subject: str, compiled: str, place: Span | None) -> None:
         """What runs is not in the capture, or is nothing that can be read."""
         steps = ("capture the host again, as root: what is another user's is hidden from others",)
+        if self.source(place) in self.stale:
+            steps = ("install the file and capture the host again: a capture holds what the files on the host name",)
         self.add(Kind.NOT_TOLD, subject, "not told by what was captured", compiled, place, Effect.LIVE, steps)
 
     @cached_property

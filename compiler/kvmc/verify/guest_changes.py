@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from kvmc.audit import xml
@@ -186,7 +186,7 @@ def _aspects(
     elif container == "" and tag in _DESCRIPTION:
         yield f"its {tag}", "", "", Effect.LIVE
     elif container == "cputune" and tag in _SHARES:
-        yield f"`{tag}`", _text(old.parts.get(key)), _text(new.parts.get(key)), Effect.LIVE
+        yield f"`{tag}`", *_texts(key, old, new), Effect.LIVE
     elif key in (("", "memory"), ("", "currentMemory")):
         yield "its memory", _memory(old), _memory(new), Effect.RESTART
     elif container == "devices" and tag == "interface":
@@ -200,14 +200,14 @@ def _aspects(
         for name in differ:
             yield name, _shown(left.get(name)), _shown(right.get(name)), Effect.RESTART
         if not differ and tag != "vcpusched":  # a scheduler's line may be written in parts
-            yield f"`{container}/{tag}`", _text(old.parts.get(key)), _text(new.parts.get(key)), Effect.RESTART
+            yield f"`{container}/{tag}`", *_texts(key, old, new), Effect.RESTART
     else:
         name = {"disk": f"disk {key[-1]}", "topology": "the CPU topology"}.get(tag, "")
         if name in left or name in right:
             yield name, _shown(left.get(name)), _shown(right.get(name)), Effect.RESTART
             return
         label = "/".join(part for part in key if part)
-        yield f"`{label}`", _text(old.parts.get(key)), _text(new.parts.get(key)), Effect.RESTART
+        yield f"`{label}`", *_texts(key, old, new), Effect.RESTART
 
 
 def _value(fact: Fact | None) -> object:
@@ -247,14 +247,30 @@ def _memory(place: Place) -> str:
     return size_text(place.domain.memory.value) if place.domain.memory else ""
 
 
-def _text(meanings: list[Canonical] | None) -> str:
-    """An element in short: its attributes and its text."""
-    if not meanings:
-        return ""
-    parts = []
-    for meaning in meanings:
-        attributes = meaning[1] if isinstance(meaning[1], tuple) else ()
-        words = [f"{name}={value}" for name, value in attributes]
-        text = meaning[2] if len(meaning) > 2 else ""
-        parts.append(" ".join([*words, *([str(text)] if text not in ("", None) else [])]) or "set")
-    return "; ".join(parts)
+def _texts(key: tuple[str, ...], old: Place, new: Place) -> tuple[str, str]:
+    """What both have, in short; where they differ inside alone, with the elements there that the other has not."""
+    left, right = old.parts.get(key, []), new.parts.get(key, [])
+    before, after = ("; ".join(map(_text, some)) for some in (left, right))
+    if before != after:
+        return before, after
+    inside = {child for one in left for child in _children(one)} & {child for one in right for child in _children(one)}
+    before, after = ("; ".join(_whole(one, inside) for one in some) for some in (left, right))
+    return before, after
+
+
+def _text(meaning: Canonical) -> str:
+    """An element's attributes and its text."""
+    attributes = meaning[1] if isinstance(meaning[1], tuple) else ()
+    words = [f"{name}={value}" for name, value in attributes]
+    text = meaning[2] if len(meaning) > 2 else ""
+    return " ".join([*words, *([str(text)] if text not in ("", None) else [])]) or "set"
+
+
+def _children(meaning: Canonical) -> tuple[Canonical, ...]:
+    return meaning[3] if len(meaning) > 3 and isinstance(meaning[3], tuple) else ()
+
+
+def _whole(meaning: Canonical, but: Set[Canonical] = frozenset()) -> str:
+    """With its children, each in brackets with its name."""
+    children = [f"({child[0]} {_whole(child)})" for child in _children(meaning) if child not in but]
+    return " ".join([_text(meaning), *children])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kvmc.audit.domain import DEFAULT_PAGE, Domain
 from kvmc.diagnostics import Span
 from kvmc.model.values import size_text
+from kvmc.verify.canonical import Holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Fact:
             return False
         if isinstance(self.value, dict) and isinstance(other.value, dict):  # what libvirt adds is no difference
             return all(other.value.get(key) == value for key, value in self.value.items())
+        if isinstance(self.value, Holds):
+            return self.value.within(other.value)
         return self.value == other.value
 
 

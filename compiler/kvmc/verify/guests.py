@@ -15,6 +15,7 @@ from kvmc.model.cpuset import CpuSet, union
 from kvmc.verify.boot import read_list
 from kvmc.verify.case import Case
 from kvmc.verify.difference import Effect, Kind, shown
+from kvmc.verify.elements import elements
 from kvmc.verify.guest_facts import Fact, facts
 
 _FOLDER = "kvmc/domains"
@@ -26,6 +27,7 @@ _KERNEL = re.compile(r"kvm-nx-lpage-re.*|kvm-pit/.*|iou-(wrk|sqp)-.*")
 _ALLOWED = re.compile(r"^Cpus_allowed_list:\s*(\S*)\s*$", re.M)
 _POLICIES = {0: "other", 1: "fifo", 2: "rr", 3: "batch", 5: "idle", 6: "deadline"}
 _HUGE_KIB = 2048
+_RESTART = "shut the guest down and start it; a reboot from inside keeps what runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,9 @@ def _foreign(case: Case, guest: Guest, live: Domain, home: str | None) -> None:
 
 def _definitions(case: Case, domain: Domain, guest: Guest, steps: tuple[str, ...]) -> set[str]:
     """Compare what libvirt has; gives the aspects that differ in the live definition."""
-    compiled = facts(domain)
-    defined = _differing(compiled, facts(guest.defined) if guest.defined else None)
-    live = _differing(facts(domain, live=True), facts(guest.live, live=True) if guest.live else None)
+    compiled = _aspects(domain)
+    defined = _differing(compiled, _aspects(guest.defined) if guest.defined else None)
+    live = _differing(_aspects(domain, live=True), _aspects(guest.live, live=True) if guest.live else None)
     if guest.defined is None:
         case.add(
             Kind.GUEST_UNDEFINED, f"the persistent definition of guest `{domain.name}`", "", "one", domain.head, Effect.LIVE,
@@ -169,7 +171,7 @@ def _definitions(case: Case, domain: Domain, guest: Guest, steps: tuple[str, ...
         fact = compiled.get(aspect)
         runs = (live if aspect in live else defined)[aspect]
         also: tuple[str, ...] = ()
-        restart = "restart the guest"
+        restart = _RESTART
         effect = Effect.RESTART
         pending = False
         todo: tuple[str, ...]
@@ -204,6 +206,10 @@ def _definitions(case: Case, domain: Domain, guest: Guest, steps: tuple[str, ...
             guest=domain.name,
         )
     return set(live)
+
+
+def _aspects(domain: Domain, *, live: bool = False) -> dict[str, Fact]:
+    return elements(domain, live=live) | facts(domain, live=live)
 
 
 def _differing(compiled: dict[str, Fact], other: dict[str, Fact] | None) -> dict[str, str]:
@@ -267,7 +273,7 @@ def _pins(case: Case, domain: Domain, guest: Guest, blamed: set[str]) -> None:
     if lacking and not blamed & {"the number of vCPUs", "the I/O threads"}:
         case.add(
             Kind.GUEST_THREAD, f"of guest `{domain.name}`, {shown(', '.join(lacking))}", "", "it", _count_place(domain),
-            Effect.RESTART, ("look whether the vCPU was unplugged; restart the guest",), guest=domain.name,
+            Effect.RESTART, ("look whether the vCPU was unplugged", _RESTART,), guest=domain.name,
         )  # fmt: skip
 
 
@@ -296,7 +302,7 @@ def _schedulers(case: Case, domain: Domain, guest: Guest, blamed: set[str]) -> N
     for (runs, compiled, place), vcpus in other.items():
         case.add(
             Kind.GUEST_SCHEDULER, f"the scheduler of vCPU {', '.join(vcpus)} of guest `{domain.name}`", runs, compiled, place,
-            Effect.RESTART, ("restart the guest, or set it with `chrt` on the thread",),
+            Effect.RESTART, ("set it with `chrt` on the thread", _RESTART),
             ("libvirt has it as compiled: a program changed it (chrt, tuned's scheduler plugin)",), guest=domain.name,
         )  # fmt: skip
 
@@ -319,6 +325,6 @@ def _check_memory(case: Case, domain: Domain, guest: Guest, blamed: set[str]) ->
         runs = ", ".join(f"{kib} KiB on node {node}" for node, kib in sorted(elsewhere.items()))
         case.add(
             Kind.GUEST_MEMORY, f"of the memory of guest `{domain.name}`, a part", runs, f"node {nodes} alone", strict[0].span,
-            Effect.RESTART, ("restart the guest: memory that is in use is not moved back",),
-            ("numactl or migratepages moved it, or it was started with another definition",), guest=domain.name,
+            Effect.RESTART, (_RESTART,),
+            ("numactl or migratepages moved it, or it was started otherwise; it is not moved back",), guest=domain.name,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 
 from kvmc.audit import cpulists, knobs, settings
@@ -12,6 +13,7 @@ from kvmc.diagnostics import Bag
 from kvmc.model.cpuset import CpuSet
 from kvmc.verify import meaning
 from kvmc.verify.boot import read_list
+from kvmc.verify.capture import sysctl_path
 from kvmc.verify.case import Case
 from kvmc.verify.difference import Difference, Effect, Kind, shown
 
@@ -30,28 +32,37 @@ _PER_CPU = {
 
 
 def check_sysctls(case: Case) -> None:
-    for knob in _last(case, "sysctl:"):
+    knobs = _last(case, "sysctl:")
+    named = {sysctl_path(knob.name.removeprefix("sysctl:")) for knob in knobs}
+    for knob in knobs:
         key = knob.name.removeprefix("sysctl:")
         if not knob.setting or knob.setting in case.boot_differs:
             continue
-        runs = case.value("proc/sys/" + key.translate(str.maketrans("./", "/.")))
+        path = sysctl_path(key)
+        # A key of its own wins over a pattern, wherever they stand (sysctl.d(5)).
+        paths = [one for one in case.root.find(path) if one not in named] if "*" in key else [path]
+        values = {one: runs for one in paths if (runs := case.value(one)) is not None}
         from_boot = knob.owner.startswith("the boot line")
-        if runs is None:
+        if not values:
             if not from_boot:
                 case.missing(f"sysctl `{key}`", knob.value, knob.span)
             continue
         if from_boot and not knob.value.strip().isdigit():
             continue
-        if meaning.setting(key, runs) != meaning.setting(key, knob.value):
+        wanted = meaning.setting(key, knob.value)
+        other = {one: runs for one, runs in values.items() if meaning.setting(key, runs) != wanted}
+        if other:
+            first = next(iter(other.values()))
+            shared = first if "*" not in key else ", ".join(f"{runs} in /{one}" for one, runs in other.items())
             case.add(
                 Kind.SYSCTL,
                 f"sysctl `{key}`",
-                runs,
+                shared,
                 knob.value,
                 knob.span,
                 Effect.LIVE,
                 case.apply.step("sysctl") or (f"run `sysctl -w {key}={knob.value}`",),
-                _sysctl_setters(case, key, runs),
+                _sysctl_setters(case, key, first),
             )
 
 
@@ -69,7 +80,7 @@ def _sysctl_setters(case: Case, key: str, runs: str) -> list[str]:
         for path in case.root.find(pattern):
             text = case.root.read(path) if path not in own else None
             for entry in settings.read_sysctl(File(path, path, text or ""), Bag()):
-                if entry.key == key:
+                if fnmatch.fnmatchcase(entry.key, key) or fnmatch.fnmatchcase(key, entry.key):
                     word = "sets it so" if meaning.plain(entry.value.value) == meaning.plain(runs) else "sets it too"
                     told.append(f"`/{shown(path)}` {word}: `{shown(entry.value.value)}`")
     active = case.value("etc/tuned/active_profile") or ""
@@ -251,3 +262,21 @@ def check_vfs(case: Case) -> None:
                 Effect.LIVE,
                 (*case.apply.step(unit), "guests that hold one of its functions must be off while the number changes"),
             )
+
+
+def check_shares(case: Case) -> None:
+    """What the default group of resctrl has of each cache: ways that it still has, no guest can be given."""
+    text = case.value("sys/fs/resctrl/schemata") if case.files.shares else None
+    runs: dict[tuple[str, int], int] = {}
+    for line in (text or "").split("\n"):
+        resource, _, values = line.strip().partition(":")
+        for match in re.finditer(r"([0-9]{1,5})=([0-9a-f]{1,16})(?=;|$)", values):
+            runs[resource, int(match[1])] = int(match[2], 16)
+    for share in case.files.shares:
+        what = f"the mask of the default group of resctrl for {share.resource} {share.id}"
+        has = runs.get((share.resource, share.id))
+        if has is None:
+            case.missing(what, f"{share.mask:x}", share.span)
+        elif has != share.mask:
+            steps = case.apply.step("kvmc-resctrl.service")
+            case.add(Kind.SETTING, what, f"{has:x}", f"{share.mask:x}", share.span, Effect.LIVE, steps)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from kvmc.audit.bootline import Option
 from kvmc.audit.hostfiles import HostFiles
+from kvmc.audit.irq_places import ASKED, SCRIPT
 from kvmc.audit.reading import kind_of
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress, size_text
@@ -30,7 +31,7 @@ def changes(host: str, old: HostFiles, new: HostFiles, old_texts: Texts, new_tex
         if kind in ("domain", "measure", *_BOOT) or path == APPLY:
             continue
         before, after = old_texts.get(path), new_texts.get(path)
-        if before == after:
+        if before == after or path == ASKED:
             continue
         left = meaning.facts(path, before) if before is not None else {}
         right = meaning.facts(path, after) if after is not None else {}
@@ -39,11 +40,14 @@ def changes(host: str, old: HostFiles, new: HostFiles, old_texts: Texts, new_tex
             right_body = _script(path, after, new)
             if left_body != right_body:
                 effect = apply.effect(path) if after is not None else Effect.REBOOT
+                effect = Effect.LIVE if path == SCRIPT else effect  # its timer runs it within seconds
                 yield _change(host, f"`/{path}`", _there(before), _there(after), effect, guests)
             continue
         yield from _facts(host, path, kind or "", left, right, apply, guests)
+    yield from _irqs(host, old, new)
     yield from _carriers(host, old_texts, new_texts)
     yield from _vfs(host, old, new)
+    yield from _shares(host, old, new)
 
 
 def _change(
@@ -100,7 +104,8 @@ def _script(path: str, text: str | None, files: HostFiles) -> str | None:
     """A script without what is compared by itself: its numbers of pages and functions."""
     if text is None:
         return None
-    spans = [one.span for one in files.vfs] + [one.span for one in files.pages]
+    spans = [one.span for one in files.vfs] + [one.span for one in files.pages] + [one.span for one in files.shares]
+    spans += [one.span for one in files.irqs.all()] if files.irqs is not None else []
     told = [span for span in spans if _path(span.file) == path]
     for span in sorted(told, reverse=True):
         text = text[: span.start] + text[span.end :]
@@ -135,7 +140,7 @@ def _facts(
 
 
 def _unit(path: str, key: str, apply: ApplyList) -> Effect:
-    if "/irqbalance.service" in path:
+    if "/irqbalance.service" in path or "/kvmc-irqs." in path:
         return Effect.LIVE
     return Effect.REBOOT if key == "CPUAffinity" else apply.effect(path)
 
@@ -146,6 +151,25 @@ def _value(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(_value(one) for one in value)
     return str(value) or ("empty" if isinstance(value, CpuSet) else "''")
+
+
+def _irqs(host: str, old: HostFiles, new: HostFiles) -> Iterator[Change]:
+    """Where interrupts are put; without the script they stay where they are until something sets them up anew."""
+    before, after = _places(old), _places(new)
+    for what in [*before, *(what for what in after if what not in before)]:
+        if before.get(what) != after.get(what):
+            yield Change(host, None, what, str(before.get(what, "")), str(after.get(what, "")), Effect.LIVE)
+
+
+def _places(files: HostFiles) -> dict[str, CpuSet]:
+    places = files.irqs
+    if places is None:
+        return {}
+    found = {f"interrupts of devices of node {node}": cpus.value for node, cpus in sorted(places.nodes.items())}
+    found |= {f"interrupts of {address}": cpus.value for address, cpus in sorted(places.devices.items())}
+    for what, one in (("all other interrupts", places.rest), ("new interrupts", places.default)):
+        found |= {what: one.value} if one is not None else {}
+    return found
 
 
 def _carriers(host: str, old: Texts, new: Texts) -> Iterator[Change]:
@@ -171,6 +195,18 @@ def _vfs(host: str, old: HostFiles, new: HostFiles) -> Iterator[Change]:
             yield Change(host, None, what, str(left), str(right or 0), Effect.RESTART, holders, note)
         else:
             yield Change(host, None, what, str(left or 0), str(right or 0), Effect.LIVE)
+
+
+def _shares(host: str, old: HostFiles, new: HostFiles) -> Iterator[Change]:
+    """Guests that run keep the parts that they have; those that start find what is free then."""
+    before = {(one.resource, one.id): one.mask for one in old.shares}
+    after = {(one.resource, one.id): one.mask for one in new.shares}
+    for resource, id in sorted(before.keys() | after.keys()):
+        left, right = before.get((resource, id)), after.get((resource, id))
+        if left != right:
+            was, now = ("" if mask is None else f"{mask:x}" for mask in (left, right))
+            what = f"the default group's part of {resource} {id}"
+            yield _change(host, what, was, now, Effect.LIVE if right is not None else Effect.REBOOT, ())
 
 
 def _holders(files: HostFiles, parent: PciAddress) -> tuple[str, ...]:

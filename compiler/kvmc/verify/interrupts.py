@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
 from kvmc.audit import cpulists
-from kvmc.audit.hostfiles import Role, RoleSet
+from kvmc.audit.hostfiles import Role
+from kvmc.audit.source import At
 from kvmc.diagnostics.codes import verify as codes
 from kvmc.model.cpuset import CpuSet
+from kvmc.verify import irq_places
 from kvmc.verify.boot import read_list
 from kvmc.verify.case import Case
 from kvmc.verify.difference import Effect, Kind, shown
-
-_MANAGED = re.compile(
-    r"nvme[0-9]+q[0-9]+|virtio[0-9]+-req(uest)?\.[0-9]+|(mpi3mr|mpt[23]sas|megasas|aacraid|hpsa|smartpqi)[0-9A-Za-z._:-]*"
-)
-"""Queues of block devices, whose interrupts the kernel spreads over all CPUs itself (kernel/irq/affinity.c); they are silent while
-no program on that CPU does I/O."""
+from kvmc.verify.kernels_own import is_managed
 
 
 def check(case: Case) -> None:
     wanted = case.files.of(Role.IRQ)
-    if wanted and wanted[0].setting not in case.boot_differs:
-        _default(case, wanted[0])
+    placed = case.files.irqs
     kept = case.files.cpus(Role.BANNED, Role.ISOLATED)
+    if placed is not None:
+        irq_places.check(case, placed, kept)
+    if placed is not None and placed.default is not None:
+        # the script's last word, after that of the boot line
+        _default(case, placed.default, Effect.LIVE)
+    elif wanted and wanted[0].setting not in case.boot_differs:
+        _default(case, At(wanted[0].cpus, wanted[0].span), Effect.REBOOT)
     places = wanted or case.files.of(Role.BANNED) or case.files.of(Role.ISOLATED)
     if not kept or case.boot_differs & {"irqaffinity", "isolcpus"}:
         return
@@ -44,7 +45,7 @@ def check(case: Case) -> None:
         if action == "" or not cpus & kept:
             continue
         text = f"IRQ {number} ({shown(action or 'unknown')}) on {cpus & kept}"
-        (managed if action and _MANAGED.fullmatch(action) else wrong).append(text)
+        (managed if action and is_managed(action) else wrong).append(text)
     if managed:
         case.notes.error(
             codes.INTERRUPT_MANAGED,
@@ -64,7 +65,7 @@ def check(case: Case) -> None:
         )
 
 
-def _default(case: Case, wanted: RoleSet) -> None:
+def _default(case: Case, wanted: At[CpuSet], effect: Effect) -> None:
     """The kernel adds the boot CPU to what the line says (kernel/irq/irqdesc.c, irq_affinity_setup)."""
     text = case.value("proc/irq/default_smp_affinity")
     try:
@@ -72,15 +73,15 @@ def _default(case: Case, wanted: RoleSet) -> None:
     except ValueError:
         cpus = None
     if cpus is None:
-        case.missing("the default affinity of interrupts", str(wanted.cpus), wanted.span)
-    elif cpus | CpuSet(1) != wanted.cpus | CpuSet(1):
+        case.missing("the default affinity of interrupts", str(wanted.value), wanted.span)
+    elif cpus | CpuSet(1) != wanted.value | CpuSet(1):
         case.add(
             Kind.INTERRUPT,
             "the default affinity of interrupts",
             str(cpus) or "empty",
-            str(wanted.cpus),
+            str(wanted.value),
             wanted.span,
-            Effect.REBOOT,
-            ("write the mask to /proc/irq/default_smp_affinity, or reboot",),
+            effect,
+            case.apply.step("kvmc-irqs.timer") or ("write the mask to /proc/irq/default_smp_affinity, or reboot",),
             ("tuned's `default_irq_smp_affinity`, a script or a person set it after the boot",),
         )

@@ -1,4 +1,4 @@
-"""systemd: units and drop-ins for what has no carrier of its own: CPU affinity of services, irqbalance, run-time huge pages,
+"""systemd: units and drop-ins for what has no carrier of its own: CPU affinity of services, interrupts, run-time huge pages,
 mounts for page sizes, virtual functions."""
 
 from __future__ import annotations
@@ -8,12 +8,23 @@ from dataclasses import dataclass
 
 from kvmc.artifacts import Artifact, Comment, Phase, Step
 from kvmc.hostconfig import owned
-from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting
-from kvmc_targets.systemd.templates import MOUNT, PAGES_SCRIPT, PAGES_UNIT, VFS_SCRIPT, VFS_UNIT
+from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting, ResctrlPlan
+from kvmc.model.cpuset import CpuSet
+from kvmc_targets.systemd.irqs import IRQS_ASKED, IRQS_SCRIPT, IRQS_TIMER, IRQS_UNIT
+from kvmc_targets.systemd.templates import (
+    MOUNT,
+    PAGES_SCRIPT,
+    PAGES_UNIT,
+    RESCTRL_SCRIPT,
+    RESCTRL_UNIT,
+    VFS_SCRIPT,
+    VFS_UNIT,
+)
 from kvmc_targets.texts import comment, fill, grouped
 
 _NODES = "/sys/devices/system/node/"
 _MOUNT = "/dev/hugepages"
+_REST, _NODE = "place-irqs.rest", "place-irqs.node"
 
 
 def _heads(settings: Iterable[HostSetting]) -> list[str]:
@@ -64,6 +75,51 @@ def _vfs(plan: HostPlan) -> Sequence[Artifact]:
     )
 
 
+def _resctrl(resctrl: ResctrlPlan) -> Sequence[Artifact]:
+    heads = [comment(resctrl.origin)]
+    script = fill(
+        RESCTRL_SCRIPT,
+        heads=heads,
+        resources=resctrl.resources,
+        whole=resctrl.whole,
+        kept=resctrl.kept,
+        ids=resctrl.ids,
+        split=resctrl.split,
+    )
+    unit = fill(RESCTRL_UNIT, heads=heads, script=f"/{owned.RESCTRL_SCRIPT}")
+    note = "libvirt looks for resctrl when it starts"
+    return (
+        Artifact(owned.RESCTRL_SCRIPT, script, Comment.HASH_AFTER_SHEBANG, mode=0o755),
+        Artifact(owned.RESCTRL_UNIT, unit, Comment.HASH, steps=_started("kvmc-resctrl.service", Effect.RESTART, note)),
+    )
+
+
+def _irqs(plan: HostPlan, settings: Sequence[HostSetting]) -> Sequence[Artifact]:
+    """The script with the CPUs of each node, what runs it again and again, and what guests ask for themselves."""
+    from kvmc.hostconfig.host import hex_mask
+
+    heads = _heads(settings)
+    rest = next(one.value for one in settings if one.key == _REST)
+    nodes = [(one.key.removeprefix(_NODE), one.value) for one in settings if one.key.startswith(_NODE)]
+    script = fill(IRQS_SCRIPT, heads=heads, nodes=nodes, rest=rest, mask=hex_mask(CpuSet.parse(rest)))
+    name = "kvmc-irqs.timer"
+    timer = (
+        owned.DAEMON_RELOAD,
+        Step(Phase.BOOT, ("systemctl", "enable", name), Effect.REBOOT),
+        Step(Phase.HOST, ("systemctl", "restart", name), Effect.LIVE, "places them now, and every 30 seconds"),
+    )
+    artifacts = [
+        Artifact(owned.IRQS_SCRIPT, script, Comment.HASH_AFTER_SHEBANG, mode=0o755, steps=timer),
+        Artifact(owned.IRQS_UNIT, fill(IRQS_UNIT, heads=heads), Comment.HASH, steps=timer),
+        Artifact(owned.IRQS_TIMER, fill(IRQS_TIMER, heads=heads), Comment.HASH, steps=timer),
+    ]
+    asking = [guest for guest in plan.guests if guest.irqs]
+    if asking:
+        text = fill(IRQS_ASKED, heads=heads, guests=asking, comment=comment)
+        artifacts.append(Artifact(owned.IRQS_ASKED, text, Comment.HASH, steps=timer))
+    return artifacts
+
+
 def _mount(setting: HostSetting) -> Artifact:
     size = setting.value
     unit = f"dev-hugepages{size}.mount"
@@ -84,6 +140,7 @@ class SystemdTarget:
     def render(self, plan: HostPlan) -> Sequence[Artifact]:
         artifacts: list[Artifact] = []
         pages: list[HostSetting] = []
+        irqs: list[HostSetting] = []
         for setting in plan.carried(Carrier.SYSTEMD):
             if setting.key == "Manager.CPUAffinity":
                 line = f"CPUAffinity={setting.value}"
@@ -92,6 +149,12 @@ class SystemdTarget:
                 line = f"Environment=IRQBALANCE_BANNED_CPULIST={setting.value}"
                 steps = (owned.DAEMON_RELOAD, owned.TRY_IRQBALANCE)
                 artifacts.append(_drop_in(owned.IRQBALANCE, "Service", setting, line, steps))
+            elif setting.key == "irqbalance.ConditionPathExists":
+                line = f"ConditionPathExists={setting.value}"
+                steps = (owned.DAEMON_RELOAD, owned.TRY_IRQBALANCE)
+                artifacts.append(_drop_in(owned.IRQBALANCE_OFF, "Unit", setting, line, steps))
+            elif setting.key == _REST or setting.key.startswith(_NODE):
+                irqs.append(setting)
             elif setting.key.startswith(_MOUNT):
                 artifacts.append(_mount(setting))
             elif setting.key.startswith(_NODES):
@@ -100,6 +163,8 @@ class SystemdTarget:
                 raise ValueError(f"{setting.key} is no setting of this target")
         artifacts += _pages(pages) if pages else ()
         artifacts += _vfs(plan) if plan.sriov else ()
+        artifacts += _resctrl(plan.resctrl) if plan.resctrl is not None else ()
+        artifacts += _irqs(plan, irqs) if irqs else ()
         return tuple(artifacts)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from lxml import etree
 from kvmc.artifacts import seal
 from kvmc.hostconfig.plan import GuestPlan
 from kvmc_targets.libvirt import TARGET
+from support import virsh
 from support.guests import host_plan
 from support.xmleq import differences
 from targets.libvirt.cases import CASES
@@ -46,20 +44,9 @@ def test_schema_can_refuse(schema: etree.RelaxNG) -> None:
 @pytest.fixture(scope="module")
 def read_back(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Every case defined and dumped, in one run of virsh."""
-    if shutil.which("virsh") is None:
-        pytest.skip("virsh is not installed")
     folder = tmp_path_factory.mktemp("domains")
-    commands = []
-    for number, plan in enumerate(CASES.values()):
-        (folder / f"{number}.xml").write_text(sealed(plan))
-        commands += [f"define --validate {folder}/{number}.xml", f"dumpxml --inactive {plan.uuid}"]
-        commands.append(f"undefine --nvram {plan.uuid}")
-    virsh = ["virsh", "-q", "-c", "test:///default"]
-    run = subprocess.run(virsh, input="\n".join(commands), capture_output=True, text=True, timeout=60, check=False)
-    dumps = re.findall("^<domain .*?^</domain>$", run.stdout, re.DOTALL | re.MULTILINE)
-    assert len(dumps) == len(CASES), run.stderr
-    # The test driver names the host's end of each NIC as if the guest ran.
-    return {case: re.sub("<target dev='testnet[0-9]+'/>", "", dump) for case, dump in zip(CASES, dumps, strict=True)}
+    dumps = virsh.read_back([(plan.uuid, sealed(plan)) for plan in CASES.values()], folder)
+    return dict(zip(CASES, dumps, strict=True))
 
 
 @pytest.mark.parametrize("case", CASES)

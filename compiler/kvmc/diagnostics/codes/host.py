@@ -55,4 +55,7 @@ RAW_UNKNOWN = Code("KVMC0577", Severity.ERROR, "a raw setting that is not known,
 RAW_XML = Code("KVMC0578", Severity.ERROR, "a raw element that is not one sound XML element")
 FACTS_CONTRADICT = Code("KVMC0580", Severity.ERROR, "a platform says what its facts refute")
 NO_FACTS = Code("KVMC0581", Severity.ERROR, "a facts file tells nothing of the host's software")
+IRQ_NODE_BARE = Code("KVMC0583", Severity.WARNING, "a device's node has no housekeeping CPU for its interrupts")
+IRQ_NOT_PLACED = Code("KVMC0584", Severity.ERROR, "a guest says where interrupts go on a host that leaves them alone")
+NOT_ITS_ARCH = Code("KVMC0585", Severity.ERROR, "a setting of another architecture than the host's")
 NO_MECHANISM = Code("KVMC0582", Severity.ERROR, "no mechanism of the platform does what is asked")
