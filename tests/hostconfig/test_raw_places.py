@@ -48,7 +48,11 @@ def domain(folder: Path, vm: str) -> etree._Element:
     [
         ("devices", CDROM.format(dev="sdc"), None),
         ("devices", "<disk type='file' device='disk'><source file='/a'/><target dev='vdz'/></disk>", codes.RAW_OWNED),
-        ("devices", "<disk type='network' device='disk'><source protocol='nbd' name='a'/></disk>", None),
+        ("devices", "<disk type='file'><source file='/a b'/><target dev='vdz'/></disk>", None),
+        ("devices", "<disk type='file'><driver type='vmdk'/><source file='/a'/><target dev='vdz'/></disk>", None),
+        ("devices", "<disk type='file'><source file='/a'/><target dev='sdz' bus='usb'/></disk>", codes.RAW_LACKS),
+        ("devices", "<disk type='file'><source file='/a b'/></disk>", codes.RAW_XML),
+        ("devices", "<disk type='network'><source protocol='nbd' name='a'/><target dev='vdz'/></disk>", None),
         ("devices", f"<interface type='user'><mac address='{MAC}'/></interface>", None),
         ("devices", "<interface type='user'/>", codes.RAW_XML),
         ("devices", f"<interface type='bridge'><mac address='{MAC}'/></interface>", codes.RAW_OWNED),
@@ -62,6 +66,7 @@ def domain(folder: Path, vm: str) -> etree._Element:
         ("devices", "<input type='mouse'/>", codes.RAW_OWNED),
         ("devices", "<controller type='virtio-serial' index='0'/>", None),
         ("devices", "<controller type='usb' index='1'/>", codes.RAW_OWNED),
+        ("devices", "<controller type='ide' index='0'/>", codes.RAW_OWNED),
         ("devices", "<filesystem><driver type='virtiofs'/></filesystem>", codes.RAW_LACKS),
         ("devices", "<filesystem><driver type='path'/></filesystem>", None),
         ("devices", "<memballoon model='virtio'><stats period='5'/></memballoon>", None),
@@ -125,7 +130,7 @@ def test_what_stands_instead_leaves_nothing_of_kvmcs(tmp_path: Path) -> None:
 def test_a_disk_takes_no_name_that_a_raw_one_has(tmp_path: Path) -> None:
     sata = "  disk extra {\n    storage = disks\n    bus = sata\n  }\n"
     root = domain(tmp_path, sata + one("cd", "devices", CDROM.format(dev="sda")))
-    names = {one.find("target").get("dev") for one in root.iterfind("devices/disk")}
+    names = {one.get("dev") for one in root.iterfind("devices/disk/target")}
     assert names == {"vda", "sda", "sdb"}
 
 
@@ -133,7 +138,7 @@ def test_networks_models_usb_and_shared_memory(tmp_path: Path) -> None:
     tablet = one("tablet", "devices", "<input type='tablet' bus='usb'/>")
     root = domain(tmp_path, NICS + tablet + one("fs", "devices", "<filesystem><driver type='virtiofs'/></filesystem>"))
     nics = {
-        nic.get("type"): (dict(nic.find("source").attrib), nic.find("model").get("type"))
+        nic.get("type"): (dict(next(nic.iterchildren("source")).attrib), next(nic.iterchildren("model")).get("type"))
         for nic in root.iterfind("devices/interface")
     }
     assert nics == {
@@ -142,7 +147,7 @@ def test_networks_models_usb_and_shared_memory(tmp_path: Path) -> None:
     }
     (usb,) = (one for one in root.iterfind("devices/controller") if one.get("type") == "usb")
     assert (usb.get("model"), usb.get("ports"), usb.find("address") is not None) == ("qemu-xhci", "15", True)
-    assert root.find("memoryBacking/access").get("mode") == "shared"
+    assert [one.get("mode") for one in root.iterfind("memoryBacking/access")] == ["shared"]
 
 
 @pytest.mark.parametrize(

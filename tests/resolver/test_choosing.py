@@ -10,7 +10,8 @@ import pytest
 
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import L3, Domain, Emulator, MemoryMode, Pinning, Site, Threads, Vm
-from kvmc.resolver.choices import Score, best_choice
+from kvmc.resolver.best import best_choice
+from kvmc.resolver.choices import Score
 from kvmc.resolver.demand import Demand
 from kvmc.resolver.index import Index
 from kvmc.resolver.keep import Kept, keep

@@ -8,20 +8,23 @@ from importlib.util import find_spec
 
 import pytest
 
-from kvmc.model.site import Hostdev, Locality, Near, NearDevice, Passed, Site, Strength, Vm
+from kvmc.model.site import DevicePool, Hostdev, Locality, Near, NearDevice, Nic, Passed, Site, Strength, Vm
 from kvmc.model.values import PciAddress
 from kvmc.resolver.keep import keep
+from kvmc.resolver.locks import HostLock
 from kvmc.resolver.search import search
 from kvmc.resolver.solve import resolve
 from kvmc.resolver.state import State
 from kvmc.topology.model import Topology
 from support.locking import locks_of
 from support.machines import device, machine
+from support.machines import nic as sriov
 from support.sites import a_host, a_site, a_vm, origins_of, whole
 
 GPUS = ("0000:10:00.0", "0000:20:00.0", "0000:90:00.0")
 NICS = ("0000:21:00.0", "0000:91:00.0", "0000:a0:00.0")
 PACKAGE = Locality.PACKAGE
+address = PciAddress.parse
 ROOTS = ("0000:10", "0000:20", "0000:90", "0000:20", "0000:90", "0000:a0")
 
 
@@ -216,6 +219,74 @@ def test_all_devices_of_a_guest_on_one_root_complex() -> None:
     placement, bag = resolve(strict, machines, {}, origins_of(strict), search=True)
     assert placement is None
     assert any(line.startswith("`beside = prefer` in `passed` of") for line in bag.items[0].help)
+
+
+PORTS = ("0000:3b:00.0", "0000:3c:00.0", "0000:90:00.0")
+
+
+def ports(*vms: Vm, nodes: int = 2) -> tuple[Site, dict[str, Topology]]:
+    """One pool of virtual functions: two ports on node 0, one on node 1, four functions each."""
+    pool = DevicePool(name="lan", parent=address(PORTS[0]), vfs=4, addresses=(), others=tuple(map(address, PORTS[1:])))
+    pci = [sriov(one, node=int(one > "0000:80")) for one in PORTS]
+    return a_site([a_host("kvm-a", pages=64, devices=[pool])], vms), {
+        "kvm-a": machine(nodes, 1, 1, 17, 2, 128, pci=pci)
+    }
+
+
+def port_of(function: PciAddress) -> str:
+    """Its port: of these cards a function's bus is its port's."""
+    return next(one for one in PORTS if address(one).bus == function.bus)
+
+
+def chosen(site: Site, machines: dict[str, Topology], locks: dict[str, HostLock]) -> dict[str, list[str]]:
+    placement, bag = resolve(site, machines, locks, origins_of(site), search=True)
+    assert placement is not None, [one.message for one in bag]
+    return {vm: [port_of(function) for function in guest.devices.values()] for vm, guest in placement.guests.items()}
+
+
+@pytest.mark.parametrize("within", list(Locality), ids=str)
+def test_functions_are_shared_out_over_the_ports_of_a_node(within: Locality) -> None:
+    nics = [Nic(name="n", network=None, device="lan", mac=None, queues=None, within=within)]
+    site, machines = ports(*(a_vm(f"v{index}", nics=nics, nears=close(address=PORTS[0])) for index in range(4)))
+    found = [port for some in chosen(site, machines, {}).values() for port in some]
+    assert sorted(found) == sorted(PORTS[:2] * 2)
+
+
+def test_a_guest_has_its_functions_of_several_ports() -> None:
+    nics = [Nic(name=name, network=None, device="lan", mac=None, queues=None) for name in "abc"]
+    site, machines = ports(a_vm("v", nics=nics[:2], nears=close(address=PORTS[0])))
+    assert chosen(site, machines, {}) == {"v": list(PORTS[:2])}
+    site, machines = ports(a_vm("w", nics=nics, nodes=2))
+    assert chosen(site, machines, {}) == {"w": list(PORTS)}
+
+
+def test_a_new_guest_gets_the_port_that_carries_least_and_the_others_keep_theirs() -> None:
+    def vm(name: str) -> Vm:
+        nic = Nic(name="n", network=None, device="lan", mac=None, queues=None)
+        return a_vm(name, nics=[nic], nears=close(address=PORTS[0]))
+
+    site, machines = ports(*map(vm, "abc"))
+    first, _ = resolve(site, machines, {}, origins_of(site), search=True)
+    assert first is not None
+    before = {name: guest.devices["nic", "n"] for name, guest in first.guests.items()}
+    lone = next(name for name in before if [port_of(one) for one in before.values()].count(port_of(before[name])) == 1)
+    crowd = port_of(next(address for name, address in before.items() if name != lone))
+    fewer, machines = ports(*(vm(name) for name in "abc" if name != lone), vm("d"))
+    again, _ = resolve(fewer, machines, locks_of(first, machines), origins_of(fewer), search=True)
+    assert again is not None
+    assert port_of(again.guests["d"].devices["nic", "n"]) == port_of(before[lone]) != crowd
+    assert all(again.guests[name].devices["nic", "n"] == before[name] for name in before if name != lone)
+
+
+def test_each_port_must_make_its_functions() -> None:
+    site, machines = ports(a_vm("v"))
+    for wrong, code in ((sriov(PORTS[1], vfs=0), "KVMC0409"), (sriov(PORTS[1], vfs=2), "KVMC0410"), (None, "KVMC0408")):
+        pci = {one: device for one, device in (machines["kvm-a"].pci or {}).items() if one != address(PORTS[1])}
+        if wrong is not None:
+            pci[wrong.address] = wrong
+        changed = {"kvm-a": replace(machines["kvm-a"], pci=pci)}
+        placement, bag = resolve(site, changed, {}, origins_of(site), search=True)
+        assert placement is None and [(item.code.id, PORTS[1] in item.message) for item in bag] == [(code, True)]
 
 
 @pytest.mark.skipif(find_spec("ortools") is None, reason="needs OR-Tools")

@@ -83,6 +83,13 @@ def simulate(host: str, texts: Mapping[str, str], topology: Topology, *, running
     root["proc/1/status"] = f"Name:\tsystemd\nCpus_allowed_list:\t{services}\nMems_allowed_list:\t0\n"
     for supply in files.vfs:
         root[f"sys/bus/pci/devices/{supply.parent}/sriov_numvfs"] = f"{supply.count}\n"
+    if files.shares:
+        resources = sorted({share.resource for share in files.shares})
+        each = {
+            name: ";".join(f"{one.id}={one.mask:x}" for one in files.shares if one.resource == name)
+            for name in resources
+        }
+        root["sys/fs/resctrl/schemata"] = "".join(f"{name:>10}:{masks}\n" for name, masks in each.items())
     for file in json.loads(texts["apply.json"])["files"]:
         root[file["path"].lstrip("/")] = texts[file["from"]]
     for number, domain in enumerate(files.domains):

@@ -102,3 +102,22 @@ def test_the_audit_asks_for_one_root_complex(tmp_path: Path) -> None:
     ]
     site.write_text(text.replace("beside = prefer", "beside = require"))
     assert "`db-2` asks for its devices on one root complex and has them on 0000:3b, 0000:b1, 0000:b3" in audited(site)
+
+
+def test_functions_of_several_ports_are_made_and_told(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    site = tmp_path / "site.kvmt"
+    both = '["0000:3b:00.0", "0000:af:00.0"]'
+    text = text_of({"devices": {"parent": both}, "near": {"strength": "prefer"}})
+    site.write_text(text)
+    built(site)
+    made = (tmp_path / "generated/kvm-b/etc/kvmc/make-vfs").read_text()
+    assert "0000:3b:00.0" in made and "0000:af:00.0" in made
+    assert audited(site) == []
+    nic = (tmp_path / "generated/kvm-b/domains/db-2.xml").read_text()
+    assert 'bus="0xaf"' in nic, "the function of the node of its other devices"
+    site.write_text(text.replace(both, '"0000:3b:00.0"'))
+    found = audited(site)
+    assert any("VFs of 0000:af:00.0, which the site does not ask for" in line for line in found), found
+    site.write_text(text.replace(both, '["0000:3b:00.0", "0000:3b:00.1"]'))
+    assert any("is to make 4 VFs of 0000:3b:00.1; its files make 0" in line for line in audited(site))

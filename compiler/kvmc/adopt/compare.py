@@ -146,7 +146,8 @@ def _disk(element: _Element) -> str | None:
         for part in ("file", "dev", "name", "volume", "dir"):
             if source.get(part):
                 return source.get(part)
-    return target.get("dev") if target is not None else None
+    # an empty drive that was on IDE is on SATA, under the same letter
+    return re.sub("^hd", "sd", target.get("dev", "")) if target is not None else None
 
 
 def _says(element: _Element) -> dict[str, object]:

@@ -9,11 +9,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kvmc.adopt.compare import secret, serial
+from kvmc.adopt.ends import network_of, template_of, within
+from kvmc.adopt.leftover import leftover, on_sata
 from kvmc.adopt.numbers import cpus, pci, size_kib
 from kvmc.adopt.place import cells_of, place
-from kvmc.adopt.words import Block, interface, names, path_word, text_word
+from kvmc.adopt.words import REASON, Block, Network, RawCandidate, path_word, text_word
 from kvmc.hostconfig.identity import behind
+from kvmc.knowledge.cpu_features import ARM, COSTLY, NO_MIGRATION, X86
 from kvmc.knowledge.cpu_models import cpu_models
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress, size_text
@@ -25,19 +27,8 @@ if TYPE_CHECKING:
 
     from kvmc.topology.model import Topology
 
-_RAW_PLACES = ("devices", "features", "features/kvm", "features/hyperv", "cputune", "memoryBacking", "clock", "os")
-_RUNTIME = ("seclabel", "resource", "metadata", "alias")
-_MOST_RAW = 4096
+_NICS = ("virtio", "e1000e", "e1000", "rtl8139")
 _HYPERV = ("relaxed", "vapic", "spinlocks", "vpindex", "synic", "stimer")
-
-
-@dataclass(frozen=True, slots=True)
-class RawCandidate:
-    """An element that may stand in a guest as it is."""
-
-    at: str
-    label: str
-    text: str
 
 
 @dataclass(slots=True)
@@ -53,11 +44,13 @@ class Adopted:
     blocks: list[Block] = field(default_factory=list)
     raws: list[RawCandidate] = field(default_factory=list)
     pools: dict[str, PciAddress] = field(default_factory=dict)
-    networks: dict[str, str] = field(default_factory=dict)
+    networks: list[Network] = field(default_factory=list)
     storages: dict[tuple[str, str], str] = field(default_factory=dict)
     identity: Identity = field(default_factory=lambda: Identity("", {}, {}, {}))
     placement: GuestPlacement | None = None
     why: str = ""
+    owns: CpuSet = field(default_factory=CpuSet)
+    """Its vCPUs that are pinned to one CPU each."""
 
     @property
     def dedicated(self) -> bool:
@@ -82,6 +75,7 @@ class _Reader:
         self.addresses: dict[str, PciAddress] = {}
         self.targets: dict[str, str] = {}
         self.devices: dict[tuple[str, str], PciAddress] = {}
+        self.modelled: dict[_Element, str] = {}
         self.set = guest.settings
 
     def read(self) -> None:
@@ -89,7 +83,7 @@ class _Reader:
         self._machine()
         self._cpu()
         self._devices()
-        self._raws()
+        self.guest.raws = leftover(self.root, self.modelled)
         taken = dict.fromkeys(self.addresses.values())
         uuid = _text(self.root, "uuid").lower()
         plain = re.fullmatch(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", uuid)
@@ -100,7 +94,7 @@ class _Reader:
         guest = self.guest
         cells = cells_of(self.root, self.vcpus, self.memory)
         guest.placement, guest.why = place(
-            guest.name, self.host, self.root, cells, self.pins, guest.dedicated, self.devices, self.topology
+            guest.name, self.host, self.root, cells, self.pins, guest.owns, self.devices, self.topology
         )
 
     def _size(self) -> None:
@@ -115,12 +109,17 @@ class _Reader:
         if root.get("type") == "qemu":
             self.set["type"] = "qemu"
         self.set["vcpus"] = str(self.vcpus)
-        self.set["memory"] = size_text(self.memory)
+        unit = 1024  # memory is whole MiB, and whole pages, in each node
         pages = root.find("memoryBacking/hugepages")
         page = pages.find("page") if pages is not None else None
         if pages is not None:
-            size = size_kib(page.get("size", ""), page.get("unit")) if page is not None else 0
-            self.set["pages"] = size_text(size or 2048)
+            size = (size_kib(page.get("size", ""), page.get("unit")) if page is not None else 0) or 2048
+            if size & (size - 1) == 0 and 64 <= size <= 1 << 24:
+                self.set["pages"] = size_text(size)
+                unit = max(unit, size)
+        unit *= max(1, len(cells))
+        self.memory = -(-self.memory // unit) * unit
+        self.set["memory"] = size_text(self.memory)
         if root.find("memoryBacking/locked") is not None:
             self.set["locked"] = "true"
         self.pins = {
@@ -128,15 +127,34 @@ class _Reader:
             for one in root.iterfind("cputune/vcpupin")
             if re.fullmatch(r"[0-9]{1,4}", one.get("vcpu", ""))
         }
-        alone = all(len(self.pins.get(vcpu, CpuSet())) == 1 for vcpu in range(self.vcpus))
-        if not alone:
+        owns = CpuSet.of(vcpu for vcpu in range(self.vcpus) if len(self.pins.get(vcpu, CpuSet())) == 1)
+        alone = len(owns) == self.vcpus
+        if owns and not alone:
+            self.set |= {"pinning": "mixed", "dedicated": str(owns)}
+        elif not alone:
             self.set["pinning"] = "shared"
-        if len(cells) > 1:
-            self.set["nodes"] = str(len(cells))
+        self.guest.owns = owns
+        self._nodes(cells)
         sched = root.find("cputune/vcpusched")
         if alone and sched is not None and sched.get("scheduler") == "fifo":
             self.set["scheduler"] = "fifo"
             self.set["priority"] = sched.get("priority", "1")
+
+    def _nodes(self, sizes: list[int]) -> None:
+        """Guest nodes: a number of them, or each one where they are not alike."""
+        cells = cells_of(self.root, self.vcpus, self.memory)
+        if len(cells) < 2 or not all(sizes):
+            return
+        each, rest = divmod(self.vcpus, len(cells))
+        even = [each + (index < rest) for index in range(len(cells))]
+        if len(set(sizes)) == 1 and [len(vcpus) for _, vcpus, _ in cells] == even:
+            self.set["nodes"] = str(len(cells))
+            return
+        if sum(len(vcpus) for _, vcpus, _ in cells) == self.vcpus and all(vcpus for _, vcpus, _ in cells):
+            self.set["memory"] = size_text(sum(sizes))
+            for number, (_, vcpus, memory) in enumerate(cells):
+                settings = {"vcpus": str(len(vcpus)), "memory": size_text(memory)}
+                self.guest.blocks.append(Block("node", str(number), settings))
 
     def _machine(self) -> None:
         root, told = self.root, self.root.find("os/type")
@@ -182,14 +200,18 @@ class _Reader:
         bits = cpu.find("maxphysaddr")
         if bits is not None and bits.get("mode") == "passthrough":
             self.set["maxphysaddr"] = "passthrough"
-        for policy in ("require", "disable"):
+        for policy, same in (("require", ("require", "force")), ("disable", ("disable", "forbid"))):
             found = sorted(
-                {one.get("name", "") for one in cpu.iterfind("feature") if one.get("policy", "require") == policy}
+                {one.get("name", "") for one in cpu.iterfind("feature") if one.get("policy", "require") in same}
                 - {"", "topoext"}
             )
-            found = [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+            found = [name for name in found if name in (ARM if self.topology.arch == "aarch64" else X86)]
             if found:
                 self.set[policy] = f"[{', '.join(found)}]"
+                if policy == "disable" and COSTLY & set(found):
+                    self.set["reason"] = text_word(REASON)
+                if policy == "require" and NO_MIGRATION & set(found) and mode == "host-passthrough":
+                    self.set["migratable"] = "false"
 
     def _devices(self) -> None:
         labels: set[str] = set()
@@ -203,6 +225,35 @@ class _Reader:
             self._address(key, self.root.find(path))
         scsi = next((one for one in self.root.iterfind("devices/controller") if one.get("type") == "scsi"), None)
         self._address("scsi", scsi)
+        self._usb()
+
+    def _usb(self) -> None:
+        """One xHCI controller, where there is one of any kind or something is on USB; and memory that virtiofs can map."""
+        controllers = [
+            one
+            for one in self.root.iterfind("devices/controller")
+            if one.get("type") == "usb" and one.get("model") != "none"
+        ]
+        buses = (
+            one.get("bus")
+            for path in ("input", "redirdev", "disk/target")
+            for one in self.root.iterfind(f"devices/{path}")
+        )
+        if (
+            controllers
+            or "usb" in buses
+            or self.root.find("devices/smartcard") is not None
+            or any(one.get("type") == "usb" for one in self.root.iterfind("devices/hostdev"))
+        ):
+            self.set["usb"] = "xhci"
+        for one in controllers[:1]:
+            self._address("usb", one)
+        access = [one.get("mode") for one in self.root.iterfind("memoryBacking/access")]
+        access += [one.get("memAccess") for one in self.root.iterfind("cpu/numa/cell")]
+        drivers = [one.get("type") for one in self.root.iterfind("devices/filesystem/driver")]
+        switched = any("socket" in block.settings for block in self.guest.blocks)
+        if ("shared" in access or "virtiofs" in drivers) and not switched:
+            self.set["shared_memory"] = "true"
 
     def _address(self, key: str, device: _Element | None) -> None:
         """The guest's own address, where it is one behind a root port and nobody else's."""
@@ -222,7 +273,7 @@ class _Reader:
         if target is None or format not in ("raw", "qcow2") or bus not in ("virtio", "scsi", "sata", "ide"):
             return
         name = target.get("dev", "")
-        template, label = _template(path, self.guest.original, self.guest.name, name, labels)
+        template, label = template_of(path, self.guest.original, self.guest.name, name, labels)
         labels.add(label)
         storage = self.guest.storages.setdefault((kind, template), "")
         settings = {"storage": storage, "bus": "sata" if bus == "ide" else bus, "format": format}
@@ -240,10 +291,10 @@ class _Reader:
         settings.setdefault("discard", "ignore")
         if settings["io"] == "native" and settings["cache"] not in ("none", "directsync"):
             settings["io"] = "threads"
-        for key in ("queues", "queue_size"):
-            given = str(options.get(key, ""))
-            if given.isdigit() and bus == "virtio":
-                settings[key] = given
+        if bus == "virtio":
+            settings |= within(options, {"queues": (1, 1024), "queue_size": (2, 1024)})
+        if bus == "scsi":
+            settings |= self._scsi()
         if bus == "virtio" and options.get("iothread"):
             others = [d for d in self.root.iterfind("devices/disk/driver") if d.get("iothread") == options["iothread"]]
             settings["iothread"] = "own" if len(others) == 1 else "shared"
@@ -251,10 +302,19 @@ class _Reader:
         if boot is not None and re.fullmatch(r"[1-9][0-9]{0,2}", boot.get("order", "")):
             settings["boot"] = boot.get("order", "")
         self.guest.blocks.append(Block("disk", label, settings, (kind, template)))
+        self.modelled[disk] = f"disk {label}"
+        name = on_sata(name) if bus == "ide" else name
         if name[:2] == ("vd" if bus == "virtio" else "sd"):
             self.targets[label] = name
         if bus == "virtio":
             self._address(f"disk {label}", disk)
+
+    def _scsi(self) -> dict[str, str]:
+        """Queues and depth of the SCSI controller, which the language has at its disks."""
+        found = [one for one in self.root.iterfind("devices/controller") if one.get("type") == "scsi"]
+        driver = found[0].find("driver") if len(found) == 1 else None
+        values = {key: str(driver.get(key, "")) for key in ("queues", "cmd_per_lun")} if driver is not None else {}
+        return {key: value for key, value in values.items() if re.fullmatch(r"[1-9][0-9]{0,2}", value)}
 
     def _nic(self, nic: _Element, label: str) -> None:
         kind, source, driver = nic.get("type", ""), nic.find("source"), nic.find("driver")
@@ -270,24 +330,26 @@ class _Reader:
             if pool is None:
                 return
             settings["device"] = pool
-        elif kind in ("bridge", "network"):
-            default = "virbr0" if kind == "network" and source.get("network") == "default" else ""
-            bridge = source.get("bridge", default)
-            if not interface(bridge):
-                return
-            settings["network"] = self.guest.networks.setdefault(bridge, names(bridge, "net"))
         else:
-            return
-        options = dict(driver.attrib) if driver is not None and kind != "hostdev" else {}
-        for key in ("queues", "rx_queue_size", "tx_queue_size"):
-            given = str(options.get(key, ""))
-            if re.fullmatch(r"[1-9][0-9]{0,3}", given):
-                settings[key] = given
+            network = network_of(kind, source)
+            told = nic.find("model")
+            model = told.get("type", "") if told is not None else "rtl8139"  # libvirt's own choice
+            if network is None or model not in _NICS:
+                return
+            self.guest.networks.append(network)
+            if model != "virtio":
+                settings["model"] = model
+            self.guest.blocks.append(Block("nic", label, settings, network=network))
+        options = dict(driver.attrib) if driver is not None and kind != "hostdev" and "model" not in settings else {}
+        rings = {"rx_queue_size": (256, 1024), "tx_queue_size": (256, 1024 if "socket" in settings else 256)}
+        settings |= within(options, {"queues": (1, 256), **rings})
         mac = nic.find("mac")
         address = mac.get("address", "").lower() if mac is not None else ""
         if re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", address):
             self.macs[label] = address
-        self.guest.blocks.append(Block("nic", label, settings))
+        if kind in ("vhostuser", "hostdev"):
+            self.guest.blocks.append(Block("nic", label, settings))
+        self.modelled[nic] = f"nic {label}"
         self._address(f"nic {label}", nic)
 
     def _pool(self, address: PciAddress | None, key: tuple[str, str]) -> str | None:
@@ -305,76 +367,15 @@ class _Reader:
             if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid):
                 self.set["host"] = self.host  # a mediated device is one host's
                 self.guest.blocks.append(Block("mdev", label, {"uuid": f'"{uuid}"'}))
+                self.modelled[hostdev] = f"mdev {label}"
                 self._address(f"mdev {label}", hostdev)
         elif hostdev.get("type") == "pci":
             pool = self._pool(pci(hostdev.find("source/address")), ("hostdev", label))
             if pool is not None:
                 self.guest.blocks.append(Block("hostdev", label, {"device": pool}))
+                self.modelled[hostdev] = f"hostdev {label}"
                 self._address(f"hostdev {label}", hostdev)
-
-    def _raws(self) -> None:
-        """Every element that a raw setting could be; whether it may is asked of the same check that the build makes."""
-        used: dict[str, int] = {}
-        for at in ("domain", *_RAW_PLACES):
-            parent = self.root if at == "domain" else self.root.find(at)
-            for child in parent.iterchildren("*") if parent is not None else ():
-                tag = str(child.tag)
-                if (
-                    _unfit(at, child, self.guest)
-                    or tag in _RUNTIME
-                    or (at == "domain" and tag in ("name", "uuid"))
-                    or f"{at}/{tag}" in _CONTAINERS
-                ):
-                    continue
-                text = serial(_bare(child))
-                if len(text) > _MOST_RAW or not text.isprintable() or secret(text):
-                    continue
-                local = re.sub(r"[^a-z0-9]+", "-", tag.rpartition("}")[2].lower()).strip("-") or "element"
-                used[local] = used.get(local, 0) + 1
-                label = local if used[local] == 1 else f"{local}-{used[local]}"
-                self.guest.raws.append(RawCandidate(at, label, text))
-
-
-_CONTAINERS = frozenset(
-    f"domain/{tag}" for tag in ("devices", "features", "cputune", "memoryBacking", "clock", "os", "cpu", "numatune")
-) | {"features/kvm", "features/hyperv"}
-
-
-def _unfit(at: str, element: _Element, guest: Adopted) -> bool:
-    """What would not work in a domain of kvmc's: what needs USB, or memory that others can map; firmware by its path."""
-    tag = str(element.tag)
-    if at == "os":
-        return tag == "loader" or (tag == "nvram" and bool(element.attrib or len(element)))
-    driver = element.find("driver")
-    sharing = tag == "filesystem" and driver is not None and driver.get("type") == "virtiofs"
-    switched = any("socket" in block.settings for block in guest.blocks)
-    return at == "devices" and (tag in ("redirdev", "hub", "smartcard") or (sharing and not switched))
 
 
 def _on(element: _Element | None) -> bool:
     return element is not None and element.get("state", "on") == "on"
-
-
-def _bare(element: _Element) -> _Element:
-    """A copy without what a running guest has, and without the guest's own PCI address, which has to fit kvmc's buses."""
-    from copy import deepcopy
-
-    made = deepcopy(element)
-    for child in list(made):
-        if child.tag in ("alias",) or (child.tag == "address" and child.get("type") in ("pci", "usb")):
-            made.remove(child)
-    return made
-
-
-def _template(path: str, original: str, name: str, target: str, taken: set[str]) -> tuple[str, str]:
-    """The storage that a path is of, and the disk's label: `/images/{vm}-{disk}.img` and `root`."""
-    folder, _, base = path.rpartition("/")
-    label = re.sub(r"[^a-z0-9]+", "-", target.lower()).strip("-") or "disk"
-    if original and original == name and base.startswith(name):
-        rest = re.fullmatch(r"([-_.])([A-Za-z][A-Za-z0-9]{0,30})(\.[A-Za-z0-9.]+)?", base[len(name) :])
-        if rest is not None and rest[2] not in taken and rest[1] + rest[2] not in (".qcow2", ".img", ".raw"):
-            return f"{folder}/{{vm}}{rest[1]}{{disk}}{rest[3] or ''}", rest[2]
-        path = f"{folder}/{{vm}}{base[len(name) :]}"
-    while label in taken:
-        label += "-2"
-    return path, label

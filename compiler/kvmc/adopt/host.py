@@ -76,8 +76,9 @@ def pool_of(files: HostFiles, guests: Sequence[Adopted], topology: Topology) -> 
     """How many cores each node keeps, so that pinned guests stay on their CPUs where a pool can be so."""
     notes: list[str] = []
     isolated = files.isolated
-    pinned = union(p for g in guests if g.dedicated and g.placement for c in g.placement.cells for p in c.pins)
-    floating = sum(int(g.settings["vcpus"]) for g in guests if not g.dedicated)
+    cells = [cell for guest in guests if guest.owns and guest.placement for cell in guest.placement.cells]
+    pinned = union(pin for cell in cells for pin in cell.pins if len(pin) == 1)
+    floating = sum(int(guest.settings["vcpus"]) - len(guest.owns) for guest in guests)
     rows = [(node, ordered_cores(topology, node.cpus & topology.usable)) for node in topology.nodes]
     rows = [(node, cores) for node, cores in rows if cores]
     boot = topology.online.first
@@ -101,7 +102,7 @@ def pool_of(files: HostFiles, guests: Sequence[Adopted], topology: Topology) -> 
         housekeeping = max(1, room)
     width = max((len(core) for _, cores in rows for core, _ in cores), default=1)
     places = max(1, shared * width * len(rows))
-    most = max((int(g.settings["vcpus"]) for g in guests if not g.dedicated), default=1)
+    most = max((int(guest.settings["vcpus"]) - len(guest.owns) for guest in guests), default=1)
     overcommit = min(256, max(4, -(-floating // places) * 2, -(-most // max(1, shared * width))))
     threads = max(16, -(-(len(guests) * 8) // max(1, housekeeping * width)))
     return Pool(

@@ -38,16 +38,19 @@ def place(
     root: _Element,
     cells: list[tuple[int | None, tuple[int, ...], int]],
     pins: Mapping[int, CpuSet],
-    dedicated: bool,
+    owns: CpuSet,
     devices: Mapping[tuple[str, str], PciAddress],
     topology: Topology,
 ) -> tuple[GuestPlacement, str]:
-    """The placement, and why a lock cannot hold it as it was; empty where it may. One that cannot be held keeps the identity."""
+    """The placement, and why a lock cannot hold it as it was; empty where it may. One that cannot be held keeps the identity.
+    owns: the vCPUs that are pinned to one CPU each."""
     why: list[str] = []
     made: list[CellPlacement] = []
     first = 0
     for node, vcpus, memory in cells:
         masks = [pins.get(vcpu, CpuSet()) for vcpu in vcpus]
+        dedicated = bool(owns)
+        own = [pins[vcpu] for vcpu in vcpus if vcpu in owns]
         there = union(masks)
         if not vcpus or vcpus != tuple(range(first, first + len(vcpus))):
             why.append("its guest nodes do not have its vCPUs in order")
@@ -62,7 +65,7 @@ def place(
             why.append("its pins are on more than one node")
         elif dedicated and not there.issubset(home.cpus):
             why.append(f"its pins {there} are not on node {home.id}, which has its memory")
-        if dedicated and len(there) < len(masks):
+        if len(union(own)) < len(own):
             why.append("two of its vCPUs are pinned to one CPU")
         first += len(vcpus)
         usable = home.cpus if home is not None and home.cpus else topology.online

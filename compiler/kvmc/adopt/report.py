@@ -33,17 +33,44 @@ def report(
     lines += ["", "## Differences", ""]
     if found is None:
         lines += ["The site does not build as it is; what the build says stands above. Nothing could be compared."]
+    common = _common(found or {})
+    if common:
+        lines += ["Added to most guests, and not repeated below:", ""]
+        lines += ["| where | built | why | but not to |", "|---|---|---|---|"]
+        for row, without in common.items():
+            lines.append(f"| {_cell(row.path)} | {_cell(row.built)} | {row.reason} | {', '.join(without) or '-'} |")
+        lines.append("")
     for name, rows in (found or {}).items():
         lines += [f"### {name}", ""]
         if not rows:
             lines += ["Built equal by meaning.", ""]
             continue
-        lost = sum(not row.added for row in rows)
-        lines += [f"{lost} of what the original says differ, {len(rows) - lost} are added.", ""]
-        lines += ["| where | original | built | why |", "|---|---|---|---|"]
-        lines += [f"| {_cell(r.path)} | {_cell(r.original)} | {_cell(r.built)} | {r.reason} |" for r in rows]
-        lines.append("")
+        lost = [row for row in rows if not row.added]
+        own = [row for row in rows if row.added and row not in common]
+        of = f"{len(lost)} of what the original says differ" if lost else "All that the original says is built"
+        lines += [
+            f"{of}, {counted(len(rows) - len(lost), 'thing')} {'is' if len(rows) - len(lost) == 1 else 'are'} added.",
+            "",
+        ]
+        if lost or own:
+            lines += [*_table([*lost, *own]), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _common(found: Mapping[str, Sequence[Difference]]) -> dict[Difference, list[str]]:
+    """What is added in the same words to more than half of several guests, with the guests that it is not added to."""
+    having: dict[Difference, set[str]] = {}
+    for name, rows in found.items():
+        for row in rows:
+            if row.added:
+                having.setdefault(row, set()).add(name)
+    most = {row: names for row, names in having.items() if len(names) > max(1, len(found) // 2)}
+    return {row: [name for name in found if name not in names] for row, names in most.items()}
+
+
+def _table(rows: Sequence[Difference]) -> list[str]:
+    cells = [f"| {_cell(r.path)} | {_cell(r.original)} | {_cell(r.built)} | {r.reason} |" for r in rows]
+    return ["| where | original | built | why |", "|---|---|---|---|", *cells]
 
 
 def _place(one: Diagnostic, sources: Sources) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from kvmc.adopt.guest import Adopted, RawCandidate
+from kvmc.adopt.guest import Adopted
 from kvmc.adopt.host import Pool, RawSetting
-from kvmc.adopt.words import Block, names, text_word
+from kvmc.adopt.words import REASON, Block, Network, RawCandidate, names, text_word
 from kvmc.model.values import size_text
 from kvmc.start.project import Platform
 from kvmc.syntax.format import format_text
 
-REASON = "taken as it was by kvmc import"
-"""Why something raw is there."""
 _OWN = ("vcpus", "memory")
 """What guests of one class may differ in."""
 
@@ -28,17 +27,17 @@ def site_text(
     host_raws: Sequence[RawSetting],
 ) -> str:
     """In canonical form. raws: those that each guest gets."""
-    storages = _storages(guests)
+    ends = Ends(_storages(guests), _networks(guests))
     lines = ["kvmt 1", f"site {host} {{", f'identity = "{host}.imported"', "}"]
     lines += [f"platform {platform.name} {{"]
     lines += [f'{key} = "{getattr(platform, key)}"' for key in ("kernel", "libvirt", "qemu", "tuned")]
     lines += [f"emulator = {text_word(emulator)}", "}"]
     lines += _pool(platform, pool, guests, host_raws)
     lines += [f"host {host} : imported {{", f'topology = "hosts/{host}.json"', "}"]
-    networks = {bridge: name for guest in guests for bridge, name in guest.networks.items()}
-    for bridge, name in networks.items():
-        lines += [f"network {name} {{", f"bridge = {bridge}", "}"]
-    for (kind, template), name in storages.items():
+    for network, name in ends.networks.items():
+        mode = [f"mode = {network.mode}"] if network.mode not in ("", "bridge") else []
+        lines += [f"network {name} {{", f"{network.kind} = {_quoted(network.name)}", *mode, "}"]
+    for (kind, template), name in ends.storages.items():
         lines += [f"storage {name} {{", f"type = {kind}", f"source = {text_word(template)}", "}"]
     groups: dict[tuple[object, ...], list[Adopted]] = {}
     for guest in guests:
@@ -46,7 +45,7 @@ def site_text(
         groups.setdefault(shape, []).append(guest)
     taken = {guest.name for guest in guests}
     for members in groups.values():
-        lines += _group(members, taken, storages, raws)
+        lines += _group(members, taken, ends, raws)
     made, bag = format_text("site.kvmt", "\n".join(lines) + "\n")
     if made is None:
         raise RuntimeError(f"the importer wrote what the language does not have: {bag.items[0].message}")
@@ -94,14 +93,36 @@ def _storages(guests: Sequence[Adopted]) -> dict[tuple[str, str], str]:
     return found
 
 
+def _networks(guests: Sequence[Adopted]) -> dict[Network, str]:
+    """Names of the networks, by what each is."""
+    found: dict[Network, str] = {}
+    for guest in guests:
+        for network in guest.networks:
+            if network not in found:
+                base = names(network.name, "net")
+                name, number = base, 2
+                while name in found.values():
+                    name, number = f"{base}-{number}", number + 1
+                found[network] = name
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The names of what disks and NICs are on."""
+
+    storages: Mapping[tuple[str, str], str]
+    networks: Mapping[Network, str]
+
+
 def _group(
     members: Sequence[Adopted],
     taken: set[str],
-    storages: Mapping[tuple[str, str], str],
+    ends: Ends,
     raws: Mapping[str, Sequence[RawCandidate]],
 ) -> list[str]:
     """The guests of one shape; with a class where there are several."""
-    bodies = {guest.name: _blocks(guest, storages, raws.get(guest.name, ())) for guest in members}
+    bodies = {guest.name: _blocks(guest, ends, raws.get(guest.name, ())) for guest in members}
     first = members[0]
     if len(members) == 1:
         return [f"vm {first.name} {{", *_settings(first.settings), *(x for b in bodies[first.name] for x in b), "}"]
@@ -144,18 +165,22 @@ def _settings(settings: Mapping[str, str]) -> list[str]:
     return [f"{key} = {value}" for key, value in settings.items()]
 
 
-def _blocks(
-    guest: Adopted, storages: Mapping[tuple[str, str], str], raws: Sequence[RawCandidate]
-) -> list[tuple[str, ...]]:
-    found = [_block(block, storages) for block in guest.blocks]
+def _blocks(guest: Adopted, ends: Ends, raws: Sequence[RawCandidate]) -> list[tuple[str, ...]]:
+    found = [_block(block, ends) for block in guest.blocks]
     for raw in raws:
-        inner = (f"at = {raw.at}", f"value = {text_word(raw.text)}", f"reason = {text_word(REASON)}")
+        inner = (
+            f"at = {raw.at if ' ' not in raw.at else text_word(raw.at)}",
+            f"value = {text_word(raw.text)}",
+            f"reason = {text_word(REASON)}",
+        )
         found.append((f"raw xml {raw.label} {{", *inner, "}"))
     return found
 
 
-def _block(block: Block, storages: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
+def _block(block: Block, ends: Ends) -> tuple[str, ...]:
     settings = dict(block.settings)
     if block.storage is not None:
-        settings["storage"] = storages[block.storage]
+        settings["storage"] = ends.storages[block.storage]
+    if block.network is not None:
+        settings = {"network": ends.networks[block.network], **settings}
     return (f"{block.kind} {block.label} {{", *_settings(settings), "}")

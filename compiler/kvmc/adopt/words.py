@@ -5,15 +5,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+REASON = "taken as it was by kvmc import"
+"""Why something raw is there, or what costs speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What NICs are on: libvirt's kind (`bridge`, `network`, `direct`), its name there, and macvtap's mode."""
+
+    kind: str
+    name: str
+    mode: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of a guest. storage: of a disk, the key of the storage that it is on."""
+    """A block of a guest. storage: of a disk, the key of the storage that it is on. network: of a NIC, what it is on."""
 
     kind: str
     label: str
     settings: dict[str, str]
     storage: tuple[str, str] | None = None
+    network: Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawCandidate:
+    """An element that may stand in a guest as it is. at: as the setting has it."""
+
+    at: str
+    label: str
+    text: str
 
 
 def names(text: str, default: str) -> str:

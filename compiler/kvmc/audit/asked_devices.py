@@ -40,9 +40,9 @@ def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
         if at.value.bus != disk.bus:
             yield Difference(at.span, f"asks for disk `{name}` on bus `{disk.bus}` and has it on `{at.value.bus}`")
         threads = at.value.iothreads
-        if disk.iothread is Iothread.NONE and threads:
+        if disk.iothread is Iothread.NONE and threads and disk.bus == "virtio":
             yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {threads[0]}")
-        elif disk.iothread is not Iothread.NONE and disk.bus == "virtio":
+        elif disk.iothread is not Iothread.NONE:
             if not threads:
                 yield Difference(at.span, f"asks for an I/O thread for disk `{name}` and has none")
                 continue
@@ -124,9 +124,7 @@ def pool_of(context: Context, host: Host, address: PciAddress) -> DevicePool | N
     """The device pool of the host that a function belongs to."""
     device = context.device(address)
     for pool in host.devices.values():
-        if address in pool.addresses or (
-            pool.parent is not None and device is not None and device.parent_pf == pool.parent
-        ):
+        if address in pool.addresses or (device is not None and device.parent_pf in pool.parents):
             return pool
     return None
 

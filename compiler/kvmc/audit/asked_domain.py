@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvmc.audit import asked_devices, asked_more, asked_raw, document, visible
+from kvmc.audit import asked_devices, asked_more, asked_raw, document, expanders, visible
 from kvmc.audit.context import Context, cells_of
 from kvmc.audit.difference import Difference
 from kvmc.audit.document import FREE, OPEN, Want
@@ -38,6 +38,8 @@ class _Statement:
         self.lock = known.locked
         self.passed = bool(vm.hostdevs or vm.mdevs) or any(nic.device for nic in vm.nics.values())
         self.arm = vm.machine.startswith("virt-")
+        self.alone = CpuSet.of(int(name) for name, node in vm.cells.items() if node.memory_kind is not None)
+        """Nodes without vCPUs."""
         self.parts: dict[str, Want] = {}
         """Devices by kind and label, for raw elements in them."""
 
@@ -91,7 +93,7 @@ class _Statement:
             return
         backing = root.add("memoryBacking")
         if vm.pages_kib is not None:
-            cells = CpuSet.of(range(len(cells_of(self.has))))
+            cells = CpuSet.of(range(len(cells_of(self.has)))) - self.alone
             backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=f"?{cells}")
         if dedicated:
             backing.add("nosharepages")
@@ -109,6 +111,9 @@ class _Statement:
             tune.keyed("iothreadpin", ("iothread",), iothread=str(id), cpuset=FREE)
         if vm.scheduler is Scheduler.FIFO:
             tune.add("vcpusched", vcpus=FREE, scheduler="fifo", priority=str(vm.priority))
+        for tag in ("cachetune", "memorytune"):
+            if getattr(vm, tag) is not None:
+                tune.add(tag, vcpus=FREE).skip = True  # what it gives is judged by itself
         numa = root.add("numatune")
         mode = vm.numatune.value
         numa.add("memory", mode=mode, nodeset=FREE)
@@ -170,7 +175,8 @@ class _Statement:
         numa = cpu.add("numa")
         rows = visible.distances(self.context, self.has)
         for index in range(len(cells_of(self.has))):
-            cell = numa.keyed("cell", ("id",), id=str(index), cpus=FREE, memory=FREE, unit=OPEN)
+            cpus = {} if index in self.alone else {"cpus": FREE}
+            cell = numa.keyed("cell", ("id",), id=str(index), **cpus, memory=FREE, unit=OPEN)
             if rows is not None:
                 told = cell.add("distances")
                 for other, value in enumerate(rows[index]):
@@ -259,17 +265,38 @@ class _Statement:
         scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
         if scsi:
             want = controller("scsi", 0, model="virtio-scsi")
-            asked_more.scsi_driver(scsi, want)
+            served = asked_more.threads_of(self.vm, self.platform).get(scsi[0].name, ())
+            asked_more.scsi_driver(scsi, served, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
+        on = self._expanders()
         for number in range(1, self._last_port() + 1):
             slot, function = divmod(number - 1, 8)
+            above = next((bus for bus in on if bus <= number < bus + 8), None)
+            if above == number:
+                # Eight buses each, from the highest down, so that none moves when another is added.
+                expander = controller("pci", number, model="pcie-expander-bus")
+                expander.add("model", name="pxb-pcie")
+                expander.add("target", busNr=str(256 - 8 * (slot + 1))).add("node", str(on[number]))
+                at(expander, PciAddress(0, 0, slot + 1, 0))
+                continue
             port = controller("pci", number, model="pcie-root-port")
             port.add("model", name="pcie-root-port")
+            if above is not None:
+                port.add("target", chassis=str(number), port=str((number - above - 1) << 3))
+                at(port, PciAddress(0, above, number - above - 1, 0))
+                continue
             port.add("target", chassis=str(number), port=str((slot + 1) << 3 | function))
             # The first function of a slot tells that there are more.
             more = {} if function else {"multifunction": "on"}
             at(port, PciAddress(0, 0, slot + 1, function), **more)
+
+    def _expanders(self) -> dict[int, int]:
+        """The guest node of each expander bus: by the lock, else as the domain has it, which is judged by where devices are."""
+        if self.lock:
+            names = ((name.split(" "), address.bus) for name, address in self.lock.addresses.items())
+            return {bus: int(words[1]) for words, bus in names if words[0] == "expander" and words[1].isdecimal()}
+        return {bus: one.node or 0 for bus, one in expanders.read(self.has).expanders.items()}
 
     def _last_port(self) -> int:
         """The highest bus that a device is to be on: by the lock, else by the devices that are there."""
@@ -312,8 +339,9 @@ class _Statement:
         want = devices.add("hostdev", mode="subsystem", type="pci", managed="yes")
         if self.lock and device in self.lock.devices:
             want.key = ("source/address/bus", "source/address/slot", "source/address/function")
+        one = self.vm.hostdevs.get(device.removeprefix("hostdev "))
         self.parts[device] = want
-        want.add("driver", name="vfio")
+        want.add("driver", name="vfio", **({"iommufd": "yes"} if one is not None and one.iommufd else {}))
         self._function(want.add("source"), device, typed=False)
         self._address(want, device)
 

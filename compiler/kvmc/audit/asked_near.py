@@ -45,4 +45,4 @@ def _addresses(host: Host, near: NearDevice) -> tuple[PciAddress, ...]:
     pool = host.devices.get(near.device) if near.device is not None else None
     if pool is None:
         return near.address or ()
-    return pool.addresses if pool.parent is None else (pool.parent,)
+    return pool.addresses or pool.parents

@@ -8,6 +8,7 @@ from kvmc.audit import (
     agreement,
     cpus,
     exact,
+    expanders,
     faithful,
     groups,
     handwritten,
@@ -19,6 +20,8 @@ from kvmc.audit import (
     offers,
     pages,
     relations,
+    tuning,
+    vswitch,
 )
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
@@ -77,8 +80,11 @@ def _consistent(context: Context) -> None:
     irqs.check_kept(context)
     cpus.check(context)
     nodes.check(context)
+    expanders.check(context)
     groups.check(context)
     pages.check(context)
+    tuning.check(context)
+    vswitch.check(context)
 
 
 def audit_handwritten(host: str, found: Iterable[Found], topology: Topology, kernel: Version | None = None) -> Bag:

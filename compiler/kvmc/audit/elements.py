@@ -10,7 +10,7 @@ from kvmc.diagnostics import Bag
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import MAX_CPU
 
-_BYTES = {"b": 1, "bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15, "EB": 10**18}
+_BYTES = {"b": 1, "B": 1, "bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15, "EB": 10**18}
 _BYTES |= {name: 1024**power for power, letter in enumerate("KMGTPE", 1) for name in (letter, f"{letter}iB")}
 _BYTES |= {"k": 1024}
 
@@ -40,13 +40,17 @@ class Reader:
         return value
 
     def kib(self, at: At[str], unit: str) -> At[int] | None:
+        size = self.bytes(at, unit)
+        return None if size is None else At(-(-size.value // 1024), at.span)
+
+    def bytes(self, at: At[str], unit: str) -> At[int] | None:
         number = self.number(at, "a size")
         if number is None:
             return None
         if unit not in _BYTES:
             unreadable(self.bag, at.span, "in a unit that libvirt knows", f"{at.value} {unit}")
             return None
-        return At(-(-number * _BYTES[unit] // 1024), at.span)
+        return At(number * _BYTES[unit], at.span)
 
     def cpus(self, at: At[str] | None, parse: Callable[[str], T], what: str) -> At[T] | None:
         if at is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from kvmc.audit.bootline import Option
 from kvmc.audit.domain import Domain
@@ -14,6 +15,9 @@ from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import PciAddress
 from kvmc.topology import Topology
+
+if TYPE_CHECKING:
+    from kvmc.audit.vswitch import Vswitch
 
 
 class Role(Enum):
@@ -76,6 +80,17 @@ class VfSupply:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class CacheShare:
+    """What a script leaves of a cache to the default group of resctrl: masks of the group and of the whole cache."""
+
+    resource: str
+    id: int
+    mask: int
+    whole: int
+    span: Span
+
+
 @dataclass(slots=True)
 class HostFiles:
     """All of one host. `has_host_half`: some file besides domains is there, so that what is missing can be told."""
@@ -88,6 +103,8 @@ class HostFiles:
     knobs: list[Knob] = field(default_factory=list)
     pages: list[PageSupply] = field(default_factory=list)
     vfs: list[VfSupply] = field(default_factory=list)
+    shares: list[CacheShare] = field(default_factory=list)
+    vswitch: Vswitch | None = None
     heads: dict[str, Span] = field(default_factory=dict)
     """The first line of each file that can be read, by its path."""
     default_page_kib: int = 2048

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from kvmc.audit import knobs
-from kvmc.audit.hostfiles import HostFiles, Knob, PageSupply, VfSupply
+from kvmc.audit.hostfiles import CacheShare, HostFiles, Knob, PageSupply, VfSupply
 from kvmc.audit.settings import logical_lines
 from kvmc.audit.source import File
 from kvmc.model.values import PciAddress
@@ -17,11 +17,17 @@ _PAGES = re.compile(r"/sys/devices/system/node/node([0-9]{1,6})/hugepages/hugepa
 _VFS = re.compile(r"([0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7])[^0-9a-fA-F]*sriov_numvfs")
 _VFS_CALL = re.compile(r"\s*\w+[ \t]+([0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7])[ \t]+([0-9]{1,6})\s*")
 """A call of a function with a device and a number, in a script that writes `sriov_numvfs`."""
+_SHARE = re.compile(r"\s*\w+[ \t]+(L3|L3CODE|L3DATA)[ \t]+([0-9a-f]{1,16})[ \t]+([0-9]{1,5})[ \t]+([0-9a-f]{1,16})\s*")
+"""A call of a function with a resource, the mask of a whole cache, the cache's number and a mask."""
 _NUMBER = re.compile(r"(?<![\w./:$-])([0-9]{1,9})(?![\w./:-])")
 
 
 def read_runtime(file: File, value: HostFiles) -> None:
-    """Add the pages and VFs that the file's lines write."""
+    """Add the pages and VFs that the file's lines write, and what they tell a switch."""
+    if "pmd-cpu-mask" in file.text and value.vswitch is None:
+        from kvmc.audit import vswitch  # few hosts have one
+
+        value.vswitch = vswitch.read(file)
     for offset, line in logical_lines(file):
         if line.lstrip().startswith("#"):
             continue
@@ -36,6 +42,10 @@ def read_runtime(file: File, value: HostFiles) -> None:
         if call is not None:
             place = file.trimmed(offset, line).span
             value.vfs.append(VfSupply(PciAddress.parse(call[1]), int(call[2]), place))
+        share = _SHARE.fullmatch(line) if "schemata" in file.text else None
+        if share is not None:
+            place = file.trimmed(offset, line).span
+            value.shares.append(CacheShare(share[1], int(share[3]), int(share[4], 16), int(share[2], 16), place))
         for match in _VFS.finditer(line):
             count = _number(line, match)
             if count is not None:

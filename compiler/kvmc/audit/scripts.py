@@ -119,6 +119,59 @@ make_vfs() {
 exit "$failed"
 """
 
+SET_VSWITCH = """\
+set -eu
+@calls@
+"""
+
+SHARE_RESCTRL = """\
+set -u
+root=${KVMC_ROOT:-}
+groups=$root/sys/fs/resctrl
+failed=0
+complain() {
+  echo "kvmc: $*" >&2
+  failed=1
+}
+keep() {
+  resource=$1
+  whole=$2
+  id=$3
+  mask=$4
+  has=
+  kept=
+  if [ -r "$groups/info/$resource/cbm_mask" ]; then
+    read -r has < "$groups/info/$resource/cbm_mask"
+  fi
+  if [ "$has" != "$whole" ]; then
+    complain "$resource has the mask '$has', not $whole"
+    return
+  fi
+  if ! echo "$resource:$id=$mask" > "$groups/schemata"; then
+    complain "can't leave $mask of $resource $id to the default group"
+    return
+  fi
+  while read -r line; do
+    case $line in
+      "$resource":*) ;;
+      *) continue ;;
+    esac
+    case ";${line#*:};" in
+      *";$id=$mask;"*) kept=yes ;;
+    esac
+  done < "$groups/schemata"
+  if [ -z "$kept" ]; then
+    complain "the default group does not have $mask of $resource $id"
+  fi
+}
+@mount@
+  complain "can't mount resctrl"
+  exit 1
+fi
+@calls@
+exit "$failed"
+"""
+
 PLACE_IRQS = """\
 set -u
 root=${KVMC_ROOT:-}
@@ -283,11 +336,25 @@ _CALLS = "@calls@"
 _PAGES_CALL = r"reserve /sys/devices/system/node/node[0-9]+/hugepages/hugepages-[0-9]+kB/nr_hugepages [0-9]+"
 _VFS_CALL = r"make_vfs [0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [0-9]+"
 _STATEMENTS: Mapping[str, tuple[str, Mapping[str, re.Pattern[str]]]] = {
+    "etc/kvmc/set-vswitch": (
+        SET_VSWITCH,
+        {
+            _CALLS: re.compile(
+                r"exec ovs-vsctl --no-wait --timeout=60 set Open_vSwitch \. other_config:dpdk-init=true "
+                r"other_config:pmd-cpu-mask=0x[0-9a-f]+ other_config:dpdk-lcore-mask=0x[0-9a-f]+ "
+                r"other_config:dpdk-socket-mem=[0-9]+(,[0-9]+)*"
+            )
+        },
+    ),
     "etc/kvmc/reserve-hugepages": (RESERVE_PAGES, {_CALLS: re.compile(_PAGES_CALL)}),
     "etc/kvmc/make-vfs": (MAKE_VFS, {_CALLS: re.compile(_VFS_CALL)}),
     irq_places.SCRIPT: (PLACE_IRQS, {"@nodes@": irq_places.NODE_CALL, "@rest@": irq_places.REST_CALL}),
     "etc/kernel/install.d/95-kvmc.install": (KERNEL_INSTALL, {}),
 }
+_SHARE_PATH = "etc/kvmc/share-resctrl"
+_SHARE_CALL = re.compile(r"keep (L3|L3CODE|L3DATA) [0-9a-f]+ [0-9]+ [0-9a-f]+")
+_MOUNT = 'if [ ! -e "$groups/schemata" ] && ! mount -t resctrl {}resctrl "$groups"; then'
+_MOUNTS = re.compile("|".join(re.escape(_MOUNT.format(options)) for options in ("", "-o cdp ")))
 _GRUB_PATH = "etc/default/grub.d/zz-kvmc.cfg"
 _PATTERNS = re.compile(r"[A-Za-z0-9_.\[\]-]+(?:=\*)?(?: ?\| ?[A-Za-z0-9_.\[\]-]+(?:=\*)?)* ?\) ?;;")
 _WORDS = re.compile(r"(?:export )?GRUB_CMDLINE_LINUX_DEFAULT(?:\+=|=(?!\$\()).*", re.DOTALL)
@@ -299,6 +366,13 @@ def check(files: list[File], bag: Bag) -> None:
         if file.path == _GRUB_PATH:
             shell.compare(file, GRUB, {"@patterns@": _PATTERNS, "@words@": _WORDS}, bag)
             _same_keys(file, bag)
+        elif file.path == _SHARE_PATH:
+            some = any(_SHARE_CALL.fullmatch(line.value) for line in shell.lines(file))
+            # a host that offers bandwidth alone leaves its caches as they are
+            statement = SHARE_RESCTRL if some else SHARE_RESCTRL.replace(f"{_CALLS}\n", "")
+            shell.compare(file, statement, {_CALLS: _SHARE_CALL, "@mount@": _MOUNTS}, bag)
+            if not file.text.startswith("#!/bin/sh\n"):
+                bag.error(codes.SCRIPT_DIFFERS, f"`{file.path}` does not begin with `#!/bin/sh`", file.head)
         elif file.path in _STATEMENTS:
             shell.compare(file, *_STATEMENTS[file.path], bag)
             if not file.text.startswith("#!/bin/sh\n"):

@@ -99,7 +99,7 @@ def _place(outcome: Outcome, forget: Forget | None, *, search: bool) -> None:
     if not outcome.tell(bag) or outcome.placement is None:
         return
     # a guest that comes from a host that is gone keeps its identity: all locks take part
-    identities, bag = identify(site, outcome.placement, outcome.locks, origins)
+    identities, bag = identify(site, outcome.placement, outcome.locks, origins, outcome.topologies)
     if not outcome.tell(bag):
         return
     outcome.next_locks = next_locks(outcome.placement, identities, outcome.topologies, living)

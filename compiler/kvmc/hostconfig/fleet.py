@@ -22,7 +22,12 @@ _NAMED = 6
 """Hosts or features named in one message before the rest is only counted."""
 _SHAPED = frozenset({"topoext"})
 """What the guest's topology decides."""
-_GUARDS = {"sev-snp": ("AuthenticAMD", "sev_snp"), "tdx": ("GenuineIntel", "tdx_host_platform")}
+_GUARDS = {
+    "sev": ("AuthenticAMD", "sev"),
+    "sev-es": ("AuthenticAMD", "sev_es"),
+    "sev-snp": ("AuthenticAMD", "sev_snp"),
+    "tdx": ("GenuineIntel", "tdx_host_platform"),
+}
 """The vendor whose CPUs have it, and the kernel's flag for a host that is set up for it."""
 
 

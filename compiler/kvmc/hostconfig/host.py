@@ -205,9 +205,9 @@ def _sriov(host: Host, origins: Origins) -> tuple[SriovPlan, ...]:
     """All functions that the host offers, used or spare. That the parents can make them is the resolver's to check."""
     plans: list[SriovPlan] = []
     for pool in host.devices.values():
-        if pool.parent is not None:
+        for parent in pool.parents:
             blocks = dict.fromkeys((origins.block("host", host.name, "devices", pool.name), f"host {host.name}"))
-            plans.append(SriovPlan(pool.parent, pool.vfs, f"{', '.join(blocks)}: devices {pool.name}"))
+            plans.append(SriovPlan(parent, pool.vfs, f"{', '.join(blocks)}: devices {pool.name}"))
     return tuple(plans)
 
 

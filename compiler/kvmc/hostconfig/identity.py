@@ -23,6 +23,7 @@ from kvmc.model.site import Pinning, Site, Vm
 from kvmc.model.values import PciAddress
 from kvmc.resolver.locks import HostLock, Identity
 from kvmc.resolver.placement import Placement
+from kvmc.topology.model import Topology
 
 MAX_PORTS = 30 * 8
 """Root ports that fit on slots 1 to 30 of bus 0, eight functions each."""
@@ -90,10 +91,14 @@ def pci_devices(vm: Vm) -> tuple[str, ...]:
 
 
 def identify(
-    site: Site, placement: Placement, locks: Mapping[str, HostLock], origins: Origins
+    site: Site,
+    placement: Placement,
+    locks: Mapping[str, HostLock],
+    origins: Origins,
+    topologies: Mapping[str, Topology] = {},
 ) -> tuple[Mapping[str, Identity], Bag]:
     """An identity for each placed guest, in source order. Errors: a uuid or MAC that two have, a locked address that is no port's
-    or taken twice, too many devices."""
+    or taken twice, too many devices. topologies: of the hosts, for guests that see their devices on their nodes."""
     bag = Bag()
     vms = [site.vms[name] for name in placement.guests]
     locked = {vm.name: _locked(vm.name, placement.guests[vm.name].host, locks) for vm in vms}
@@ -103,7 +108,7 @@ def identify(
         vm.name: Identity(
             uuids[vm.name],
             macs[vm.name],
-            _addresses(vm, locked[vm.name].addresses, origins, bag),
+            _addresses(vm, _cells(site, vm, placement, topologies), locked[vm.name].addresses, origins, bag),
             _targets(vm, locked[vm.name].targets, origins, bag),
         )
         for vm in vms
@@ -212,7 +217,19 @@ def _made_macs(seed: str) -> Iterator[str]:
         attempt += 1
 
 
-def _addresses(vm: Vm, locked: Mapping[str, PciAddress], origins: Origins, bag: Bag) -> dict[str, PciAddress]:
+def _cells(site: Site, vm: Vm, placement: Placement, topologies: Mapping[str, Topology]) -> dict[str, int]:
+    """The guest node that each passed device is shown on; most guests show none."""
+    guest = placement.guests[vm.name]
+    if not vm.expander or guest.host not in topologies:
+        return {}
+    from kvmc.hostconfig.expanders import device_cells
+
+    return device_cells(vm, guest, site.hosts[guest.host], topologies[guest.host])
+
+
+def _addresses(
+    vm: Vm, cells: Mapping[str, int], locked: Mapping[str, PciAddress], origins: Origins, bag: Bag
+) -> dict[str, PciAddress]:
     keys = pci_devices(vm)
     if len(keys) > MAX_PORTS:
         bag.error(
@@ -239,6 +256,19 @@ def _addresses(vm: Vm, locked: Mapping[str, PciAddress], origins: Origins, bag: 
             origins.label(("vm", vm.name, *key.split(" "))),
             notes=[f"devices sit at `0000:NN:00.0`, NN from 01 to {MAX_PORTS:02x}"],
             help=["remove the address from the lock of the guest's host; the device then moves to a free one"],
+        )
+    if cells:
+        from kvmc.hostconfig.expanders import MOST_RUNS, RUN, lay
+
+        found = lay(keys, cells, {key: address for address, key in taken.items()}, locked)
+        if found is not None:
+            return found
+        bag.error(
+            codes.TOO_MANY_DEVICES,
+            f"guest `{vm.name}` has {len(keys)} PCI devices, {len(cells)} of them on expander buses: they need more than "
+            f"{MOST_RUNS * RUN} buses",
+            origins.label(("vm", vm.name, "passed", "expander")),
+            help=["set `expander = false`"],
         )
     free = (behind(port) for port in itertools.count(1) if behind(port) not in taken)
     by_key = {key: address for address, key in taken.items()}

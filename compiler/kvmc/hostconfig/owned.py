@@ -66,6 +66,11 @@ IRQS_ASKED = "etc/kvmc/irqs-of-guests"
 PAGES_UNIT = "etc/systemd/system/kvmc-hugepages.service"
 PAGES_SCRIPT = "etc/kvmc/reserve-hugepages"
 
+VSWITCH_UNIT = "etc/systemd/system/kvmc-vswitch.service"
+VSWITCH_SCRIPT = "etc/kvmc/set-vswitch"
+RESCTRL_UNIT = "etc/systemd/system/kvmc-resctrl.service"
+RESCTRL_SCRIPT = "etc/kvmc/share-resctrl"
+
 PAGE_SIZES = ("2M", "1G")
 """All sizes of huge pages that x86-64 has (arch/x86/mm/hugetlbpage.c); guests are q35 machines, so hosts are of no other kind."""
 
@@ -122,5 +127,9 @@ OWNED: tuple[Owned, ...] = (
     Owned(VFS_SCRIPT),
     _unit(PAGES_UNIT),
     Owned(PAGES_SCRIPT),
+    _unit(RESCTRL_UNIT),
+    Owned(RESCTRL_SCRIPT),
+    _unit(VSWITCH_UNIT),
+    Owned(VSWITCH_SCRIPT),
     *(_unit(mount_unit(size)) for size in PAGE_SIZES),
 )

@@ -70,6 +70,38 @@ class SriovPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ResctrlPlan:
+    """What the default group of resctrl keeps, so that libvirt finds the rest free. resources: `L3`, or `L3CODE` and `L3DATA`, none
+    where only bandwidth is offered. whole, kept: masks in hexadecimal, of a whole cache and of the group. ids: the caches."""
+
+    resources: tuple[str, ...]
+    whole: str
+    kept: str
+    ids: tuple[int, ...]
+    split: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class VswitchPlan:
+    """What Open vSwitch with DPDK is told. lcore: where its main threads run. memory_mib: of each node by its id, from 0."""
+
+    pmd: CpuSet
+    lcore: int
+    memory_mib: tuple[int, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTune:
+    """A part of an L3 cache of the host for a guest's vCPUs alone. type: libvirt's word, `both`, or `code` and `data`."""
+
+    id: int
+    type: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CpuTopology:
     """What the guest sees; the product is its number of vCPUs."""
 
@@ -124,6 +156,8 @@ class DiskPlan:
     queue_size: int | None = None
     cmd_per_lun: int | None = None
     """Of its controller."""
+    max_sectors: int | None = None
+    """Of its controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +192,22 @@ class MdevPlan:
 
 @dataclass(frozen=True, slots=True)
 class HostdevPlan:
-    """A PCI function of the host, given whole."""
+    """A PCI function of the host, given whole. iommufd: QEMU maps the guest's memory for it through that."""
 
     name: str
     device: PciAddress
     address: PciAddress
+    iommufd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExpanderPlan:
+    """A PCIe expander bus: libvirt's number for it, the guest node that it is on, and its number in the guest. It sits where the
+    root port to bus `index` would."""
+
+    index: int
+    cell: int
+    bus_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +290,11 @@ class GuestPlan:
     launch_security: str = "none"
     mdevs: tuple[MdevPlan, ...] = ()
     raws: tuple[RawElement, ...] = ()
+    expanders: tuple[ExpanderPlan, ...] = ()
+    """In the order of their buses; the entry of `root_ports` for such a bus is the expander's own address."""
+    cachetune: tuple[CacheTune, ...] = ()
+    memorytune: tuple[tuple[int, int], ...] = ()
+    """The most of the bandwidth behind L3 caches of the host: number and percent of each."""
     irqs: CpuSet = EMPTY
     """Where the interrupts of its passed devices go, where it says so itself."""
 
@@ -277,6 +327,8 @@ class HostPlan:
     sriov: tuple[SriovPlan, ...]
     guests: tuple[GuestPlan, ...]
     retired: Mapping[str, str]
+    resctrl: ResctrlPlan | None = None
+    vswitch: VswitchPlan | None = None
 
     def carried(self, carrier: Carrier) -> tuple[HostSetting, ...]:
         """The settings that one carrier takes, in order."""

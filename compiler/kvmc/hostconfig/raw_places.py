@@ -5,11 +5,13 @@ Elements are told by their path below `<domain>`, as in the knowledge of libvirt
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from kvmc.hostconfig.guest_io import needs_shared_memory
 from kvmc.hostconfig.identity import pci_devices
+from kvmc.model.names import name_problem
 from kvmc.model.site import Vm
 
 INSTEAD: Mapping[str, str] = {
@@ -22,7 +24,7 @@ INSTEAD: Mapping[str, str] = {
 """What kvmc says by habit and no setting says: a raw element takes the place of all of them, or of the one that has the same
 attribute."""
 
-_OWN: Mapping[str, frozenset[str]] = {
+OWN: Mapping[str, frozenset[str]] = {
     "disk/driver": frozenset(("name", "type", "cache", "io", "discard", "iothread", "queues", "queue_size")),
     "disk/source": frozenset(("dev", "file", "protocol", "name")),
     "disk/target": frozenset(("dev", "bus")),
@@ -33,7 +35,9 @@ _OWN: Mapping[str, frozenset[str]] = {
     "hostdev/driver": frozenset(("name",)),
 }
 """Elements of a device that a raw element may add attributes to, and those that the settings say."""
-_WHOLE = ("disk/boot", "disk/address", "nic/address", "hostdev/source", "hostdev/address")
+WHOLE = ("disk/boot", "disk/address", "nic/address", "hostdev/source", "hostdev/address")
+"""Elements of a device that the settings say as a whole."""
+_MODELS = ("virtio", "e1000e", "e1000", "rtl8139")
 _MODELLED_NICS = ("bridge", "network", "direct", "vhostuser", "hostdev")
 _PS2 = ("mouse", "keyboard")
 
@@ -50,7 +54,7 @@ def told_by_settings(vm: Vm, at: str, element: ET.Element) -> bool | None:
     tag = element.tag
     if " " in at:
         path = f"{at.partition(' ')[0]}/{tag}"
-        return path in _WHOLE or bool(_OWN.get(path, frozenset()) & set(element.attrib))
+        return path in WHOLE or bool(OWN.get(path, frozenset()) & set(element.attrib))
     path = tag if at == "domain" else f"{at}/{tag}"
     if path == "os/boot":
         return any(disk.boot is not None for disk in vm.disks.values())
@@ -69,20 +73,39 @@ def _whole_device(element: ET.Element) -> bool | None:
     """A whole device that the language has a word for."""
     kind = element.get("type", "")
     if element.tag == "disk":
-        return element.get("device", "disk") == "disk" and kind in ("block", "file")
+        return _plain_disk(element)
     if element.tag == "interface":
-        return kind in _MODELLED_NICS
+        model, source = element.find("model"), element.find("source")
+        network = source.get("network", "") if source is not None else ""
+        named = kind != "network" or name_problem(network) is None
+        return kind in _MODELLED_NICS and named and (model is None or model.get("type") in _MODELS)
     if element.tag == "hostdev":
         return kind not in ("usb", "scsi", "scsi_host")
     if element.tag == "controller":
-        return kind in ("pci", "usb", "sata", "scsi")
+        return kind in ("pci", "usb", "sata", "scsi", "ide")
     if element.tag == "input":
         return element.get("bus", "ps2") == "ps2" and kind in _PS2
     return None
 
 
+def _plain_disk(element: ET.Element) -> bool:
+    """A disk that `disk` has words for: an image or a device at a path that the language takes, on a bus that it has."""
+    source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
+    path = (source.get("dev") or source.get("file") or "") if source is not None else ""
+    return (
+        element.get("device", "disk") == "disk"
+        and element.get("type") in ("block", "file")
+        and re.fullmatch(r"/[A-Za-z0-9/._+:@=,-]*", path) is not None
+        and (target is None or target.get("bus", "virtio") in ("virtio", "scsi", "sata"))
+        and (driver is None or driver.get("type", "raw") in ("raw", "qcow2"))
+    )
+
+
 def unsound(element: ET.Element) -> str:
     """What a whole device lacks to be the same at each start; empty where nothing."""
+    if element.tag == "disk":
+        target = element.find("target")
+        return "" if target is not None and target.get("dev") else "is a disk without a target, which libvirt needs"
     if element.tag != "interface":
         return ""
     mac = element.find("mac")

@@ -23,6 +23,21 @@ BLOCKS: tuple[BlockRow, ...] = (
         "reserve", "Memory kept for the host and for others than guests, per node.", ("pool", "host"), (), single=True
     ),
     BlockRow(
+        "resctrl",
+        "What guests may have for themselves of the L3 caches and of memory bandwidth (Intel RDT, AMD QoS), through the kernel's "
+        "resctrl. The topology must tell its limits.",
+        ("pool", "host"),
+        (),
+        single=True,
+    ),
+    BlockRow(
+        "memory",
+        "What nodes without CPUs offer whose memory is of this kind: `hbm`, `nvm`, `cxl`, `gpu` or `special`. What is no page "
+        "there is normal memory for guests; `pages` and `reserve` of the pool are of nodes with CPUs alone.",
+        ("pool", "host"),
+        ("KIND",),
+    ),
+    BlockRow(
         "devices",
         "PCI devices that guests may own one each: VFs of `parent`, or those at `addresses`.",
         ("pool", "host"),

@@ -83,6 +83,23 @@ GUEST_ROWS: tuple[Row, ...] = (
     Row("class", "l3", Choice(L3), "Whether each guest node stays within one L3 cache.", "require", "prefer"),
     Row(
         "class",
+        "cachetune",
+        OrNone(Size()),
+        "Of each L3 cache that its vCPUs run on: so much at least is its alone, in whole ways of the cache.",
+        "8MiB",
+        "none",
+    ),
+    Row(
+        "class",
+        "memorytune",
+        OrNone(Integer(1, 100)),
+        "The most of the memory bandwidth behind each of those that its vCPUs take, in percent; rounded up to the step of the CPU, "
+        "which throttles each core by itself.",
+        "20",
+        "none",
+    ),
+    Row(
+        "class",
         "isolation",
         Choice(Isolation),
         "What it needs of its host: isolated CPUs, none isolated, or either.",
@@ -134,7 +151,8 @@ GUEST_ROWS: tuple[Row, ...] = (
         "node",
         "vcpus",
         Integer(1, 1024),
-        "How many of the guest's vCPUs; they are numbered through the nodes in order. Together they are `vcpus` of the guest.",
+        "How many of the guest's vCPUs; they are numbered through the nodes in order. Together they are `vcpus` of the guest. A "
+        "node with `memory_kind` has none.",
         "6",
         required=True,
     ),
@@ -146,6 +164,15 @@ GUEST_ROWS: tuple[Row, ...] = (
         "48GiB",
         field="memory_kib",
         required=True,
+    ),
+    Row(
+        "node",
+        "memory_kind",
+        OrNone(Choice(MemoryKind)),
+        "A node without vCPUs, behind those that have some: its memory, in normal pages, is that of a host node of this kind, the "
+        "nearest with room.",
+        "cxl",
+        "none",
     ),
     Row(
         "vm",

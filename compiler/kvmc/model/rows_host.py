@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, PerNode, Size, Versions
 from kvmc.model.site import Boot, IrqAffinity, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
@@ -167,13 +167,31 @@ HOST_ROWS: tuple[Row, ...] = (
     Row(
         "shared",
         "overcommit",
-        Integer(1, 256),
-        "Shared vCPUs that one of these CPUs takes.",
+        PerNode(Integer(1, 256)),
+        "Shared vCPUs that one of these CPUs takes: in each node, or a list for the nodes with CPUs in their order.",
         "2",
         "4",
         "shared_overcommit",
     ),
     Row("vswitch", "cores", _CORES, "Whole cores, in each node.", "2", "0", "vswitch_cores"),
+    Row(
+        "vswitch",
+        "type",
+        Choice(["none", "ovs-dpdk"]),
+        "`ovs-dpdk`: a unit tells Open vSwitch that its PMD threads are on these cores and how much memory it has of each node.",
+        "ovs-dpdk",
+        "none",
+        "vswitch_type",
+    ),
+    Row(
+        "vswitch",
+        "pages",
+        PageCounts(),
+        "Huge pages kept for the switch in each node, beside those offered and reserved.",
+        "2 * 1GiB",
+        "none",
+        "vswitch_pages",
+    ),
     Row(
         "reserve",
         "memory",
@@ -192,8 +210,42 @@ HOST_ROWS: tuple[Row, ...] = (
         "none",
         "reserve_pages",
     ),
-    Row("devices", "parent", Pci(), "The physical function whose VFs these are.", '"0000:3b:00.0"'),
-    Row("devices", "vfs", Integer(1, 256), "How many VFs the parent is to have; required with `parent`.", "8"),
+    Row(
+        "resctrl",
+        "l3",
+        OrNone(Size()),
+        "Of each L3 cache: what `cachetune` of the guests on it may add up to. All others, and the host itself, share the rest.",
+        "24MiB",
+        "none",
+        "resctrl_l3_kib",
+    ),
+    Row(
+        "resctrl",
+        "memory_bandwidth",
+        Integer(0, 100),
+        "Percent of the memory bandwidth behind each L3 cache: what `memorytune` of the guests on it may add up to. The rest is "
+        "never limited.",
+        "60",
+        "0",
+        "resctrl_bandwidth",
+    ),
+    Row(
+        "memory",
+        "pages",
+        PageCounts(),
+        "Huge pages for guests, in each node without CPUs whose memory is of the kind.",
+        "8 * 1GiB",
+        "none",
+    ),
+    Row(
+        "devices",
+        "parent",
+        OneOrMore(Pci()),
+        "The physical function whose VFs these are, or several, as the ports of a NIC or the NICs of all nodes: a guest has a VF "
+        "of its node, and of several parents there one of that with most left.",
+        '"0000:3b:00.0"',
+    ),
+    Row("devices", "vfs", Integer(1, 256), "How many VFs each parent is to have; required with `parent`.", "8"),
     Row("devices", "addresses", ListOf(Pci(), least=1), "Devices given whole.", '["0000:3b:00.0", "0000:af:00.0"]'),
     Row("network", "bridge", Interface(), "A bridge of the host; this, `network` or `direct`.", "br-core"),
     Row("network", "network", Name(), "A network of libvirt's; this, `bridge` or `direct`.", "default"),

@@ -46,6 +46,8 @@ _LOOSER: dict[str, tuple[object, str]] = {
     "l3": (L3.PREFER, "`l3 = prefer`"),
     "cores": (Cores.ANY, "`cores = any`"),
     "memory_kind": (None, "no `memory_kind`"),
+    "cachetune": (None, "no `cachetune`"),
+    "memorytune": (None, "no `memorytune`"),
     "emulator": (Emulator.HOUSEKEEPING, "`emulator = housekeeping`"),
     "isolation": (Isolation.ANY, "no `isolation`"),
     "scheduler": (Scheduler.OTHER, "`scheduler = other`"),

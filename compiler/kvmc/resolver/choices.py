@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import combinations, islice
 from typing import NamedTuple
 
@@ -195,22 +195,35 @@ def pick_devices(demand: Demand, here: HostState, nodes: Sequence[int]) -> Devic
     mine: dict[PciAddress, tuple[str, str]] = {}
     wanted: set[PciAddress] = set()
     for key, pool in demand.devices:
-        best: tuple[bool, int, int] | None = None
+        load = loads(here, pool, mine)
+        best: tuple[bool, int, int, int] | None = None
         for position, function in enumerate(here.machine.functions.get(pool, ())):
             if function.address in mine or (function.node is not None and function.node not in nodes):
                 continue
             if used and any(address in used for address in function.group):
                 continue
-            rank = (function.address not in wanted, len(function.group), position)
+            carries = load.get(function.parent, 0)
+            rank = (function.address not in wanted, len(function.group), carries, position)
             if best is None or rank < best:
                 best = rank
-                if len(function.group) == 1 and not wanted:
+                if len(function.group) == 1 and not wanted and not load:
                     break
         if best is None:
             return None
-        function = here.machine.functions[pool][best[2]]
+        function = here.machine.functions[pool][best[3]]
         mine[function.address] = key
         wanted.update(function.group)
     if wanted - set(mine):
         return None
     return tuple((key, address) for address, key in mine.items())
+
+
+def loads(here: HostState, pool: str, mine: Container[PciAddress]) -> dict[PciAddress | None, int]:
+    """Of a pool over several parents how many functions of each are taken; empty for all other pools. mine: taken too."""
+    functions = here.machine.functions.get(pool, ())
+    if not functions or functions[0].parent is None or functions[-1].parent == functions[0].parent:
+        return {}
+    found = dict.fromkeys((one.parent for one in functions), 0)
+    for one in functions:
+        found[one.parent] += one.address in here.used or one.address in mine
+    return found

@@ -20,6 +20,8 @@ _FREE: Mapping[str, Any] = {
     "l3": L3.PREFER,
     "cores": Cores.ANY,
     "memory_kind": None,
+    "cachetune": None,
+    "memorytune": None,
     "emulator": Emulator.HOUSEKEEPING,
 }
 """A guest's settings that restrict where it may go, each with its value that restricts nothing."""

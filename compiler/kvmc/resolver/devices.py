@@ -26,6 +26,8 @@ class Function:
     group: tuple[PciAddress, ...]
     root: str | None = None
     """Its root complex, where the topology tells it."""
+    parent: PciAddress | None = None
+    """The physical function that makes it."""
 
 
 def derive_devices(host: Host, topology: Topology, origins: Origins, bag: Bag) -> Mapping[str, tuple[Function, ...]]:
@@ -38,12 +40,9 @@ def derive_devices(host: Host, topology: Topology, origins: Origins, bag: Bag) -
             groups.setdefault(device.iommu_group, []).append(device.address)
     found: dict[str, tuple[Function, ...]] = {}
     for pool in host.devices.values():
-        ways = _whole if pool.parent is None else _virtual
+        ways = _virtual if pool.parents else _whole
         functions = ways(host, pool, topology.pci, origins, bag)
-        found[pool.name] = tuple(
-            Function(address, node, _group(address, topology.pci, groups), _root(address, pool, topology.pci))
-            for address, node in functions
-        )
+        found[pool.name] = tuple(_function(one, parent, topology.pci, groups) for one, parent in functions)
     _check_twice(host, found, origins, bag)
     _check_groups(host, found, origins, bag)
     return found
@@ -51,47 +50,50 @@ def derive_devices(host: Host, topology: Topology, origins: Origins, bag: Bag) -
 
 def _virtual(
     host: Host, pool: DevicePool, pci: Mapping[PciAddress, PciDevice], origins: Origins, bag: Bag
-) -> list[tuple[PciAddress, int | None]]:
-    assert pool.parent is not None
+) -> list[tuple[PciAddress, PciAddress | None]]:
+    """The virtual functions of all parents, each with its parent: the first of each, then the second of each, and so on."""
     path = ("host", host.name, "devices", pool.name)
-    parent = pci.get(pool.parent)
-    if parent is None:
-        _absent(host, pool.parent, (*path, "parent"), origins, bag)
+    found: list[list[PciAddress]] = []
+    for address in pool.parents:
+        parent = pci.get(address)
+        if parent is None:
+            _absent(host, address, (*path, "parent"), origins, bag)
+            continue
+        if parent.sriov is None or parent.sriov.total_vfs == 0:
+            bag.error(
+                codes.NOT_SRIOV,
+                f"`{address}` of `{host.name}` makes no virtual functions",
+                origins.label((*path, "parent")),
+                help=("name a physical function with SR-IOV, or give the device whole with `addresses`",),
+            )
+            continue
+        if pool.vfs > parent.sriov.total_vfs:
+            bag.error(
+                codes.TOO_MANY_VFS,
+                f"`{address}` of `{host.name}` makes {parent.sriov.total_vfs} virtual functions, "
+                f"`{pool.name}` asks for {pool.vfs}",
+                origins.label((*path, "vfs")),
+                help=(f"set `vfs = {parent.sriov.total_vfs}`",),
+            )
+            continue
+        try:
+            found.append([vf_address(parent, index) for index in range(pool.vfs)])
+        except ValueError as error:
+            bag.error(codes.TOO_MANY_VFS, f"`{host.name}`: {error}", origins.label((*path, "vfs")))
+    if len(found) < len(pool.parents):
         return []
-    if parent.sriov is None or parent.sriov.total_vfs == 0:
-        bag.error(
-            codes.NOT_SRIOV,
-            f"`{pool.parent}` of `{host.name}` makes no virtual functions",
-            origins.label((*path, "parent")),
-            help=("name a physical function with SR-IOV, or give the device whole with `addresses`",),
-        )
-        return []
-    if pool.vfs > parent.sriov.total_vfs:
-        bag.error(
-            codes.TOO_MANY_VFS,
-            f"`{pool.parent}` of `{host.name}` makes {parent.sriov.total_vfs} virtual functions, "
-            f"`{pool.name}` asks for {pool.vfs}",
-            origins.label((*path, "vfs")),
-            help=(f"set `vfs = {parent.sriov.total_vfs}`",),
-        )
-        return []
-    try:
-        return [(vf_address(parent, index), parent.node) for index in range(pool.vfs)]
-    except ValueError as error:
-        bag.error(codes.TOO_MANY_VFS, f"`{host.name}`: {error}", origins.label((*path, "vfs")))
-        return []
+    return [(one[index], parent) for index in range(pool.vfs) for one, parent in zip(found, pool.parents, strict=True)]
 
 
 def _whole(
     host: Host, pool: DevicePool, pci: Mapping[PciAddress, PciDevice], origins: Origins, bag: Bag
-) -> list[tuple[PciAddress, int | None]]:
-    functions: list[tuple[PciAddress, int | None]] = []
+) -> list[tuple[PciAddress, PciAddress | None]]:
+    functions: list[tuple[PciAddress, PciAddress | None]] = []
     for address in pool.addresses:
-        device = pci.get(address)
-        if device is None:
+        if address not in pci:
             _absent(host, address, ("host", host.name, "devices", pool.name, "addresses"), origins, bag)
             continue
-        functions.append((address, device.node))
+        functions.append((address, None))
     return functions
 
 
@@ -114,14 +116,19 @@ def _group(
     return tuple(sorted({address, *groups.get(device.iommu_group, ())}))
 
 
-def _root(address: PciAddress, pool: DevicePool, pci: Mapping[PciAddress, PciDevice]) -> str | None:
-    """A virtual function's is that of its parent."""
-    device = pci.get(pool.parent if pool.parent is not None else address)
-    return device.root if device is not None else None
+def _function(
+    address: PciAddress,
+    parent: PciAddress | None,
+    pci: Mapping[PciAddress, PciDevice],
+    groups: Mapping[int, list[PciAddress]],
+) -> Function:
+    """A virtual function is on the node and the root complex of its parent."""
+    device = pci[address if parent is None else parent]
+    return Function(address, device.node, _group(address, pci, groups), device.root, parent)
 
 
 def _check_twice(host: Host, found: Mapping[str, tuple[Function, ...]], origins: Origins, bag: Bag) -> None:
-    owners = {pool.parent: pool.name for pool in host.devices.values() if pool.parent is not None}
+    owners = {parent: pool.name for pool in host.devices.values() for parent in pool.parents}
     for name, functions in found.items():
         path = ("host", host.name, "devices", name)
         for function in functions:

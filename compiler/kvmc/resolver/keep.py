@@ -19,7 +19,7 @@ from kvmc.resolver.machines import derive_machines
 from kvmc.resolver.pins import owned
 from kvmc.resolver.placement import GuestPlacement
 from kvmc.resolver.refusals import drained
-from kvmc.resolver.state import Choice, Machine, NodeState, State
+from kvmc.resolver.state import Choice, HostState, Machine, NodeState, State
 from kvmc.resolver.still import Broken, still_holds
 from kvmc.topology.fingerprint import fingerprint
 from kvmc.topology.model import Topology
@@ -191,9 +191,27 @@ def _takes(demand: Demand, node: NodeState) -> bool:
     return short or (node.shared < 0 and any(demand.shared(cell) for cell in demand.cells))
 
 
+def _check_room(
+    name: str, host: HostState, state: State, demands: Mapping[str, Demand], origins: Origins, bag: Bag
+) -> None:
+    """What locked guests have together of the host's L3 caches and bandwidth."""
+    over = list(host.room.overfull()) if host.room is not None else []
+    if over:
+        here = [vm for vm, choice in state.chosen.items() if choice.host == name and demands[vm].tunes]
+        shown = ", ".join(f"`{vm}`" for vm in here[:6]) + (f" and {len(here) - 6} more" if len(here) > 6 else "")
+        bag.error(
+            lock_codes.LOCK_OVERFULL,
+            f"guests locked on `{name}` need {'; '.join(over)}: {shown}",
+            origins.label(("vm", here[-1])),
+            secondary=[label] if (label := origins.label(("host", name, "resctrl"), "the offer")) else (),
+            help=("offer more, or `kvmc replan --conflicts`, which moves the newest of them",),
+        )
+
+
 def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, bag: Bag) -> None:
     """Each locked guest fits alone; here all of them together, node by node."""
     for name, host in state.hosts.items():
+        _check_room(name, host, state, demands, origins, bag)
         for position, node in enumerate(host.nodes):
             memory = host.machine.memory[position]
             cpus = host.machine.nodes[position]
@@ -207,8 +225,7 @@ def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, b
                     f"{size_text(memory.normal_kib - node.normal)} of normal memory, {size_text(memory.normal_kib)} left"
                 )
             if node.shared < 0:
-                offered = len(cpus.shared) * host.machine.host.shared_overcommit
-                over.append(f"{offered - node.shared} shared vCPUs, {offered} allowed")
+                over.append(f"{cpus.floats - node.shared} shared vCPUs, {cpus.floats} allowed")
             if not over:
                 continue
             here = [

@@ -70,7 +70,8 @@ def _claims(demand: Demand, guest: GuestPlacement) -> set[tuple[str, object]]:
 
 
 def _overfull(state: State, host: str) -> bool:
-    return any(
+    room = state.hosts[host].room
+    return (room is not None and any(True for _ in room.overfull())) or any(
         node.normal < 0 or node.shared < 0 or any(free < 0 for free in node.pages.values())
         for node in state.hosts[host].nodes
     )

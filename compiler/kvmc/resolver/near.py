@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from kvmc.model.site import Near
 from kvmc.model.values import PciAddress
+from kvmc.resolver.choices import loads
 from kvmc.resolver.demand import Close, Demand, DeviceKey
 from kvmc.resolver.devices import Function
 from kvmc.resolver.state import HostState, Machine
@@ -80,6 +81,9 @@ def _candidates(demand: Demand, key: DeviceKey, pool: str, here: HostState, node
         for one in here.machine.functions.get(pool, ())
         if not any(address in here.used for address in one.group) and (near is not Near.REQUIRE or _is_near(one, reach))
     ]
+    load = loads(here, pool, ())
+    if load:
+        free.sort(key=lambda one: load[one.parent])
     return sorted(free, key=lambda one: not _is_near(one, reach)) if near is Near.PREFER else free
 
 

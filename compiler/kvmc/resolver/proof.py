@@ -75,6 +75,8 @@ def _kinds(group: Sequence[Demand], where: Nodes, state: State) -> Iterable[_Kin
     yield _Kind("shared vCPUs", "node", shared, [node.shared for node in nodes])
     normal = [cell.normal_kib for demand in group for cell in demand.cells]
     yield _Kind("of normal memory", "node", normal, [node.normal for node in nodes], memory=True)
+    if any(demand.tunes for demand in group):
+        yield from _shares(group, hosts)
     pools: dict[str, list[int]] = {}
     for demand in group:
         mine: dict[str, int] = {}
@@ -84,6 +86,16 @@ def _kinds(group: Sequence[Demand], where: Nodes, state: State) -> Iterable[_Kin
             pools.setdefault(pool, []).append(number)
     for pool, needs in pools.items():
         yield _Kind(f"functions of `{pool}`", "host", needs, [_free(host, pool) for host in hosts])
+
+
+def _shares(group: Sequence[Demand], hosts: Sequence[HostState]) -> Iterable[_Kind]:
+    """Parts of L3 caches: each guest needs what it asks for of one of them at least, and a group."""
+    rooms = [host.room for host in hosts if host.room is not None]
+    groups = [1 for demand in group if demand.tunes]
+    yield _Kind("groups of resctrl", "host", groups, [room.groups for room in rooms])
+    kib = [demand.cachetune for demand in group if demand.cachetune]
+    free = [ways * room.offer.way_bytes // 1024 for room in rooms for ways in room.ways.values()]
+    yield _Kind("of L3 cache for guests alone", "L3", kib, free, memory=True)
 
 
 def _free(host: HostState, pool: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kvmc.model.cpuset import EMPTY
 from kvmc.model.site import Cores, Domain, Host, Threads
@@ -21,6 +21,9 @@ from kvmc.topology.model import PciDevice
 
 NEVER = 1 << 30
 """Cores that no slot has."""
+
+if TYPE_CHECKING:
+    from kvmc.resolver.resctrl import Offer, Room
 
 Groups = dict[str, dict[str, frozenset[str]]]
 """By place, for each of its guests that has one: the domains of the relation that its vCPUs are in."""
@@ -55,6 +58,8 @@ class Machine:
     stores: tuple[Store, ...] = ()
     packages: tuple[tuple[int, ...], ...] = ()
     """Of each node those that its CPUs are in, by number; empty where not told."""
+    resctrl: Offer | None = None
+    """What guests may have of its L3 caches and their bandwidth."""
     pci: Mapping[PciAddress, PciDevice] = field(default_factory=dict)
     """All its PCI functions, given to guests or not."""
 
@@ -86,11 +91,12 @@ class CellChoice(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Where a guest goes. devices: a function for each of its devices."""
+    """Where a guest goes. devices: a function for each of its devices. stores: by position, where each memory cell lies."""
 
     host: str
     cells: tuple[CellChoice, ...]
     devices: tuple[tuple[tuple[str, str], PciAddress], ...]
+    stores: tuple[int, ...] = ()
 
 
 class Needs(NamedTuple):
@@ -113,7 +119,7 @@ class NodeState:
         self.cores: int = sum(self.free)
         self.pages: dict[int, int] = dict(memory.pages)
         self.normal: int = memory.normal_kib
-        self.shared: int = len(cpus.shared) * machine.host.shared_overcommit
+        self.shared: int = cpus.floats
         self.devices: bool = devices
         self.per: dict[Threads, list[int]] = {
             policy: [usable_threads(policy, slot.threads, machine.smt) for slot in cpus.slots] for policy in Threads
@@ -146,7 +152,7 @@ class NodeState:
 class HostState:
     """Free on one host; cores: on all of its nodes. loose: it has functions of no node."""
 
-    __slots__ = ("_apart", "cores", "loose", "machine", "nodes", "stores", "used")
+    __slots__ = ("_apart", "cores", "loose", "machine", "nodes", "room", "stores", "used")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -164,6 +170,12 @@ class HostState:
         self.loose: bool = None in near
         self.used: dict[PciAddress, str] = {}
         self.cores: int = sum(node.cores for node in self.nodes)
+        self.room: Room | None = None
+        """Of what it offers through resctrl."""
+        if machine.resctrl is not None:
+            from kvmc.resolver.resctrl import room
+
+            self.room = room(machine.resctrl)
         self._apart: list[list[int]] = []
 
     @property
@@ -218,6 +230,10 @@ class State:
                 node.free[where.own] += sign
                 node.cores += sign
                 host.cores += sign
+        for alone, position in zip(demand.memory_cells, choice.stores, strict=True):
+            host.stores[position].normal += sign * alone.memory_kib
+        if demand.tunes and host.room is not None:
+            host.room.take(demand, choice, host.machine, sign)
         for _, address in choice.devices:
             if sign < 0:
                 host.used[address] = demand.vm

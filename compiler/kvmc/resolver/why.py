@@ -50,6 +50,7 @@ def why(
         ("host", _host(site, guest, demand, able, locked=locked)),
         ("node", _node(guest, demand)),
         *([("L3", _l3(site, guest, topology))] if demand.dedicated else []),
+        *_parts(site, demand, choice, state),
         ("cpus", _cpus(site, guest)),
         ("emulator", _emulator(site, guest)),
         *[(relation.title, _relation(demand, relation, choice, state)) for relation in demand.relations],
@@ -95,6 +96,36 @@ def _l3(site: Site, guest: GuestPlacement, topology: Topology) -> str:
     shown = ", ".join(f"CPUs {pins & cpus} of {cpus}" for cpus in groups[:4])
     more = f" and {len(groups) - 4} more" if len(groups) > 4 else ""
     return f"{shown}{more}: `l3 = {site.vms[guest.vm].l3}`"
+
+
+def _parts(site: Site, demand: Demand, choice: Choice, state: State) -> list[tuple[str, str]]:
+    """Its parts of L3 caches and limits of bandwidth, with what is left beside them."""
+    here = state.hosts[choice.host]
+    if not demand.tunes or here.room is None:
+        return []
+    from kvmc.resolver.resctrl import caches_of
+
+    room, vm, found = here.room, site.vms[demand.vm], []
+    caches = caches_of(demand, choice, here.machine)
+    if vm.cachetune is not None:
+        ways = room.offer.ways_for(vm.cachetune)
+        left = min(room.ways[l3] for l3 in caches) if caches else 0
+        text = f"{ways} ways ({size_text(ways * room.offer.way_bytes // 1024)}) of each of {counted(len(caches), 'L3 cache')}"
+        found.append(
+            (
+                "cachetune",
+                f"{text}, {left} of the {room.offer.ways} offered left: `cachetune = {size_text(vm.cachetune)}`",
+            )
+        )
+    if vm.memorytune is not None:
+        percent = room.offer.percent_for(vm.memorytune)
+        found.append(
+            (
+                "memorytune",
+                f"{percent} % behind each of {counted(len(caches), 'L3 cache')}: `memorytune = {vm.memorytune}`",
+            )
+        )
+    return found
 
 
 def _cpus(site: Site, guest: GuestPlacement) -> str:

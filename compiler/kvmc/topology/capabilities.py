@@ -14,7 +14,7 @@ from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import MAX_CPU, CpuSet
 from kvmc.topology.capabilities_cache import cache_kinds, kib_of, read_resctrl
 from kvmc.topology.failure import ReadFailure, is_name, quoted
-from kvmc.topology.groups import MAX_DISTANCE, MAX_NODE, NO_ID, distinct, of_keys, parse_cpus
+from kvmc.topology.groups import MAX_DISTANCE, MAX_NODE, NO_ID, distinct, numbered, of_keys, parse_cpus
 from kvmc.topology.model import Cpu, Node, Topology
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def read_capabilities(root: etree._Element, shown: str, bag: Bag) -> Topology:
         message = f"{quoted(shown)}: `<cells num={quoted(told).strip('`')}>` holds {len(elements)} cells"
         bag.error(codes.TOPOLOGY_ODD, message)
     cpus = _Cpus()
+    limits = read_resctrl(host) or None
     nodes = [_node(cell, id, cpus) for cell, id in zip(elements, ids, strict=True)]
     if not cpus.online.mask:
         raise ReadFailure(codes.TOPOLOGY_INCOMPLETE, "the capabilities' cells name no CPU")
@@ -63,7 +64,8 @@ def read_capabilities(root: etree._Element, shown: str, bag: Bag) -> Topology:
             ),
         ),
         caches=cache_kinds(host, cpus.online) or None,
-        resctrl=read_resctrl(host) or None,
+        resctrl=limits,
+        l3_ids=_l3_ids(host, cpus.online) if limits else None,
     )
 
 
@@ -137,10 +139,21 @@ def _l3(host: etree._Element, online: CpuSet) -> tuple[CpuSet, ...] | None:
     cache = host.find("cache")
     if cache is None:
         return None
-    banks = [bank for bank in cache.findall("bank") if bank.get("level") == "3" and bank.get("type") != "code"]
-    return distinct(
-        parse_cpus(bank.get("cpus") or "", f"bank {quoted(bank.get('id') or '')}") & online for bank in banks
-    )
+    return distinct(_bank_cpus(bank, online) for bank in _banks(cache))
+
+
+def _l3_ids(host: etree._Element, online: CpuSet) -> tuple[int, ...] | None:
+    banks = [bank for cache in host.findall("cache") for bank in _banks(cache) if bank.get("id") is not None]
+    ids = {_bank_cpus(bank, online): _integer(bank, "id", 0xFFFF) for bank in banks}
+    return numbered(_l3(host, online) or (), ids)
+
+
+def _banks(cache: etree._Element) -> list[etree._Element]:
+    return [bank for bank in cache.findall("bank") if bank.get("level") == "3" and bank.get("type") != "code"]
+
+
+def _bank_cpus(bank: etree._Element, online: CpuSet) -> CpuSet:
+    return parse_cpus(bank.get("cpus") or "", f"bank {quoted(bank.get('id') or '')}") & online
 
 
 def _integer(element: etree._Element, name: str, limit: int, low: int = 0) -> int:

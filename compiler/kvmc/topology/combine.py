@@ -83,6 +83,7 @@ class _Combiner:
             core_kinds=self.same("kinds of cores", lambda one: one.core_kinds),
             caches=max((one.topology.caches or () for one in self.sources), key=len) or None,
             resctrl=self.resctrl(),
+            l3_ids=self.same("numbers of L3 caches", lambda one: one.l3_ids),
             facts=next((one.topology.facts for one in self.sources if one.topology.facts is not None), None),
         )
 

@@ -44,6 +44,7 @@ def _all(old: Topology, new: Topology) -> Iterator[str]:
         yield from _value(f"{kind} CPUs", before.get(kind), after.get(kind))
     yield from _tables("node", {node.id: node for node in old.nodes}, {node.id: node for node in new.nodes}, _node)
     yield from _tables("cache", _caches(old), _caches(new), lambda a, b: _value("CPUs", a.cpus, b.cpus))
+    yield from _value("numbers of L3 caches", old.l3_ids, new.l3_ids)
     yield from _tables(
         "resctrl",
         {one.resource: one for one in old.resctrl or ()},

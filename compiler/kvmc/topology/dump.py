@@ -30,7 +30,7 @@ TOPOLOGY_FILES = (
     *("die_cpus_list", "die_cpus", "die_id", "cluster_cpus_list", "cluster_cpus", "cluster_id", "core_id"),
     *("book_siblings_list", "book_siblings"),
 )
-CACHE_FILES = ("level", "type", "size", "shared_cpu_list", "shared_cpu_map")
+CACHE_FILES = ("level", "type", "size", "shared_cpu_list", "shared_cpu_map", "id")
 NODE_FILES = ("cpulist", "cpumap", "meminfo", "distance")
 PCI_FILES = (
     *("numa_node", "local_cpulist", "local_cpus", "class", "vendor", "device"),

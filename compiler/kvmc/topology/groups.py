@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from kvmc.diagnostics.codes import topology as codes
 from kvmc.model.cpuset import MAX_CPU, CpuSet
@@ -49,6 +49,12 @@ def parse_mask(text: str, where: str) -> CpuSet:
 def distinct(groups: Iterable[CpuSet]) -> tuple[CpuSet, ...]:
     """Each group once, by its first CPU; empty ones are dropped."""
     return tuple(sorted({group for group in groups if group}, key=lambda group: (group.first, group.mask)))
+
+
+def numbered(groups: Sequence[CpuSet], ids: Mapping[CpuSet, int]) -> tuple[int, ...] | None:
+    """The number of each group; None unless each has one of its own."""
+    found = tuple(ids[group] for group in groups if group in ids)
+    return found if found and len(set(found)) == len(groups) else None
 
 
 def disjoint(groups: Iterable[CpuSet]) -> bool:

@@ -171,6 +171,8 @@ class Topology:
     resctrl: tuple[Resctrl, ...] | None = None
     """By resource."""
     facts: Facts | None = None
+    l3_ids: tuple[int, ...] | None = None
+    """The kernel's number of each L3 cache (`cache/index3/id`), in the order of `l3`; told with the limits of resctrl."""
 
     @property
     def disallowed(self) -> CpuSet:

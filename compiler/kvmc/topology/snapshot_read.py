@@ -22,7 +22,20 @@ from kvmc.topology.snapshot_write import FACT_VERSIONS, FORMAT, RESCTRL_KEYS
 
 _TOP = (
     *("kvmc_topology", "arch", "cpu", "online", "offline", "allowed", "nodes"),
-    *("packages", "dies", "clusters", "modules", "l3", "cores", "core_kinds", "caches", "resctrl", "pci", "platform"),
+    *(
+        "packages",
+        "dies",
+        "clusters",
+        "modules",
+        "l3",
+        "cores",
+        "core_kinds",
+        "caches",
+        "l3_ids",
+        "resctrl",
+        "pci",
+        "platform",
+    ),
 )
 _NODE = ("id", "cpus", "memory_kib", "memory", "page_sizes_kib", "distances")
 _DEVICE = ("numa_node", "local_cpus", "class", "vendor", "device", "iommu_group", "sriov", "physfn", "root")
@@ -174,6 +187,7 @@ class _Reader:
             caches=self.caches(top["caches"], online) if "caches" in top else None,
             resctrl=self.resctrl(top["resctrl"]) if "resctrl" in top else None,
             facts=self.facts(top["platform"]) if "platform" in top else None,
+            l3_ids=self.l3_ids(top) if "l3_ids" in top else None,
         )
 
     def within(self, cpus: CpuSet, online: CpuSet, where: str) -> None:
@@ -191,6 +205,17 @@ class _Reader:
                 self.wrong(f"{key}[{index}]", "is the same as the one before")
             found.append(cpus)
         return distinct(found)
+
+    def l3_ids(self, top: dict[str, Any]) -> tuple[int, ...]:
+        """A number for each L3 cache, in the order in which `l3` names them."""
+        caches = [self.cpus(item, f"l3[{index}]") for index, item in enumerate(self.items(top.get("l3", []), "l3"))]
+        items = self.items(top["l3_ids"], "l3_ids")
+        ids = [self.integer(item, f"l3_ids[{index}]", 0, 0xFFFFFFFF) for index, item in enumerate(items)]
+        if len(ids) != len(caches) or len(set(ids)) != len(ids):
+            self.wrong("l3_ids", f"has {counted(len(set(ids)), 'number')} for {counted(len(caches), 'L3 cache')}")
+            return ()
+        number = dict(zip(caches, ids, strict=True))
+        return tuple(number[cpus] for cpus in distinct(caches) if cpus in number)
 
     def nodes(self, items: list[Any], online: CpuSet) -> tuple[Node, ...]:
         shapeless = [index for index, item in enumerate(items) if not isinstance(item, dict)]

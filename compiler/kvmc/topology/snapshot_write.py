@@ -54,6 +54,8 @@ def _members(topology: Topology) -> Iterator[str]:
         yield f'  "core_kinds": {_json(kinds)}'
     if topology.caches is not None:
         yield f'  "caches": {_lines(map(_cache, topology.caches), "[", "]")}'
+    if topology.l3_ids is not None:
+        yield f'  "l3_ids": {_json(list(topology.l3_ids))}'
     if topology.resctrl is not None:
         yield f'  "resctrl": {_lines(map(_resctrl, topology.resctrl), "[", "]")}'
     if topology.pci is not None:
@@ -162,5 +164,5 @@ def _wrapped(items: list[str], indent: str) -> str:
     return "[\n" + "\n".join(f"{indent}  {line}" for line in lines) + f"\n{indent}]"
 
 
-def _json(value: str | Mapping[str, object]) -> str:
+def _json(value: str | list[int] | Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=True)

@@ -23,6 +23,7 @@ from kvmc.topology.groups import (
     by_capacity,
     disjoint,
     distinct,
+    numbered,
     of_keys,
     parse_cpus,
     parse_mask,
@@ -55,7 +56,8 @@ class _Reader:
         if not online:
             raise ReadFailure(codes.TOPOLOGY_INCOMPLETE, "the tree names no online CPU")
         packages = self.packages()
-        l3, caches = self.read_caches()
+        l3, l3_ids, caches = self.read_caches()
+        limits = read_resctrl(dump)
         return Topology(
             arch=read_arch(dump),
             online=online,
@@ -71,7 +73,8 @@ class _Reader:
             cpu=read_cpu(dump),
             core_kinds=self.core_kinds(),
             caches=caches or None,
-            resctrl=read_resctrl(dump),
+            resctrl=limits,
+            l3_ids=l3_ids if limits else None,
         )
 
     # values
@@ -196,11 +199,12 @@ class _Reader:
 
         return self.groups(tell)
 
-    def read_caches(self) -> tuple[tuple[CpuSet, ...], tuple[CacheKind, ...]]:
-        """One set a L3 (a CPU without one is in none), and the kinds of all caches. Index folders have no fixed order: the level
-        is in a file."""
+    def read_caches(self) -> tuple[tuple[CpuSet, ...], tuple[int, ...] | None, tuple[CacheKind, ...]]:
+        """One set a L3 (a CPU without one is in none), the kernel's number of each, and the kinds of all caches. Index folders have
+        no fixed order: the level is in a file."""
         levels = re.compile(rf"({names.CPU}/cpu([0-9]+)/cache/index[0-9]+)/level")
         shared: dict[int, CpuSet] = {}
+        ids: dict[CpuSet, int] = {}
         kinds: dict[tuple[int, str, int], int] = {}
         for path in self.dump.files:
             match = levels.fullmatch(path)
@@ -216,8 +220,13 @@ class _Reader:
                 cpus = self.cpus_of(folder, "shared_cpu_list", "shared_cpu_map")
                 if cpus is not None:
                     shared[cpu] = (cpus & self.online) | CpuSet(1 << cpu)
+                    id = self.dump.integer(f"{folder}/id", 0)
+                    if id is not None:
+                        ids[shared[cpu]] = id
+        l3 = distinct(shared[cpu] for cpu in sorted(shared))
         return (
-            distinct(shared[cpu] for cpu in sorted(shared)),
+            l3,
+            numbered(l3, ids),
             tuple(CacheKind(*key, CpuSet(mask)) for key, mask in sorted(kinds.items())),
         )
 

@@ -85,6 +85,7 @@ PATTERNS = tuple("proc/sys/" + name for name in SYSCTLS) + (
     "sys/module/workqueue/parameters/*",
     "sys/bus/pci/devices/*/sriov_numvfs",
     "sys/bus/pci/devices/*/sriov_totalvfs",
+    "sys/fs/resctrl/schemata",
     "sys/bus/pci/devices/*/numa_node",
     "sys/bus/pci/devices/*/irq",
     "sys/bus/pci/devices/*/msi_irqs/*",

@@ -35,9 +35,11 @@ class ApplyList:
         """Phase and command of each step."""
 
     def step(self, *words: str) -> tuple[str, ...]:
-        """The first command that has one of the words, as a sentence of advice; none where there is none."""
+        """The first command that has one of the words, as a sentence of advice; none where there is none. To enable a unit changes
+        nothing that runs."""
         for _, argv in self.steps:
-            if any(word in argv for word in words):
+            enables = "enable" in argv and "--now" not in argv
+            if any(word in argv for word in words) and not enables:
                 return (f"run `{' '.join(argv)}`",)
         return ()
 

@@ -80,6 +80,7 @@ def verify_host(name: str, texts: Mapping[str, str], root: Root, elsewhere: Mapp
     host.check_tuned(case)
     host.check_services(case)
     host.check_vfs(case)
+    host.check_shares(case)
     if there is not None:
         guests.check(case, there, elsewhere or {})
     elif files.domains:

@@ -262,3 +262,21 @@ def check_vfs(case: Case) -> None:
                 Effect.LIVE,
                 (*case.apply.step(unit), "guests that hold one of its functions must be off while the number changes"),
             )
+
+
+def check_shares(case: Case) -> None:
+    """What the default group of resctrl has of each cache: ways that it still has, no guest can be given."""
+    text = case.value("sys/fs/resctrl/schemata") if case.files.shares else None
+    runs: dict[tuple[str, int], int] = {}
+    for line in (text or "").split("\n"):
+        resource, _, values = line.strip().partition(":")
+        for match in re.finditer(r"([0-9]{1,5})=([0-9a-f]{1,16})(?=;|$)", values):
+            runs[resource, int(match[1])] = int(match[2], 16)
+    for share in case.files.shares:
+        what = f"the mask of the default group of resctrl for {share.resource} {share.id}"
+        has = runs.get((share.resource, share.id))
+        if has is None:
+            case.missing(what, f"{share.mask:x}", share.span)
+        elif has != share.mask:
+            steps = case.apply.step("kvmc-resctrl.service")
+            case.add(Kind.SETTING, what, f"{has:x}", f"{share.mask:x}", share.span, Effect.LIVE, steps)

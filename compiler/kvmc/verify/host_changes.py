@@ -47,6 +47,7 @@ def changes(host: str, old: HostFiles, new: HostFiles, old_texts: Texts, new_tex
     yield from _irqs(host, old, new)
     yield from _carriers(host, old_texts, new_texts)
     yield from _vfs(host, old, new)
+    yield from _shares(host, old, new)
 
 
 def _change(
@@ -103,7 +104,7 @@ def _script(path: str, text: str | None, files: HostFiles) -> str | None:
     """A script without what is compared by itself: its numbers of pages and functions."""
     if text is None:
         return None
-    spans = [one.span for one in files.vfs] + [one.span for one in files.pages]
+    spans = [one.span for one in files.vfs] + [one.span for one in files.pages] + [one.span for one in files.shares]
     spans += [one.span for one in files.irqs.all()] if files.irqs is not None else []
     told = [span for span in spans if _path(span.file) == path]
     for span in sorted(told, reverse=True):
@@ -194,6 +195,18 @@ def _vfs(host: str, old: HostFiles, new: HostFiles) -> Iterator[Change]:
             yield Change(host, None, what, str(left), str(right or 0), Effect.RESTART, holders, note)
         else:
             yield Change(host, None, what, str(left or 0), str(right or 0), Effect.LIVE)
+
+
+def _shares(host: str, old: HostFiles, new: HostFiles) -> Iterator[Change]:
+    """Guests that run keep the parts that they have; those that start find what is free then."""
+    before = {(one.resource, one.id): one.mask for one in old.shares}
+    after = {(one.resource, one.id): one.mask for one in new.shares}
+    for resource, id in sorted(before.keys() | after.keys()):
+        left, right = before.get((resource, id)), after.get((resource, id))
+        if left != right:
+            was, now = ("" if mask is None else f"{mask:x}" for mask in (left, right))
+            what = f"the default group's part of {resource} {id}"
+            yield _change(host, what, was, now, Effect.LIVE if right is not None else Effect.REBOOT, ())
 
 
 def _holders(files: HostFiles, parent: PciAddress) -> tuple[str, ...]:

@@ -22,12 +22,41 @@ def put_raws(root: etree._Element, guest: GuestPlan) -> None:
     for raw, element in read:
         if raw.at in devices:
             _put_in_device(devices[raw.at], element)
+        elif raw.at == "domain":
+            root.insert(_place(root, element), element)
         else:
             _parent(root, raw).append(element)
     if guest.raws and root.find("devices/*/boot") is not None:
         os = _child(root, "os")
         for boot in os.findall("boot"):
             os.remove(boot)
+
+
+_ORDER = (
+    *("name", "uuid", "genid", "title", "description", "metadata", "maxMemory", "memory", "currentMemory", "blkiotune"),
+    *(
+        "memtune",
+        "memoryBacking",
+        "vcpu",
+        "vcpus",
+        "iothreads",
+        "iothreadids",
+        "cputune",
+        "numatune",
+        "resource",
+        "sysinfo",
+    ),
+    *("bootloader", "os", "features", "cpu", "clock", "on_poweroff", "on_reboot", "on_crash", "pm", "perf", "devices"),
+)
+"""In which libvirt writes a domain's elements: libxml2 takes a few of them there alone when it validates."""
+
+
+def _place(root: etree._Element, element: etree._Element) -> int:
+    """Where an element of the domain goes; at the end, where libvirt has it behind the devices."""
+    if element.tag not in _ORDER:
+        return len(root)
+    later = _ORDER[_ORDER.index(str(element.tag)) + 1 :]
+    return next((number for number, one in enumerate(root) if one.tag in later), len(root))
 
 
 def _element(raw: RawElement) -> etree._Element:

@@ -76,6 +76,123 @@ exit "$failed"
 """
 """KVMC_ROOT is a prefix of /sys, for trying it elsewhere."""
 
+VSWITCH_UNIT = """\
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# Between the switch's database, which it writes to, and the switch, which reads it when it starts.
+[Unit]
+Description=Tell Open vSwitch its cores and memory
+RequiresMountsFor=/etc
+Requires=ovsdb-server.service
+After=ovsdb-server.service
+Before=ovs-vswitchd.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={{ script }}
+
+[Install]
+WantedBy=multi-user.target ovs-vswitchd.service
+"""
+
+VSWITCH_SCRIPT = """\
+#!/bin/sh
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# PMD threads poll on cores that are theirs alone; all other threads of the switch start from the main one, on a housekeeping CPU.
+set -eu
+exec ovs-vsctl --no-wait --timeout=60 set Open_vSwitch . \\
+  other_config:dpdk-init=true \\
+  other_config:pmd-cpu-mask={{ pmd }} \\
+  other_config:dpdk-lcore-mask={{ lcore }} \\
+  other_config:dpdk-socket-mem={{ memory }}
+"""
+
+RESCTRL_UNIT = """\
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# Before libvirt, which looks for resctrl when it starts.
+[Unit]
+Description=Keep parts of the L3 caches free for guests
+RequiresMountsFor=/etc
+After=local-fs.target
+Before=libvirtd.service virtqemud.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={{ script }}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+RESCTRL_SCRIPT = """\
+#!/bin/sh
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# Mounts resctrl, and takes from its default group, which has all of each cache at first, what is for guests. Fails where the host's
+# caches are not those that this was made for.
+set -u
+root=${KVMC_ROOT:-}
+groups=$root/sys/fs/resctrl
+failed=0
+
+complain() {
+  echo "kvmc: $*" >&2
+  failed=1
+}
+
+keep() {
+  resource=$1
+  whole=$2
+  id=$3
+  mask=$4
+  has=
+  kept=
+  if [ -r "$groups/info/$resource/cbm_mask" ]; then
+    read -r has < "$groups/info/$resource/cbm_mask"
+  fi
+  if [ "$has" != "$whole" ]; then
+    complain "$resource has the mask '$has', not $whole"
+    return
+  fi
+  if ! echo "$resource:$id=$mask" > "$groups/schemata"; then
+    complain "can't leave $mask of $resource $id to the default group"
+    return
+  fi
+  while read -r line; do
+    case $line in
+      "$resource":*) ;;
+      *) continue ;;
+    esac
+    case ";${line#*:};" in
+      *";$id=$mask;"*) kept=yes ;;
+    esac
+  done < "$groups/schemata"
+  if [ -z "$kept" ]; then
+    complain "the default group does not have $mask of $resource $id"
+  fi
+}
+
+if [ ! -e "$groups/schemata" ] && ! mount -t resctrl {% if split %}-o cdp {% endif %}resctrl "$groups"; then
+  complain "can't mount resctrl"
+  exit 1
+fi
+{% for resource in resources %}
+{% for id in ids %}
+keep {{ resource }} {{ whole }} {{ id }} {{ kept }}
+{% endfor %}
+{% endfor %}
+exit "$failed"
+"""
+"""KVMC_ROOT is a prefix of /sys, for trying it elsewhere."""
+
 VFS_UNIT = """\
 {% for line in heads %}
 {{ line }}

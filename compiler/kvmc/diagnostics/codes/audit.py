@@ -73,5 +73,15 @@ KNOB_GONE = Code("KVMC0771", Severity.ERROR, "a knob that the host's kernel does
 KNOB_AGED = Code("KVMC0772", Severity.WARNING, "a knob of older kernels, on a kernel that is not known")
 HARMFUL = Code("KVMC0773", Severity.WARNING, "a value that costs more than it gives")
 STOCK_SETS = Code("KVMC0774", Severity.WARNING, "a stock profile of tuned brings what another file has")
+SHOWN_ELSEWHERE = Code("KVMC0780", Severity.ERROR, "a guest sees a device on another node than it is on")
+BUS_NUMBERS = Code("KVMC0781", Severity.ERROR, "the bus numbers of a guest's root complexes overlap")
 IRQS_DIFFER = Code("KVMC0775", Severity.ERROR, "interrupts are not put where the host and its guests ask for them")
 NOT_TOGETHER = Code("KVMC0790", Severity.ERROR, "guests that are to be together are apart")
+
+# 0784..0789: parts of L3 caches, vswitch cores
+TUNE_OVERLAPS = Code("KVMC0784", Severity.ERROR, "vCPUs are in two parts of a cache or limits of bandwidth")
+TUNE_ELSEWHERE = Code("KVMC0785", Severity.ERROR, "a guest has a part of a cache that it does not run on")
+TUNE_SIZE = Code("KVMC0786", Severity.ERROR, "a part of a cache or a limit of bandwidth that cannot be")
+TUNE_TOO_MUCH = Code("KVMC0787", Severity.ERROR, "guests take more of a cache than the host has")
+PMD_SHARED = Code("KVMC0788", Severity.ERROR, "a core where a switch polls is another's too")
+SHARED_FULL = Code("KVMC0789", Severity.ERROR, "more shared vCPUs float over a node's CPUs than the site allows")

@@ -23,3 +23,12 @@ TOGETHER_NOWHERE = Code("KVMC0430", Severity.ERROR, "no host can have all guests
 DRAINED = Code("KVMC0432", Severity.NOTE, "a drained host still has guests")
 HOST_FAILURE = Code("KVMC0433", Severity.ERROR, "guests have no place without one host")
 PREFERENCE_UNMET = Code("KVMC0431", Severity.NOTE, "a preferred relation of guests is not met")
+
+# 0440..0449: parts of L3 caches, memory bandwidth, vswitch cores
+RESCTRL_UNTOLD = Code("KVMC0440", Severity.ERROR, "a topology does not tell what resctrl of the host can do")
+RESCTRL_EXCEEDED = Code("KVMC0441", Severity.ERROR, "a host cannot offer so much of its L3 caches")
+BANDWIDTH_UNIT = Code("KVMC0442", Severity.ERROR, "memory bandwidth in percent on a CPU that counts it otherwise")
+WAYS_SCATTER = Code(
+    "KVMC0443", Severity.WARNING, "parts of an L3 cache may not fit once guests have stopped and started"
+)
+OVERCOMMIT_NODES = Code("KVMC0444", Severity.ERROR, "not one ratio of shared vCPUs for each node")
