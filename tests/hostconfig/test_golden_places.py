@@ -24,8 +24,10 @@ INNER = [
     ("memoryBacking", "<nosharepages/>"), ("memoryBacking", "<discard/>"),
     *(("devices", f"<{tag}/>")
       for tag in ("serial", "console", "rng", "watchdog", "audio", "iommu", "memballoon", "tpm", "vsock")),
-    *(("devices", f"<disk type='{kind}'/>") for kind in ("block", "file", "network", "volume")),
-    ("devices", "<disk type='file' device='cdrom'/>"), ("devices", "<disk type='block' device='disk'/>"), ("devices", "<disk/>"),
+    *(("devices", f"<disk type='{kind}'><target dev='vdz'/></disk>") for kind in ("block", "file", "network", "volume")),
+    ("devices", "<disk type='file' device='cdrom'><target dev='sdz'/></disk>"),
+    ("devices", "<disk type='block' device='disk'><target dev='vdz'/></disk>"),
+    ("devices", "<disk/>"),
     *(("devices", f"<interface type='{kind}'/>")
       for kind in ("bridge", "network", "direct", "vhostuser", "hostdev", "user", "vdpa")),
     *(("devices", f"<hostdev type='{kind}'/>") for kind in ("pci", "usb", "scsi", "scsi_host", "mdev")),
@@ -34,7 +36,8 @@ INNER = [
     *(("devices", f"<input type='{kind}'/>") for kind in ("mouse", "keyboard", "tablet")),
     ("devices", "<input type='mouse' bus='usb'/>"), ("devices", "<input type='mouse' bus='ps2'/>"),
     *(("devices", f"<{tag}/>") for tag in ("redirdev", "hub", "smartcard", "channel")),
-    ("devices", "<disk device='cdrom'><target bus='usb'/></disk>"), ("devices", "<disk device='cdrom'><target bus='sata'/></disk>"),
+    ("devices", "<disk device='cdrom'><target dev='sdz' bus='usb'/></disk>"),
+    ("devices", "<disk device='cdrom'><target dev='sdz' bus='sata'/></disk>"),
     ("devices", "<filesystem><driver type='virtiofs'/></filesystem>"),
     ("devices", "<filesystem><driver type='path'/></filesystem>"),
     ("devices", "<filesystem/>"), ("devices", "<interface type='user'><mac address='52:54:00:00:00:01'/></interface>"),

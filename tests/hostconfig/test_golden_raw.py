@@ -153,7 +153,7 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
                    ("devices", f"<a {_Q} q:b='1'/>"), ("devices", "<a>" * 17 + "</a>" * 17)), {}),
     "twice": ((("features/kvm", "<poll-control state='on'/>"), ("features/kvm", "<poll-control state='off'/>"),
                ("domain", "<defaultiothread thread_pool_min='2'/>"), ("domain", "<defaultiothread thread_pool_min='3'/>")), {}),
-    "kvmc writes it": ((("domain", "<vcpu>3</vcpu>", WHY), ("devices", "<disk type='file'/>", WHY),
+    "kvmc writes it": ((("domain", "<vcpu>3</vcpu>", WHY), ("devices", "<emulator/>", WHY),
         ("cputune", "<vcpupin/>", WHY)), {}),
     "kvmc's hint": ((("features/kvm", "<hint-dedicated state='on'/>", WHY),), {"pinning": Pinning.DEDICATED}),
     "kvmc's hint, shared": ((("features/kvm", "<hint-dedicated state='on'/>"),), SHARED),
