@@ -270,6 +270,11 @@ def test_guests(title: str, pytestconfig: pytest.Config) -> None:
     golden("guests", title, f"{lines(plan, base)}\n\n{told(bag)}", update=pytestconfig.getoption("--update"))
 
 
+def test_what_is_passed_is_told_nics_first() -> None:
+    assert _passed()[0].passed == (VF, SECOND, WHOLE, FIRST)
+    assert made(vm(nics=[nic("oam")]))[0].passed == ()
+
+
 MACHINES = [
     ("pc-q35-7.2", 288, "7.2", "x86_64"),
     ("pc-q35-8.0", 289, "8.0..9.0", "x86_64"),

@@ -14,6 +14,7 @@ from kvmc.hostconfig.raw_xml import QEMU, parse
 from kvmc.model.origins import Origins
 from kvmc.model.site import DevicePool, Isolation, Pinning, Profile, Raw, Site
 from kvmc.topology import Topology
+from kvmc.topology.model import Facts
 from support import guests
 from support.guests import nic, vm
 
@@ -44,6 +45,11 @@ HOSTS: dict[str, tuple[tuple[Raw, ...], dict[str, Any]]] = {
                                 _raw("tuned net.x", "$x"), _raw("cmdline psi", "a b"), _raw("sysctl vm.numa_stat", "")), {}),
     "never existed": ((_raw("cmdline numa_aware", "1"), _raw("sysctl kernel.sched_latency_nsec", "1"),
                        _raw("modprobe kvm_intel.ept_ad", "1"), _raw("cmdline huge_pages", "1")), {}),
+    "without a kernel's option": (
+        (_raw("cmdline vfio_pci.ids", "8086:1"), _raw("cmdline preempt", "full")),
+        {"on": {"known": Facts(kernel_config={"VFIO_PCI": "m"})}},
+    ),
+    "garbled, a word alone": ((_raw("cmdline queue_depth", "9", WHY), _raw("sysctl dev.queue_depth", "9", WHY)), {}),
     "garbled": ((_raw("cmdline amd_iommu", "on", WHY), _raw("modprobe nvme.queue_depth", "9", WHY)), {}),
     "a value that is none and would harm": ((_raw("modprobe kvm.nx_huge_pages", "false"),), {}),
     "refused": ((_raw("tuned main.include", "x", WHY), _raw("tuned irqbalance.banned_cpus", "3", WHY)), {}),
