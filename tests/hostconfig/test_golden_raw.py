@@ -185,6 +185,9 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "too new": ((("domain", "<iothreadids><iothread id='1'><poll weight='3'/></iothread></iothreadids>", WHY),), {}),
     "harmful": ((("features/kvm", "<hidden state='on'/>"), ("cpu", "<feature policy='disable' name='avx2'/>"),
                  ("cpu", "<feature policy='forbid' name='sse4.1'/>")), {}),
+    "a harmful attribute": (
+        (("devices", "<disk type='network'><driver cache='unsafe'/><target dev='vdz' bus='virtio'/></disk>"),), {},
+    ),
     "harmless": ((("features/kvm", "<hidden state='off'/>"), ("cpu", "<feature policy='force' name='avx2'/>")), {}),
     "harmful and meant": ((("features/kvm", "<hidden state='on'/>", WHY),
         ("cpu", "<feature policy='disable' name='avx2'/>", WHY)), {}),
