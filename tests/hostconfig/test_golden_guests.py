@@ -223,9 +223,9 @@ CASES: Mapping[str, Callable[[], tuple[GuestPlan, Bag]]] = {
     "passed with a MAC": lambda: _passed(mac="52:54:00:00:00:02"),
     "disks of each bus": _disks(
         disk("v", boot=1, queues=2, discard="ignore", format="qcow2"),
-        disk("s", bus="scsi", queues=3, cmd_per_lun=64, iothread=Iothread.OWN),
+        disk("s", bus="scsi", queues=3, cmd_per_lun=64, iothread=Iothread.SHARED),
         disk("t", bus="scsi", io="threads", cache="writeback"),
-        disk("u", bus="sata", queues=2, iothread=Iothread.SHARED),
+        disk("u", bus="sata", queues=2),
         disk("w", queue_size=1024, io="io_uring"),
         disk("x", cache="directsync"),
         on={"libvirt": "7.8"},
@@ -268,6 +268,11 @@ def test_guests(title: str, pytestconfig: pytest.Config) -> None:
     plan, bag = CASES[title]()
     base = None if title == "plain" else made(vm())[0]
     golden("guests", title, f"{lines(plan, base)}\n\n{told(bag)}", update=pytestconfig.getoption("--update"))
+
+
+def test_what_is_passed_is_told_nics_first() -> None:
+    assert _passed()[0].passed == (VF, SECOND, WHOLE, FIRST)
+    assert made(vm(nics=[nic("oam")]))[0].passed == ()
 
 
 MACHINES = [

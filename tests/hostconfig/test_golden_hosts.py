@@ -192,7 +192,8 @@ APPLIED: Mapping[str, Callable[[], HostPlan]] = {
 
 
 def test_names_stand_in_the_list_as_they_are() -> None:
-    assert "größe is gone" in apply_list(APPLIED["nothing, and guests that are gone"](), []).text
+    text = apply_list(APPLIED["nothing, and guests that are gone"](), []).text
+    assert "größe is gone" in text and text.startswith('{\n  "format": 1,\n') and text.endswith("\n}\n")
 
 
 @pytest.mark.parametrize("title", APPLIED)

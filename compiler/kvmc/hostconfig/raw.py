@@ -49,8 +49,6 @@ _INTENTS = {
     "boot rcu_nocbs": ("isolation", "set `isolation = boot`"),
     "boot irqaffinity": ("isolation", "set `isolation = boot`"),
     "module workqueue.unbound_cpus": ("profile", "set `profile = latency`"),
-    "interrupts' banned CPUs": ("isolation", "nothing: kvmc keeps interrupts off the guests' CPUs"),
-    "services' CPUs": ("housekeeping", "nothing: kvmc keeps services on the housekeeping CPUs"),
     "huge pages": ("pages", "set `pages = N * SIZE`"),
     "boot default_hugepagesz": ("pages", "set `pages = N * SIZE`"),
 }
@@ -130,8 +128,10 @@ class _Host:
         return False
 
     def _folklore(self, raw: Raw) -> bool:
-        module, _, option = raw.key.rpartition(".") if raw.carrier == "modprobe" else ("", "", raw.key)
-        told = folklore(option, raw.value, module)
+        module, dot, option = raw.key.rpartition(".")
+        told = (
+            folklore(option, raw.value, module) if dot and raw.carrier == "modprobe" else folklore(raw.key, raw.value)
+        )
         if told is not None:
             verb = "is not so" if told.status is Status.GARBLED else "does not exist"
             name = f"{told.name}={told.value}" if told.value else told.name
