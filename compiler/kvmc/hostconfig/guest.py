@@ -188,7 +188,7 @@ class _Guest:
 
     def _shape(self, dedicated: bool) -> CpuShape:
         shape = cpu_shape(
-            self.guest.cells,
+            [cell for cell in self.guest.cells if cell.vcpus],
             self.topology,
             pinned=dedicated,
             floating=self._floating(),
@@ -214,6 +214,8 @@ class _Guest:
 
     def _cells(self) -> tuple[GuestCell, ...]:
         cells, mode = self.guest.cells, self.vm.numatune
+        if not all(cell.vcpus for cell in cells):
+            self.gate.need("a guest node without vCPUs", self.gate.path("node"), libvirt=(6, 6), qemu=(2, 7))
         distances = cell_distances([cell.node for cell in cells], self.topology)
         return tuple(
             GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row, mode.value, self._memory_nodes(cell))
