@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from kvmc.driver.places import placement_rows
+from kvmc.driver.why import why_vm
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import GuestNode, MemoryKind, Site, Vm
 from kvmc.resolver.keep import keep
@@ -79,6 +81,16 @@ def test_the_memory_is_a_node_of_its_own(built: Built) -> None:
         (page,) = root.findall("memoryBacking/hugepages/page")
         assert page.get("nodeset") == "0", "the pool's pages are on nodes with CPUs"
         assert [one.get("sockets") for one in root.iterfind("cpu/topology")] == ["1"]
+
+
+def test_people_are_told_of_it(built: Built) -> None:
+    rows = {row["guest"]: row for row in placement_rows(built.outcome)}
+    home, hbm = json.loads((built.folder / "locks/a.json").read_text())["guests"]["h1"]["cells"]
+    assert (rows["h1"]["node"], rows["h1"]["pages"]) == (f"{home['node']} + {hbm['node']}", "12 * 1GiB")
+    assert "+" not in rows["h1"]["cpus"]
+    _, why = why_vm(built.folder / "site.kvmt", "h1")
+    assert why is not None
+    assert f"; 8GiB on node {hbm['node']}: `memory_kind = hbm`" in dict(why.facts)["node"]
 
 
 def test_its_lock_alone_gives_the_same_files(built: Built) -> None:
