@@ -207,6 +207,10 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("memory", "pages"): Needs({"host 3": {"topology": '"hosts/hbm.json"'}}),
     ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
     ("resctrl", "memory_bandwidth"): Needs({"vm 3": {"memorytune": "30"}}, value="20", error="KVMC0402"),
+    ("vswitch", "type"): Needs({"vswitch": {"cores": "1"}}),
+    ("nic", "vswitch"): Needs(
+        {NETWORK: {"network": None, "socket": '"/run/{vm}-{nic}.sock"'}}, block=NETWORK, error="KVMC0403"
+    ),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
     ("network", "network"): Needs(block="network 2", instead={"bridge": None}),
@@ -242,6 +246,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("disk", "cache"): Needs({"disk": {"io": "threads"}}),
     ("disk", "iothreads"): Needs({"disk": {"iothread": "own"}}),
     ("disk", "cmd_per_lun"): Needs({"disk": {"bus": "scsi"}}),
+    ("disk", "max_sectors"): Needs({"disk": {"bus": "scsi"}}),
     ("nic", "network"): Needs(block=NETWORK),
     ("nic", "device"): Needs({"nic": {"device": "gpu"}}),
     ("nic", "model"): Needs(block=NETWORK),
@@ -281,6 +286,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         more="vm rival : base {\nhost = kvm-b\nvcpus = 12\nhostdev x {\ndevice = beside\n}\n}",
         error="KVMC0401",
     ),
+    ("hostdev", "iommufd"): Needs(error="KVMC0558"),
     ("hostdev", "within"): Needs(
         {
             "host 2": ONE_PACKAGE,

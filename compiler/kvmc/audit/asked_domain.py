@@ -265,7 +265,8 @@ class _Statement:
         scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
         if scsi:
             want = controller("scsi", 0, model="virtio-scsi")
-            asked_more.scsi_driver(scsi, want)
+            served = asked_more.threads_of(self.vm, self.platform).get(scsi[0].name, ())
+            asked_more.scsi_driver(scsi, served, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
         on = self._expanders()
@@ -338,8 +339,9 @@ class _Statement:
         want = devices.add("hostdev", mode="subsystem", type="pci", managed="yes")
         if self.lock and device in self.lock.devices:
             want.key = ("source/address/bus", "source/address/slot", "source/address/function")
+        one = self.vm.hostdevs.get(device.removeprefix("hostdev "))
         self.parts[device] = want
-        want.add("driver", name="vfio")
+        want.add("driver", name="vfio", **({"iommufd": "yes"} if one is not None and one.iommufd else {}))
         self._function(want.add("source"), device, typed=False)
         self._address(want, device)
 

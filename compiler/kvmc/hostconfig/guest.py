@@ -306,6 +306,7 @@ class _Guest:
             iothreads=threads if len(threads) > 1 else (),
             queue_size=disk.queue_size,
             cmd_per_lun=disk.cmd_per_lun,
+            max_sectors=disk.max_sectors,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:
@@ -352,7 +353,11 @@ class _Guest:
             )
         for hostdev in self.vm.hostdevs.values():
             function = self.guest.devices["hostdev", hostdev.name]
-            hostdevs.append(HostdevPlan(hostdev.name, function, self.identity.addresses[f"hostdev {hostdev.name}"]))
+            if hostdev.iommufd:
+                path = self.gate.path("hostdev", hostdev.name, "iommufd")
+                self.gate.need("`iommufd = true`", path, libvirt=(12, 1), qemu=(9, 0), kernel=(6, 6))
+            address = self.identity.addresses[f"hostdev {hostdev.name}"]
+            hostdevs.append(HostdevPlan(hostdev.name, function, address, hostdev.iommufd))
         return tuple(nics), tuple(hostdevs)
 
     def _is_vf(self, pool: str, nic: str) -> bool:

@@ -247,8 +247,10 @@ def _hyperv(features: etree._Element, libvirt: VersionRange) -> None:
 
 
 def _launch_security(root: etree._Element, guest: GuestPlan) -> None:
-    """SEV-SNP: simultaneous threads are allowed, debugging is not. TDX: no exception where the host takes a page away."""
-    policies = {"sev-snp": "0x00030000", "tdx": "0x10000000"}
+    """SEV: no debugging, and no key that another guest has too; SEV-ES is a bit of the same policy. SEV-SNP: sibling threads
+    are allowed, debugging is not. TDX: no exception where the host takes a page away."""
+    policies = {"sev": "0x0003", "sev-es": "0x0007", "sev-snp": "0x00030000", "tdx": "0x10000000"}
     if guest.launch_security != "none":
-        security = _add(root, "launchSecurity", type=guest.launch_security)
+        kind = "sev" if guest.launch_security == "sev-es" else guest.launch_security
+        security = _add(root, "launchSecurity", type=kind)
         _text(security, "policy", policies[guest.launch_security])
