@@ -15,7 +15,8 @@ import pytest
 from hostconfig.host_samples import AMD, GIB, INTEL, PF, PF2, devices, plan, platform, pools
 from kvmc.artifacts import Artifact, Seal, Target, inspect, seal
 from kvmc.hostconfig.owned import OWNED
-from kvmc.hostconfig.plan import Carrier, HostPlan
+from kvmc.hostconfig.plan import Carrier, HostPlan, ResctrlPlan, VswitchPlan
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import Boot, IrqAffinity, Profile
 from kvmc.model.values import PageCount
 from kvmc_targets import BUILTIN, modprobe, sysctl, systemd, tuned
@@ -43,7 +44,10 @@ def plans() -> list[HostPlan]:
             placed, guests=(dataclasses.replace(CASES["passed devices"], irqs=placed.pools.housekeeping),)
         )
     )
-    return found
+    whole = found[0]
+    shares = ResctrlPlan(("L3CODE", "L3DATA"), "ffff", "f000", (0, 2), split=True, origin="host edge-17a: resctrl")
+    switch = VswitchPlan(CpuSet.of((4, 5, 68)), 0, (1024, 0), "host edge-17a: vswitch")
+    return [*found, dataclasses.replace(whole, resctrl=shares, vswitch=switch)]
 
 
 PLANS = plans()
@@ -227,13 +231,14 @@ def test_no_specifier_and_no_variable_in_units() -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not on this machine")
 def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     of = plan(INTEL, on=platform(kernel="5.10"), pages=PAGES, devices=devices(n3=8, fronthaul=4))
+    of = dataclasses.replace(of, resctrl=PLANS[-1].resctrl, vswitch=PLANS[-1].vswitch)
     units: list[str] = []
     for path in write(tmp_path, systemd.TARGET.render(of)):
         if path.suffix in (".service", ".mount"):
             # The scripts lie in the test's folder, not below /etc.
             path.write_text(path.read_text().replace("ExecStart=/etc", f"ExecStart={tmp_path}/etc"))
             units.append(str(path))
-    assert len(units) == 3
+    assert len(units) == 5
     done = subprocess.run(
         ["systemd-analyze", "--recursive-errors=no", "verify", *units], capture_output=True, text=True, check=False
     )
