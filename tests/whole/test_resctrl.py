@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from kvmc.audit.check import audit_site
+from kvmc.cli.app import app
 from kvmc.topology.model import CacheKind, Cpu, Resctrl, Topology
 from kvmc.verify.check import Verdict, verify_host
 from kvmc.verify.root import TextRoot
@@ -240,3 +242,21 @@ def test_verify_reads_the_default_group_back(built: Built) -> None:
     assert "restart kvmc-resctrl.service" in one.steps[0]
     told = [item.message for item in verdict(built, "1=f000", "2=f000").bag]
     assert any("default group of resctrl for L3 1" in message for message in told)
+
+
+def test_a_plan_and_an_explanation_tell_what_guests_have(built: Built) -> None:
+    runner = CliRunner()
+    site = str(built.folder / "site.kvmt")
+    plan = runner.invoke(app, ["plan", site])
+    assert plan.exit_code == 0
+    lines = [line for line in plan.stdout.splitlines() if line.startswith("    L3 ")]
+    told = sorted(line.rpartition("; ")[2] for line in lines)
+    both = "40 of 60 % of bandwidth)"
+    assert told in (
+        ["4 of 12 ways, 20 of 60 % of bandwidth)", "8 of 12 ways, 20 of 60 % of bandwidth)"],
+        ["4 of 12 ways, 0 of 60 % of bandwidth)", f"8 of 12 ways, {both}"],
+        ["4 of 12 ways, 40 of 60 % of bandwidth)", "8 of 12 ways, 0 of 60 % of bandwidth)"],
+    ), told
+    explained = runner.invoke(app, ["explain", "vm", "db-1", site])
+    assert "4 ways (8MiB) of each of 1 L3 cache, 4 of the 12 offered left: `cachetune = 7MiB`" in explained.stdout
+    assert "20 % behind each of 1 L3 cache: `memorytune = 15`" in explained.stdout
