@@ -114,6 +114,18 @@ def test_old_platforms_lack_it(tmp_path: Path) -> None:
     assert needs and not any("`cachetune` needs" in message for message in again.messages)
 
 
+def test_a_raw_part_beside_the_setting_has_two_owners(tmp_path: Path) -> None:
+    raw = """  raw xml monitor {
+    value = "<cachetune vcpus='0'><monitor level='3' vcpus='0'/></cachetune>"
+    at    = cputune
+  }
+"""
+    both = build(tmp_path, f"vm db-1 : base {{\n  memorytune = 20\n{raw}}}\n", shape(), POOL)
+    assert both.codes == ["KVMC0573"] and "has a `<cachetune>`, and the guest has `memorytune`" in both.messages[0]
+    alone = build(tmp_path, f"vm db-1 : base {{\n{raw}}}\n", shape(), POOL)
+    assert alone.outcome.ok, alone.messages
+
+
 @pytest.mark.parametrize(
     ("vm", "old", "new", "code"),
     [
