@@ -227,13 +227,14 @@ def test_no_specifier_and_no_variable_in_units() -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not on this machine")
 def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     of = plan(INTEL, on=platform(kernel="5.10"), pages=PAGES, devices=devices(n3=8, fronthaul=4))
+    of = dataclasses.replace(of, resctrl=PLANS[-1].resctrl, vswitch=PLANS[-1].vswitch)
     units: list[str] = []
     for path in write(tmp_path, systemd.TARGET.render(of)):
         if path.suffix in (".service", ".mount"):
             # The scripts lie in the test's folder, not below /etc.
             path.write_text(path.read_text().replace("ExecStart=/etc", f"ExecStart={tmp_path}/etc"))
             units.append(str(path))
-    assert len(units) == 3
+    assert len(units) == 5
     done = subprocess.run(
         ["systemd-analyze", "--recursive-errors=no", "verify", *units], capture_output=True, text=True, check=False
     )

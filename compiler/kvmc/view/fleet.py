@@ -96,12 +96,26 @@ def _owners(topology: Topology, pools: HostPools, guests: Mapping[str, GuestPlac
     return owners
 
 
+def _shares(l3: CpuSet | None, state: HostState | None) -> str:
+    room = state.room if state is not None else None
+    if room is None or l3 is None or l3.first not in room.ways:
+        return ""
+    offer = room.offer
+    parts = [f"{offer.ways - room.ways[l3.first]} of {offer.ways} ways"] if offer.ways else []
+    parts += (
+        [f"{offer.bandwidth - room.percent[l3.first]} of {offer.bandwidth} % of bandwidth"] if offer.bandwidth else []
+    )
+    return ", ".join(parts)
+
+
 def _node(node: Node, topology: Topology, owners: Mapping[int, Thread], state: HostState | None) -> NodeView:
     caches: dict[CpuSet | None, list[tuple[Thread, ...]]] = {}
     for core, l3 in ordered_cores(topology, node.cpus):
         caches.setdefault(l3, []).append(tuple(owners.get(cpu, Thread(cpu, Use.UNUSED)) for cpu in core))
     numbers = {cache: index for index, cache in enumerate(topology.l3 or ())}
-    views = tuple(CacheView(numbers.get(l3) if l3 else None, tuple(cores)) for l3, cores in caches.items())
+    views = tuple(
+        CacheView(numbers.get(l3) if l3 else None, tuple(cores), _shares(l3, state)) for l3, cores in caches.items()
+    )
     devices = tuple(device for where, device in _devices(state) if where == node.id)
     index = next((i for i, cpus in enumerate(state.machine.nodes) if cpus.node == node.id), None) if state else None
     if state is None or index is None:

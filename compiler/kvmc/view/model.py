@@ -42,6 +42,8 @@ class CacheView:
 
     l3: int | None
     cores: tuple[tuple[Thread, ...], ...]
+    shares: str = ""
+    """What guests have of what the host offers of the cache and of the bandwidth behind it, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ def _cores(cache: CacheView, paint: _Paint, width: int) -> Iterator[str]:
     for first in range(0, len(cache.cores), each):
         row = cache.cores[first : first + each]
         marks = " ".join("".join(paint.mark(thread, width) for thread in core) for core in row)
-        yield f"{head}{marks}  (CPUs {cpus})" if first == 0 else f"{' ' * len(head)}{marks}"
+        shares = f"; {cache.shares}" if cache.shares else ""
+        yield f"{head}{marks}  (CPUs {cpus}{shares})" if first == 0 else f"{' ' * len(head)}{marks}"
 
 
 def _amounts(node: NodeView) -> Iterator[str]:
