@@ -207,6 +207,10 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("memory", "pages"): Needs({"host 3": {"topology": '"hosts/hbm.json"'}}),
     ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
     ("resctrl", "memory_bandwidth"): Needs({"vm 3": {"memorytune": "30"}}, value="20", error="KVMC0402"),
+    ("vswitch", "type"): Needs({"vswitch": {"cores": "1"}}),
+    ("nic", "vswitch"): Needs(
+        {NETWORK: {"network": None, "socket": '"/run/{vm}-{nic}.sock"'}}, block=NETWORK, error="KVMC0403"
+    ),
     ("devices", "addresses"): Needs(block="devices of addresses"),
     ("network", "bridge"): Needs(block="network 2"),
     ("network", "network"): Needs(block="network 2", instead={"bridge": None}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvmc.audit import tuning
+from kvmc.audit import tuning, vswitch
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
@@ -27,7 +27,34 @@ def check(context: Context) -> None:
     _interrupts(context)
     _vfs(context, host)
     tuning.offered(context, host)
+    vswitch.offered(context, host)
     _budget(context, host)
+    _floating(context, host)
+
+
+def _floating(context: Context, host: Host) -> None:
+    """vCPUs that float over the shared CPUs of each node: no more a CPU than the site says for that node."""
+    nodes = [node for node, _ in _node_cores(context)]
+    ratios = host.shared_overcommits
+    each = dict(zip(nodes, ratios, strict=False)) if ratios else dict.fromkeys(nodes, host.shared_overcommit)
+    used: dict[CpuSet, int] = {}
+    blamed = context.blamed()
+    for thread in context.floating():
+        mask = thread.mask
+        vm = context.vm(thread.domain)
+        if vm is None or not thread.who.startswith("vCPU ") or mask.span in blamed:
+            continue
+        used[mask.value] = used.get(mask.value, 0) + 1
+        here = [each[node] for node in context.nodes_of(mask.value) if node in each]
+        allowed = len(mask.value) * max(here, default=host.shared_overcommit)
+        if used[mask.value] > allowed:
+            context.bag.error(
+                codes.SHARED_FULL,
+                f"{used[mask.value]} vCPUs float over CPUs {mask.value} of host `{host.name}` with `{thread.domain.name}`; "
+                f"{allowed} are allowed",
+                mask.span,
+            )
+            return
 
 
 def _boot(context: Context) -> Label | None:

@@ -162,6 +162,9 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             bag.error(
                 codes.BAD_LABELS, f"no kind of memory `{kind}`", Label(memory.label), help=[f"take one of {words}"]
             )
+    vswitch = host.children.get(("vswitch", ""))
+    if vswitch is not None:
+        conflicts.check_rules(conflicts.VSWITCH, vswitch, host, bag)
     _boot_cpu(host, bag)
     taken: dict[PciAddress, tuple[Node, str]] = {}
     for pool in host.labelled("devices").values():

@@ -16,9 +16,9 @@ class Rule:
     """`first` with one of its values and `second` with one of its values. No values: it is set, to other than its default."""
 
     first: str
-    values: tuple[str | bool, ...]
+    values: tuple[str | int, ...]
     second: str
-    against: tuple[str | bool, ...]
+    against: tuple[str | int, ...]
     why: str
     help: str
 
@@ -100,6 +100,17 @@ HOST = (
     ),
 )
 
+VSWITCH = (
+    Rule(
+        "type",
+        ("ovs-dpdk",),
+        "cores",
+        (0,),
+        "its PMD threads poll on cores that are theirs alone",
+        "set `cores = 1` or more",
+    ),
+)
+
 DISK = (
     Rule(
         "io",
@@ -169,6 +180,8 @@ NIC = (
     Rule("tx_queue_size", (), "device", (), _VIRTIO, "drop `tx_queue_size`"),
     Rule("mode", (), "network", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
+    Rule("vswitch", (), "network", (), "a bridge of the kernel has no cores of its own", "drop `vswitch`"),
+    Rule("vswitch", (), "device", (), "no switch is behind a device of the host", "drop `vswitch`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
     Rule("within", (), "network", (), "a virtio NIC is no device of the host", "drop `within`"),
@@ -211,14 +224,14 @@ def contradict(
     )
 
 
-def _holds(node: Node, name: str, values: tuple[str | bool, ...]) -> bool:
+def _holds(node: Node, name: str, values: tuple[str | int, ...]) -> bool:
     if not values:  # what the default is may be said
         given = node.values.get(name)
         return given is not None and given.value is not UNKNOWN and given.value != defaults(node.row.name)[name]
     return node.get(name) in values
 
 
-def _written(node: Node, name: str, values: tuple[str | bool, ...]) -> str:
+def _written(node: Node, name: str, values: tuple[str | int, ...]) -> str:
     return f"`{name} = {written(node.get(name))}`" if values else f"`{name}`"
 
 

@@ -99,6 +99,15 @@ DEVICE_ROWS: tuple[Row, ...] = (
         '"/run/openvswitch/{vm}-{nic}.sock"',
     ),
     Row("nic", "mode", Choice(["server", "client"]), "Which end of the socket QEMU is.", "client", "server"),
+    Row(
+        "nic",
+        "vswitch",
+        Choice(Near),
+        "With a socket: whether its guest goes to nodes where the switch has cores, so that PMD threads are "
+        "beside its memory.",
+        "require",
+        "prefer",
+    ),
     Row("nic", "rx_queue_size", PowerOfTwo(256, 1024), "Buffers that each receive queue holds.", "1024"),
     Row("nic", "tx_queue_size", PowerOfTwo(256, 1024), "Buffers that each transmit queue holds.", "1024"),
     Row(

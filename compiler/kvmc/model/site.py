@@ -259,6 +259,12 @@ class Host(_Model):
     """It gets no new guests."""
     host_failures: int = 0
     """1: the guests of any one host of the pool must have a place without it."""
+    shared_overcommits: tuple[int, ...] = ()
+    """The same of each node with CPUs in their order, where they differ; then `shared_overcommit` is the most of them."""
+    vswitch_type: str = "none"
+    """`ovs-dpdk`, or `none`: kvmc writes nothing for the switch."""
+    vswitch_pages: tuple[PageCount, ...] = ()
+    """Huge pages kept for the switch, a node; they are in `reserve_pages` too."""
     resctrl_l3_kib: int | None = None
     """KiB of each L3 cache: what guests may have for themselves, together."""
     resctrl_bandwidth: int = 0
@@ -331,6 +337,8 @@ class Nic(_Model):
     queues: int | None
     socket: str | None = None
     """The vhost-user socket, in place of a network or a device; with the placeholders {vm} and {nic}."""
+    vswitch: Near = Near.PREFER
+    """With a socket: whether its guest is on nodes that have cores of the switch."""
     mode: str = "server"
     """Which end of the socket QEMU is: `server` or `client`."""
     rx_queue_size: int | None = None

@@ -191,6 +191,8 @@ class Demand:
     """Percent of the bandwidth behind each of them."""
     tunes: bool = False
     """It asks for some of either, and is a group of resctrl then."""
+    polled: bool = False
+    """It is to be where the switch behind its socket has cores, if that can be, and some hosts have none."""
     package: frozenset[DeviceKey] = frozenset()
     """Devices that are near on any node in one package with the guest."""
     close: tuple[Close, ...] = ()
@@ -209,7 +211,7 @@ class Demand:
     def __post_init__(self) -> None:
         put = object.__setattr__
         devices = self.near or self.beside or self.package or self.close or self.one_root
-        put(self, "tied", bool(self.relations or devices or self.tunes or self.memory_cells))
+        put(self, "tied", bool(self.relations or devices or self.tunes or self.memory_cells or self.polled))
         put(self, "even", not self.spread and not uneven(self.cells))
         put(
             self,
@@ -236,6 +238,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
     """All guests, in source order. smt: by host, the most threads that a dedicated core of each kind has."""
     apart = _apart(site, origins, bag)
     related = _related(site)
+    switched = len({host.vswitch_cores > 0 for host in site.hosts.values()}) > 1
     demands: dict[str, Demand] = {}
     known: dict[tuple[object, ...], tuple[dict[str, str | None], dict[str, Refusal]]] = {}
     for vm in site.vms.values():
@@ -254,7 +257,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
         alike = (
             *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vm.cores, own),
             *(vm.cachetune is None, vm.memorytune is None),
-            *((nic.name, nic.device) for nic in vm.nics.values()),
+            *((nic.name, nic.device, bool(nic.socket) and nic.vswitch) for nic in vm.nics.values()),
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
             *(("near", one.name, one.device) for one in vm.nears.values() if one.strength is Strength.REQUIRE),
         )
@@ -296,6 +299,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             cachetune=vm.cachetune or 0,
             memorytune=vm.memorytune or 0,
             tunes=bool(vm.cachetune or vm.memorytune),
+            polled=switched and any(nic.socket and nic.vswitch is Near.PREFER for nic in vm.nics.values()),
             package=frozenset(key for key, one in _passed(vm) if one.within is Locality.PACKAGE),
             close=tuple(
                 Close(

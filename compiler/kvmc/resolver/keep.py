@@ -225,8 +225,7 @@ def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, b
                     f"{size_text(memory.normal_kib - node.normal)} of normal memory, {size_text(memory.normal_kib)} left"
                 )
             if node.shared < 0:
-                offered = len(cpus.shared) * host.machine.host.shared_overcommit
-                over.append(f"{offered - node.shared} shared vCPUs, {offered} allowed")
+                over.append(f"{cpus.floats - node.shared} shared vCPUs, {cpus.floats} allowed")
             if not over:
                 continue
             here = [

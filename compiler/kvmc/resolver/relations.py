@@ -169,6 +169,7 @@ def best_related(
             score = (
                 sum(fit.extra for fit in found),
                 unmet(demand, here.machine, cells, state.groups)
+                + (demand.polled and not here.machine.host.vswitch_cores)
                 + len(far_devices(demand, here, devices, ids))
                 + len(not_close(demand, here.machine, ids, required=False))
                 + max(len(on_roots(demand, here, devices)) - 1, 0),

@@ -119,7 +119,7 @@ class NodeState:
         self.cores: int = sum(self.free)
         self.pages: dict[int, int] = dict(memory.pages)
         self.normal: int = memory.normal_kib
-        self.shared: int = len(cpus.shared) * machine.host.shared_overcommit
+        self.shared: int = cpus.floats
         self.devices: bool = devices
         self.per: dict[Threads, list[int]] = {
             policy: [usable_threads(policy, slot.threads, machine.smt) for slot in cpus.slots] for policy in Threads

@@ -144,7 +144,7 @@ def _cell(
     node = machine.nodes[position]
     takes: tuple[Take, ...] = ()
     used = CpuSet()
-    shared, allowed = demand.shared(cell), len(node.shared) * machine.host.shared_overcommit
+    shared, allowed = demand.shared(cell), node.floats
     if shared > allowed:
         return Broken(f"{where}: needs {shared} shared vCPUs, {allowed} allowed")
     if demand.dedicated and cell.vcpus:

@@ -110,7 +110,7 @@ def _node(node: Node, topology: Topology, owners: Mapping[int, Thread], state: H
     pages = tuple(
         PagesView(size, offered, offered - free.pages[size]) for size, offered in sorted(memory.pages.items())[::-1]
     )
-    most = len(state.machine.nodes[index].shared) * state.machine.host.shared_overcommit
+    most = state.machine.nodes[index].floats
     return NodeView(
         node.id,
         node.kind,
