@@ -91,7 +91,10 @@ def test_what_a_pigeonhole_shows_is_not_searched_for(monkeypatch: pytest.MonkeyP
     placement, bag = resolve(site, TWO, {}, origins_of(site), search=True)
     assert placement is None
     (item,) = bag
-    need, have = "3 times at least 5 dedicated cores in one node are needed", "2 hosts together has room for that 2 times"
+    need, have = (
+        "3 times at least 5 dedicated cores in one node are needed",
+        "2 hosts together has room for that 2 times",
+    )
     assert f"{need}, all that can hold them on {have}" in item.notes
 
 

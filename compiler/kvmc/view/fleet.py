@@ -9,6 +9,7 @@ from kvmc.driver.outcome import Outcome
 from kvmc.driver.places import placement_rows
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.settings import settings
+from kvmc.model.site import Pinning
 from kvmc.resolver.leftover import state_of, stranded
 from kvmc.resolver.placement import GuestPlacement, HostPools
 from kvmc.resolver.pools import ordered_cores
@@ -70,7 +71,8 @@ def _host(
         guests = tuple(vm for vm, one in outcome.placement.guests.items() if one.host == name)
     model = topology.cpu.model or topology.cpu.vendor or topology.arch
     loose = tuple(device for node, device in _devices(state) if node is None)
-    return HostView(name, host.pool, host.rack, model, nodes, loose, guests, tuple(wasted))
+    mixed = frozenset(vm for vm in guests if vm in outcome.site.vms and outcome.site.vms[vm].pinning is Pinning.MIXED)
+    return HostView(name, host.pool, host.rack, model, nodes, loose, guests, tuple(wasted), mixed)
 
 
 def _nodes(

@@ -97,7 +97,11 @@ def _host(host: HostView, letters: Mapping[str, str], *, colour: bool) -> Iterat
         yield from (f"    {line}" for line in device_lines(node.devices))
     yield from (f"  of no node: {line}" for line in device_lines(host.loose))
     yield from _key(host, paint, width)
-    floating = [guest for guest in host.guests if guest not in letters]
+    floating = [
+        f"{guest} (in part)" if guest in host.mixed else guest
+        for guest in host.guests
+        if guest not in letters or guest in host.mixed
+    ]
     if floating:
         yield from wrap("on shared CPUs: " + ", ".join(floating), _WIDTH, initial_indent="  ", subsequent_indent="    ")
     yield from (f"  stranded: {line}" for line in host.stranded)
