@@ -147,6 +147,19 @@ def racks_that_some_hosts_lack() -> list[Step]:
     return [Step(one, dict.fromkeys(one.hosts, EIGHT), edit=fresh) for one in (site, few)]
 
 
+def guests_apart_that_give_way_to_a_tied_one() -> list[Step]:
+    """The first takes what the second must have; it moves to another host or rack, with a third that is apart from both."""
+    free, tied = some("ac"), some("b", host="kvm-a")
+    return [
+        *related(apart("q", "a", "b"), vms=[*free, *tied], hosts=2),
+        *related(apart("q", "a", "b", "c"), vms=[*free, *tied], hosts=3),
+        *related(apart("q", "a", "b", across=Domain.RACK), vms=[*free, *tied], hosts=3),
+        *related(apart("q", "a", "b"), apart("r", "a", "c"), vms=[*free, *tied], hosts=2),
+        *related(apart("q", "a", "b"), apart("r", "c", "b"), vms=[*free, *tied], hosts=2),
+        *related(apart("q", "a", "b"), vms=[*some("a", host="kvm-a"), *tied], hosts=2),
+    ]
+
+
 def a_related_guest_makes_others_move() -> list[Step]:
     """The second of the pair finds its L3 full, and the guest there gives way."""
     vms = [*some("x", 2), *some("y", 2), *some("a"), *some("b")]
@@ -330,7 +343,8 @@ CASES = {
         apart_in_each_domain, apart_in_more_domains_than_there_are, together_in_each_domain, together_where_no_domain_holds_all,
         relations_that_are_preferred, preferred_relations_with_guests_that_are_tied,
         relations_of_guests_of_several_nodes, relations_where_l3s_or_packages_are_not_told,
-        racks_that_some_hosts_lack, a_related_guest_makes_others_move, hosts_that_refuse, guests_that_are_too_large,
+        racks_that_some_hosts_lack, guests_apart_that_give_way_to_a_tied_one,
+        a_related_guest_makes_others_move, hosts_that_refuse, guests_that_are_too_large,
         guests_without_room_beside_others, lists_that_are_long, hosts_of_a_fleet_that_have_no_room, what_hosts_keep_is_in_the_way,
         settings_of_a_class_and_a_pool_are_one_line, settings_that_can_be_loosened,
     )

@@ -287,7 +287,9 @@ def cut_to_the_brim(seed: int, *, bound: bool = False) -> tuple[list[Vm], list[i
         while room:
             vcpus, gib = min(room, rng.randint(1, 4)), rng.randint(1, 6)
             left[slot // 4] += gib
-            nics = [a_nic("n", device=("n3", "n4")[slot // 4])] if bound and slot % 4 in (1, 2) and vcpus == room else []
+            nics = (
+                [a_nic("n", device=("n3", "n4")[slot // 4])] if bound and slot % 4 in (1, 2) and vcpus == room else []
+            )
             vms.append(a_vm("x", vcpus, gib, nics=nics))
             room -= vcpus
     rng.shuffle(vms)
