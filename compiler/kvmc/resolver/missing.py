@@ -36,8 +36,11 @@ def place_missing(
         verdict: str = ""
         help: tuple[str, ...] = ()
         choices = None
-        if not impossible(kept) and shortage([kept.demands[vm] for vm in needed], locked, State(kept.machines)) is None:
-            choices, verdict, help = _decide(kept, state, needed)
+        if not impossible(kept):
+            # what sums prove needs no search, and is told as what proves it
+            verdict = shortage([kept.demands[vm] for vm in needed], locked, State(kept.machines)) or ""
+            if not verdict:
+                choices, verdict, help = _decide(kept, state, needed)
         if choices is None:
             return [], diagnose(site, topologies, kept, failed, state, origins, verdict, help)
         for vm, choice in choices.items():
