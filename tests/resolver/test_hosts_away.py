@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kvmc.diagnostics import Bag
 from kvmc.model.site import Domain, Emulator, Host, Vm
 from kvmc.resolver.placement import Placement
@@ -130,4 +132,13 @@ def test_the_locks_alone_do_not_search() -> None:
     site = a_site(asked, [a_vm(name, 16, 16) for name in "abc"])
     machines = dict.fromkeys(site.hosts, ONE)
     placement, bag = resolve(site, machines, locks_of(first, machines), origins_of(site), search=False)
+    assert placement is not None and not list(bag)
+
+
+def test_where_the_fast_search_finds_no_place_the_exact_one_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two guests fills a host, and the third host is free for either."""
+    pytest.importorskip("ortools", reason="needs OR-Tools")
+    monkeypatch.setattr("kvmc.resolver.failures.search", lambda _, lost, *__, **___: list(lost))
+    hosts = [a_host(f"kvm-{letter}", pages=32, host_failures=1) for letter in "abc"]
+    placement, bag = solved(hosts, [a_vm(name, 30, nodes=2) for name in "ab"])
     assert placement is not None and not list(bag)
