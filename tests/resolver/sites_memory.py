@@ -65,6 +65,8 @@ def normal_pages_and_overhead() -> list[Step]:
             (218 + 16 + 8) * MIB + 2 * 4 * MIB,
         ),
         (a_vm("disks", vcpus=1, gib=1, disks=disks), (218 + 16 + 8 + 16 + 2) * MIB),
+        (a_vm("one", vcpus=1, gib=1, disks=disks[1:]), (218 + 16 + 8 + 8 + 2) * MIB),
+        (a_vm("none", vcpus=1, gib=1, disks=[a_disk("a"), a_disk("b")]), (218 + 16 + 8 + 2) * MIB),
     ]  # fmt: skip
     on = dataclasses.replace(
         machine(packages=1, cores_per_l3=4, memory_gib=16), pci={nic("3b:00.0").address: nic("3b:00.0")}
