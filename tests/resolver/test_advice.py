@@ -96,3 +96,12 @@ def test_what_never_fits_gets_no_change_of_another_kind(vcpus: int) -> None:
     texts, asked, site = tried([a_host("kvm-0", pages=16)], [a_vm("big", vcpus=vcpus, gib=4)])
     assert not pages_tried(asked, site)
     assert any(text.startswith("`vcpus = 14`") for text in texts)
+
+
+def test_what_is_tried_is_bounded_in_guests_placed() -> None:
+    """One step a trial and one a guest of it; behind the last step nothing fits any more."""
+    site = a_site([a_host("kvm-0", pages=16)], [a_vm("a"), a_vm("b")])
+    trials = Trials({"kvm-0": machine(packages=1, cores_per_l3=8, memory_gib=64)}, {}, steps=4)
+    assert trials.fits(Variant(site)) and (trials.steps, trials.spent) == (1, False)
+    assert trials.fits(Variant(site)) and (trials.steps, trials.spent) == (-2, True)
+    assert not trials.fits(Variant(site)) and trials.steps == -2
