@@ -19,14 +19,15 @@ from mutation.mutators import mutants, mutated
 from mutation.report import EQUIVALENT, GOAL, equivalents, percent
 
 SAMPLE = 80
-FLOORS = {"kvmc/audit": 0.53, "kvmc/hostconfig": 0.81}
+FLOORS = {"kvmc/audit": 0.53, "kvmc/hostconfig": 0.81, "kvmc/resolver": 0.64}
 """What the tests must kill of a sample: two standard deviations of a sample's rate, or more, below what was measured. audit: 318 of
-500, with fewer seconds of tests a mutant than now; hostconfig: 177 of 200."""
+500, with fewer seconds of tests a mutant than now; hostconfig: 177 of 200; resolver: 84 of 113, the beginning of
+a sample that was not judged to its end."""
 
 NOT_PROVEN = (
     "mutants that the sample did not draw: `make mutation` tries more, and writes docs/mutation.md",
     "that 85 of 100 are killed: the figures are what is, and only a fall below what was measured fails",
-    "the resolver, which has not been measured",
+    "the resolver beyond 169 mutants of two samples that were stopped; how the packing heuristics choose is held by few tests",
     "texts for people, annotations, decorators and asserts: they are not mutated",
 )
 
