@@ -28,7 +28,7 @@ KINDS = {
     "tuned": r"etc/tuned/.*",
     "modprobe": r"etc/modprobe\.d/.*",
     "unit": r"etc/systemd/.*",
-    "script": r"etc/kvmc/(make-vfs|reserve-hugepages)|etc/kernel/install\.d/.*",
+    "script": r"etc/kvmc/[^/]+|etc/kernel/install\.d/.*",
     "apply": r"apply\.json",
     "measure": r"measure/.*",
 }
