@@ -19,8 +19,8 @@ from mutation.mutators import mutants
 from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
 _RESOLVER = (
-    "advice", "cases", "choosing", "exact", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing", "pools", "properties",
-    "relations", "repacking", "shapes", "solve", "stability", "verdicts",
+    "advice", "cases", "choosing", "exact", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing",
+    "pools", "properties", "relations", "repacking", "resctrl", "shapes", "solve", "stability", "verdicts",
 )  # fmt: skip
 TESTS = {
     "kvmc/audit": ("tests/audit",),
