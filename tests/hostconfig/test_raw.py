@@ -167,6 +167,7 @@ def test_a_pool_s_mistake_is_told_once_and_a_host_overrides_it(tmp_path: Path) -
         ("cpu", "<feature policy='require' name='cet-pt'/>", "why", codes.RAW_FOLKLORE),
         ("cputune", "<vcpupin vcpu='0' cpuset='3'/>", "why", codes.RAW_OWNED),
         ("devices", "<disk type='file'/>", "why", codes.RAW_XML),
+        ("devices", "<disk type='file'><source file='/a'/><target dev='vdz'/></disk>", "why", codes.RAW_OWNED),
         ("domain", "<vcpu>3</vcpu>", "why", codes.RAW_OWNED),
         ("domain", "<launchSecurity type='sev'><policy>3</policy></launchSecurity>", "", codes.RAW_OWNED),
         ("domain", "<defaultiothread thread_pool_min='2'/>", "", None),

@@ -20,7 +20,7 @@ from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
 _RESOLVER = (
     "advice", "cases", "choosing", "exact", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing",
-    "pools", "properties", "relations", "repacking", "shapes", "solve", "stability", "verdicts",
+    "pools", "properties", "relations", "repacking", "resctrl", "shapes", "solve", "stability", "verdicts",
 )  # fmt: skip
 TESTS = {
     "kvmc/audit": ("tests/audit",),

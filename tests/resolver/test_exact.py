@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from kvmc.model.site import L3, Hostdev, Near, Site
+from kvmc.model.site import L3, Domain, Hostdev, Near, Site
+from kvmc.resolver.best import best_choice
 from kvmc.resolver.keep import keep
 from kvmc.resolver.search import search
 from kvmc.resolver.solve import resolve
@@ -18,7 +19,7 @@ from resolver import test_relations as relations
 from resolver import test_shapes as shapes
 from support.machines import device, machine
 from support.rules import broken_rules
-from support.sites import a_host, a_site, a_vm, origins_of, whole
+from support.sites import a_host, a_site, a_vm, apart, origins_of, together, whole
 
 exact = pytest.importorskip("kvmc.resolver.exact", reason="needs OR-Tools", exc_type=ImportError)
 Case = Callable[[int], tuple[Site, dict[str, Topology]]]
@@ -98,3 +99,39 @@ def test_it_says_when_its_limit_was_too_short() -> None:
     assert kept is not None
     answer = exact.decide(list(kept.demands.values()), State(kept.machines), 1e-6)
     assert (answer.choices, answer.proven) == (None, False)
+
+
+def test_the_answer_is_the_same_each_time() -> None:
+    """One worker and a fixed seed, and a limit that is counted, not timed: CP-SAT promises the same answer for these."""
+    asked = exact.a_solver(7.0).parameters
+    assert (asked.num_workers, asked.random_seed, asked.max_deterministic_time) == (1, 1, 7.0)
+
+
+@pytest.mark.parametrize("domain", [Domain.HOST, Domain.PACKAGE, Domain.NODE, Domain.L3])
+@pytest.mark.parametrize("relation", ["together", "apart"])
+def test_guests_that_are_placed_already_count(relation: str, domain: Domain) -> None:
+    """One of three has its place; the exact search finds the others theirs, in the same domain or in none of it."""
+    those = ("p", "a", "b", "c")
+    place = together(*those, within=domain) if relation == "together" else apart(*those, across=domain)
+    names = ("kvm-0", "kvm-1", "kvm-2")
+    hosts = [a_host(name, pages=8) for name in names]
+    site = a_site(hosts, [a_vm(name, 1, 1) for name in "abc"], [place])
+    kept, _ = keep(site, dict.fromkeys(names, machine(3, 1, 3, 4, 1, 32)), {}, origins_of(site))
+    assert kept is not None
+    state = State(kept.machines)
+    first = best_choice(kept.demands["a"], state, "kvm-1", strict=True)
+    assert first is not None
+    state.place(kept.demands["a"], first[1])
+    answer = exact.decide([kept.demands["b"], kept.demands["c"]], state)
+    assert answer.choices is not None
+    for vm in "bc":
+        state.place(kept.demands[vm], answer.choices[vm])
+
+    def where(vm: str) -> tuple[object, ...]:
+        choice = state.chosen[vm]
+        (cell,) = choice.cells
+        whole = (choice.host, cell.node, cell.takes[0].slot)
+        # each package is one node here
+        return whole[: {Domain.HOST: 1, Domain.PACKAGE: 2, Domain.NODE: 2, Domain.L3: 3}[domain]]
+
+    assert len({where(vm) for vm in "abc"}) == (1 if relation == "together" else 3)

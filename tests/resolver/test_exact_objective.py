@@ -84,6 +84,20 @@ def test_without_the_extra_nothing_is_said_to_be_proven(monkeypatch: pytest.Monk
     assert item.help == ("`pip install kvmc[exact]`: the next build places as many optional guests as fit, by weight",)
 
 
+def test_what_a_pigeonhole_shows_is_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three guests of five cores on two hosts of eight: 15 of 16 cores, and room for one on each."""
+    monkeypatch.setattr(missing, "_decide", lambda *_: pytest.fail("the exact search was asked"))
+    site = a_site([a_host("kvm-a"), a_host("kvm-b")], [a_vm(name, vcpus=10) for name in "abc"])
+    placement, bag = resolve(site, TWO, {}, origins_of(site), search=True)
+    assert placement is None
+    (item,) = bag
+    need, have = (
+        "3 times at least 5 dedicated cores in one node are needed",
+        "2 hosts together has room for that 2 times",
+    )
+    assert f"{need}, all that can hold them on {have}" in item.notes
+
+
 def related(relation: str, domain: Domain) -> Site:
     """Three guests of two cores each on two hosts of eight; two of them are related if that can be."""
     vms = [a_vm(name, vcpus=4) for name in ("a", "b", "c")]

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from kvmc.driver.places import placement_rows
+from kvmc.driver.why import why_vm
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import GuestNode, MemoryKind, Site, Vm
 from kvmc.resolver.keep import keep
+from kvmc.resolver.locks import HostLock
 from kvmc.resolver.search import search
 from kvmc.resolver.solve import resolve
 from kvmc.resolver.state import State
@@ -79,6 +82,16 @@ def test_the_memory_is_a_node_of_its_own(built: Built) -> None:
         (page,) = root.findall("memoryBacking/hugepages/page")
         assert page.get("nodeset") == "0", "the pool's pages are on nodes with CPUs"
         assert [one.get("sockets") for one in root.iterfind("cpu/topology")] == ["1"]
+
+
+def test_people_are_told_of_it(built: Built) -> None:
+    rows = {row["guest"]: row for row in placement_rows(built.outcome)}
+    home, hbm = json.loads((built.folder / "locks/a.json").read_text())["guests"]["h1"]["cells"]
+    assert (rows["h1"]["node"], rows["h1"]["pages"]) == (f"{home['node']} + {hbm['node']}", "12 * 1GiB")
+    assert "+" not in rows["h1"]["cpus"]
+    _, why = why_vm(built.folder / "site.kvmt", "h1")
+    assert why is not None
+    assert f"; 8GiB on node {hbm['node']}: `memory_kind = hbm`" in dict(why.facts)["node"]
 
 
 def test_its_lock_alone_gives_the_same_files(built: Built) -> None:
@@ -169,6 +182,35 @@ def test_a_lock_holds_while_the_node_is_what_is_asked_for() -> None:
     moved = locks_of(first, aged)
     _, bag = resolve(site, aged, moved, origins_of(site), search=False)
     assert "its memory is not of `memory_kind = hbm`" in " ".join((bag.items[0].message, *bag.items[0].notes))
+
+
+@pytest.mark.parametrize("kind", [True, False], ids=["nodes", "memory_kind"])
+def test_locks_of_two_branches_that_overfill_a_node_are_told(kind: bool) -> None:
+    """Each branch has put its guest on the HBM of node 2."""
+
+    def one(name: str) -> Vm:
+        if kind:
+            return guest(name, 10)
+        return a_vm(name, gib=10, pages_kib=None, memory_kind=HBM)
+
+    merged: dict[str, HostLock] = {}
+    for name in ("a", "b"):
+        site, machines = case(one(name))
+        placement, _ = resolve(site, machines, {}, origins_of(site), search=True)
+        assert placement is not None
+        merged[name] = locks_of(placement, machines)["kvm-a"]
+    moved = [  # to cores behind those of the first
+        dataclasses.replace(cell, pins=tuple(CpuSet.of(cpu + 2 for cpu in pin) for pin in cell.pins))
+        for cell in merged["b"].guests["b"].placement.cells
+    ]
+    entry = merged["b"].guests["b"]
+    second = dataclasses.replace(entry, placement=dataclasses.replace(entry.placement, cells=tuple(moved)))
+    both = dataclasses.replace(merged["a"], guests={**merged["a"].guests, "b": second})
+    site, machines = case(one("a"), one("b"))
+    _, bag = resolve(site, machines, {"kvm-a": both}, origins_of(site), search=False)
+    assert [item.message for item in bag] == [
+        "guests locked on `kvm-a` node 2 need 20GiB of normal memory, 16GiB left: `a`, `b`"
+    ]
 
 
 @pytest.mark.skipif(find_spec("ortools") is None, reason="needs OR-Tools")

@@ -32,10 +32,10 @@ BLOCKS: tuple[BlockRow, ...] = (
     ),
     BlockRow(
         "memory",
-        "What nodes without CPUs offer whose memory is of this kind: `hbm`, `nvm`, `cxl`, `gpu` or `special`. What is no page "
+        "What nodes without CPUs offer whose memory is of this kind. What is no page "
         "there is normal memory for guests; `pages` and `reserve` of the pool are of nodes with CPUs alone.",
         ("pool", "host"),
-        ("KIND",),
+        ("hbm|nvm|cxl|gpu|special",),
     ),
     BlockRow(
         "devices",

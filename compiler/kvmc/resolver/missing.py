@@ -36,7 +36,7 @@ def place_missing(
         verdict: str = ""
         help: tuple[str, ...] = ()
         choices = None
-        if not impossible(kept):
+        if not impossible(kept) and shortage([kept.demands[vm] for vm in needed], locked, State(kept.machines)) is None:
             choices, verdict, help = _decide(kept, state, needed)
         if choices is None:
             return [], diagnose(site, topologies, kept, failed, state, origins, verdict, help)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kvmc.model.site import L3
@@ -34,14 +34,31 @@ def shortage(demands: Iterable[Demand], state: State, empty: State) -> str | Non
 
     Guests are counted together where the nodes that could hold any of them, were they empty, are the same or fewer.
     """
-    reach = [(demand, _reach(demand, empty)) for demand in demands]
-    for nodes in dict.fromkeys(nodes for _, nodes in reach):
-        group = [demand for demand, mine in reach if set(mine) <= set(nodes)]
+    known: dict[Hashable, Nodes] = {}
+    reach: list[tuple[Demand, Nodes]] = []
+    for demand in demands:
+        key = _alike(demand)
+        if key not in known:
+            known[key] = _reach(demand, empty)
+        reach.append((demand, known[key]))
+    for nodes in dict.fromkeys(known.values()):
+        inside = {mine for mine in dict.fromkeys(known.values()) if set(mine) <= set(nodes)}
+        group = [demand for demand, mine in reach if mine in inside]
         for kind in _kinds(group, nodes, state):
             fact = _sum(kind, len(group), nodes, empty) or _pigeonhole(kind, nodes, empty)
             if fact is not None:
                 return fact
     return None
+
+
+def _alike(demand: Demand) -> Hashable:
+    """What the nodes that could hold a guest depend on; the guest itself, where it is tied to more."""
+    if demand.tied or demand.spread:
+        return demand.vm
+    return (
+        *(demand.dedicated, demand.threads, demand.l3, demand.own, demand.pages_kib, demand.cores),
+        *(demand.cells, tuple(pool for _, pool in demand.devices), id(demand.hosts.able)),
+    )
 
 
 def _reach(demand: Demand, empty: State) -> Nodes:
