@@ -174,7 +174,7 @@ def test_what_could_not_be_compared_is_no_zero(edge: Built, root: dict[str, str]
     del changed["proc/irq/default_smp_affinity"]
     told = verify_host("edge-17a", texts, TextRoot(changed)).summary
     assert told == "edge-17a: 2 differences, and not all could be compared\n"
-    broken = verify_host("edge-17a", texts | {"domains/du-1.xml": "<domain"}, TextRoot(root))
+    broken = verify_host("edge-17a", dict(texts) | {"domains/du-1.xml": "<domain"}, TextRoot(root))
     assert broken.summary == "edge-17a: 1 difference, and not all could be compared\n"
 
 
