@@ -19,9 +19,9 @@ from mutation.mutators import mutants, mutated
 from mutation.report import EQUIVALENT, GOAL, equivalents, percent
 
 SAMPLE = 80
-FLOORS = {"kvmc/audit": 0.68, "kvmc/hostconfig": 0.81}
+FLOORS = {"kvmc/audit": 0.68, "kvmc/hostconfig": 0.85}
 """What the tests must kill of a sample: two standard deviations of a sample's rate, or more, below what was measured. audit: 77 of
-100; hostconfig: 177 of 200."""
+100; hostconfig: 191 of 200, and 177 of 200 before the last tests."""
 
 NOT_PROVEN = (
     "mutants that the sample did not draw: `make mutation` tries more, and writes docs/mutation.md",
