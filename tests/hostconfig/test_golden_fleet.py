@@ -123,6 +123,9 @@ CASES: Mapping[str, Callable[[], tuple[Site, dict[str, Topology]]]] = {
     "a baseline of AMD, one platform is older": lambda: _fleet(
         GENOA, GENOA, cpu="baseline", platforms={0: {"libvirt": "9.8", "qemu": "8.1"}, 1: {"libvirt": "9.8", "qemu": "8.0"}}
     ),
+    "a baseline between two models": lambda: _fleet(
+        _cpu(INTEL, "Westmere", more=["avx", "rdtscp", "xsave"]), cpu="baseline"
+    ),
     "a baseline of Hygon": lambda: _fleet(HYGON, cpu="baseline"),
     "a baseline with tiles": lambda: _fleet(
         RAPIDS, RAPIDS, cpu="baseline", platforms={0: {"kernel": "5.17"}, 1: {"kernel": "5.17", "qemu": "7.0"}}

@@ -14,6 +14,7 @@ from kvmc.hostconfig.raw_xml import QEMU, parse
 from kvmc.model.origins import Origins
 from kvmc.model.site import DevicePool, Isolation, Pinning, Profile, Raw, Site
 from kvmc.topology import Topology
+from kvmc.topology.model import Facts
 from support import guests
 from support.guests import nic, vm
 
@@ -44,6 +45,11 @@ HOSTS: dict[str, tuple[tuple[Raw, ...], dict[str, Any]]] = {
                                 _raw("tuned net.x", "$x"), _raw("cmdline psi", "a b"), _raw("sysctl vm.numa_stat", "")), {}),
     "never existed": ((_raw("cmdline numa_aware", "1"), _raw("sysctl kernel.sched_latency_nsec", "1"),
                        _raw("modprobe kvm_intel.ept_ad", "1"), _raw("cmdline huge_pages", "1")), {}),
+    "without a kernel's option": (
+        (_raw("cmdline vfio_pci.ids", "8086:1"), _raw("cmdline preempt", "full")),
+        {"on": {"known": Facts(kernel_config={"VFIO_PCI": "m"})}},
+    ),
+    "garbled, a word alone": ((_raw("cmdline queue_depth", "9", WHY), _raw("sysctl dev.queue_depth", "9", WHY)), {}),
     "garbled": ((_raw("cmdline amd_iommu", "on", WHY), _raw("modprobe nvme.queue_depth", "9", WHY)), {}),
     "a value that is none and would harm": ((_raw("modprobe kvm.nx_huge_pages", "false"),), {}),
     "refused": ((_raw("tuned main.include", "x", WHY), _raw("tuned irqbalance.banned_cpus", "3", WHY)), {}),
@@ -114,7 +120,11 @@ def test_a_host_without_a_topology_is_not_asked() -> None:
         ("latency with isolation", INTEL, LATENCY),
         ("realtime, shared, on one node", AMD, {"shared_cores": 1, "isolation": Isolation.BOOT}),
         ("realtime without isolation", AMD, {"isolation": Isolation.NONE}),
-        ("devices and the scheduler on Arm", ARM, PLAIN | {"devices": GPU, "base_slice_ns": 0, "migration_cost_ns": 0}),
+        (
+            "devices and the scheduler on Arm",
+            ARM,
+            PLAIN | {"devices": GPU, "base_slice_ns": 0, "migration_cost_ns": 0, "gicv4": True},
+        ),
     ],
 )
 def test_what_is_written_for_a_host(
@@ -149,7 +159,7 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
                    ("devices", f"<a {_Q} q:b='1'/>"), ("devices", "<a>" * 17 + "</a>" * 17)), {}),
     "twice": ((("features/kvm", "<poll-control state='on'/>"), ("features/kvm", "<poll-control state='off'/>"),
                ("domain", "<defaultiothread thread_pool_min='2'/>"), ("domain", "<defaultiothread thread_pool_min='3'/>")), {}),
-    "kvmc writes it": ((("domain", "<vcpu>3</vcpu>", WHY), ("devices", "<disk type='file'/>", WHY),
+    "kvmc writes it": ((("domain", "<vcpu>3</vcpu>", WHY), ("devices", "<emulator/>", WHY),
         ("cputune", "<vcpupin/>", WHY)), {}),
     "kvmc's hint": ((("features/kvm", "<hint-dedicated state='on'/>", WHY),), {"pinning": Pinning.DEDICATED}),
     "kvmc's hint, shared": ((("features/kvm", "<hint-dedicated state='on'/>"),), SHARED),
@@ -175,6 +185,9 @@ GUESTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "too new": ((("domain", "<iothreadids><iothread id='1'><poll weight='3'/></iothread></iothreadids>", WHY),), {}),
     "harmful": ((("features/kvm", "<hidden state='on'/>"), ("cpu", "<feature policy='disable' name='avx2'/>"),
                  ("cpu", "<feature policy='forbid' name='sse4.1'/>")), {}),
+    "a harmful attribute": (
+        (("devices", "<disk type='network'><driver cache='unsafe'/><target dev='vdz' bus='virtio'/></disk>"),), {},
+    ),
     "harmless": ((("features/kvm", "<hidden state='off'/>"), ("cpu", "<feature policy='force' name='avx2'/>")), {}),
     "harmful and meant": ((("features/kvm", "<hidden state='on'/>", WHY),
         ("cpu", "<feature policy='disable' name='avx2'/>", WHY)), {}),

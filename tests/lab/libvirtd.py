@@ -87,6 +87,10 @@ class Libvirtd:
     def virsh(self, *words: str) -> str:
         return self.run("virsh", "-q", "-c", "qemu:///system", *words)
 
+    def put(self, path: str, data: bytes) -> None:
+        """A file beside libvirtd, in the same copy of the machine."""
+        self._scratch.path(path).write_bytes(data)
+
     def _file(self, xml: str) -> str:
         self._scratch.write("/tmp/domain.xml", xml)
         return "/tmp/domain.xml"

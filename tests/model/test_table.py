@@ -24,8 +24,10 @@ MODELS: dict[str, type[BaseModel]] = {
     "housekeeping": site.Host,
     "shared": site.Host,
     "vswitch": site.Host,
+    "resctrl": site.Host,
     "reserve": site.Host,
     "devices": site.DevicePool,
+    "memory": site.KindMemory,
     "network": site.Network,
     "storage": site.Storage,
     "class": site.Vm,
@@ -43,7 +45,7 @@ MODELS: dict[str, type[BaseModel]] = {
 
 NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
-    site.Host: {"name", "pool", "devices", "raws"},
+    site.Host: {"shared_overcommits", "name", "pool", "devices", "memories", "raws"},
     site.Platform: {"name", "known"},
     site.DevicePool: {"name", "others"},
     site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws", "nears", "passed"},

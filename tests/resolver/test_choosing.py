@@ -16,6 +16,7 @@ from kvmc.resolver.demand import Demand
 from kvmc.resolver.index import Index
 from kvmc.resolver.keep import Kept, keep
 from kvmc.resolver.search import search
+from kvmc.resolver.shortfall import lacks_of, too_much
 from kvmc.resolver.solve import resolve
 from kvmc.resolver.state import Choice, State
 from kvmc.topology.model import Topology
@@ -101,6 +102,8 @@ def test_the_index_finds_the_best_of_all_hosts(seed: int) -> None:
             state.place(demand, choice)
     index = Index(state)
     for _ in range(40):
+        for host in state.hosts.values():
+            assert host.cores == sum(node.cores for node in host.nodes) == sum(sum(node.free) for node in host.nodes)
         demand = rng.choice(demands)
         if demand.vm in state.chosen:
             index.changed(state.remove(demand).host)
@@ -175,3 +178,32 @@ def test_guests_with_relations_take_the_places_of_others(seed: int) -> None:
     rng.shuffle(vms)
     machines = {"kvm-0": machine(2, 2, 1, 6, 1, 32)}
     all_placed(vms, machines, a_site([a_host("kvm-0", pages=8)], vms, places))
+
+
+@pytest.mark.parametrize(("vcpus", "gib", "more"), [(15, 4, False), (16, 4, True), (2, 12, False), (2, 13, True)])
+def test_what_all_hosts_together_have_too_little_of_is_known_by_sums(vcpus: int, gib: int, more: bool) -> None:
+    """Two nodes of 15 vCPUs and 12 pages each are asked for twice as much, or a little more."""
+    vms = [a_vm(name, vcpus, gib, threads=Threads.ISOLATE) for name in "ab"]
+    kept = kept_of(a_site([a_host("kvm-0", pages=12)], vms), {"kvm-0": machine(2, 1, 1, 16, 1, 64)})
+    state = State(kept.machines)
+    assert too_much(list(kept.demands), kept.demands, state) is more
+    first = kept.demands["a"]
+    lacks = lacks_of(first, state.hosts["kvm-0"], (1,))
+    assert lacks == ({} if not more else {"cores": 1} if vcpus > 15 else {"pages": GIB})
+    choice = best_choice(first, state, "kvm-0", strict=False)
+    if choice is not None:
+        state.place(first, choice[1])
+        assert too_much(["b"], kept.demands, state) is False
+
+
+def test_what_nodes_lack_is_added_up_over_the_cells() -> None:
+    vms = [
+        a_vm("wide", 40, 40, nodes=2), a_vm("float", 9, 4, pinning=Pinning.SHARED), a_vm("plain", 2, 70, pages_kib=None),
+    ]  # fmt: skip
+    host = a_host("kvm-0", pages=12, shared_cores=2)
+    kept = kept_of(a_site([host], vms), {"kvm-0": machine(2, 1, 1, 16, 1, 64)})
+    here = State(kept.machines).hosts["kvm-0"]
+    assert lacks_of(kept.demands["wide"], here, (0, 1)) == {"cores": 2 * (20 - 13), "pages": 2 * (20 - 12) * GIB}
+    assert lacks_of(kept.demands["float"], here, (1,)) == {"shared": 1}
+    need = kept.demands["plain"].cells[0].normal_kib
+    assert lacks_of(kept.demands["plain"], here, (0,)) == {"normal": need - (64 - 12 - 4) * GIB}

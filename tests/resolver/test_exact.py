@@ -1,137 +1,137 @@
-"""What the exact search adds: optional guests by weight, what is preferred, and where it stops."""
+"""The exact search by itself: where it places guests every rule holds, and where the fast one has a place for all, so has it."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Mapping
+
 import pytest
 
-import kvmc.resolver.missing as missing
-from kvmc.diagnostics import Bag
-from kvmc.model.site import Domain, Place, Site, Strength, Vm
+from kvmc.model.site import L3, Domain, Hostdev, Near, Site
+from kvmc.resolver.best import best_choice
 from kvmc.resolver.keep import keep
-from kvmc.resolver.placement import Placement
+from kvmc.resolver.search import search
 from kvmc.resolver.solve import resolve
 from kvmc.resolver.state import State
-from support.machines import machine
+from kvmc.topology.model import Topology
+from resolver import test_near as near
+from resolver import test_relations as relations
+from resolver import test_shapes as shapes
+from support.machines import device, machine
 from support.rules import broken_rules
-from support.sites import a_host, a_site, a_vm, origins_of
+from support.sites import a_host, a_site, a_vm, apart, origins_of, together, whole
 
-ONE = {"kvm-a": machine(packages=1, cores_per_l3=9, threads=2)}
-"""A host of 8 dedicated cores."""
-TWO = {name: machine(packages=1, cores_per_l3=9, threads=2) for name in ("kvm-a", "kvm-b")}
-
-
-@pytest.fixture
-def blind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fast search finds no place for any guest."""
-    pytest.importorskip("ortools")
-    monkeypatch.setattr(missing, "search", lambda _, wanted, *__: list(wanted))
+exact = pytest.importorskip("kvmc.resolver.exact", reason="needs OR-Tools", exc_type=ImportError)
+Case = Callable[[int], tuple[Site, dict[str, Topology]]]
 
 
-def optional(name: str, vcpus: int, weight: int = 1) -> Vm:
-    return a_vm(name, vcpus=vcpus, optional=True, weight=weight)
+def with_devices(seed: int) -> tuple[Site, dict[str, Topology]]:
+    """Guests with GPUs and NICs, near and beside each other or not, and functions of one IOMMU group."""
+    rng = random.Random(f"exact {seed}")
+    vms = []
+    for index in range(rng.randint(1, 3)):
+        nears = [rng.choice((Near.REQUIRE, Near.REQUIRE, Near.PREFER, Near.ANY)) for _ in range(2)]
+        some = [near.gpu(near=nears[0], beside=rng.choice((None, "rdma"))), near.rdma(near=nears[1])]
+        vms.append(a_vm(f"v{index}", rng.choice((4, 8, 16)), nodes=rng.choice((1, 1, 2)), hostdevs=some))
+    return near.a_case(*vms)
 
 
-def place(site: Site) -> tuple[Placement, Bag]:
-    machines = TWO if len(site.hosts) > 1 else ONE
-    placement, bag = resolve(site, machines, {}, origins_of(site), search=True)
-    assert placement is not None, [one.message for one in bag]
-    whole = site.model_copy(update={"vms": {vm: one for vm, one in site.vms.items() if vm in placement.guests}})
-    assert broken_rules(whole, machines, placement) == []
-    return placement, bag
+def of_groups(seed: int) -> tuple[Site, dict[str, Topology]]:
+    """Two groups of two functions and one alone; guests take one or two."""
+    rng = random.Random(f"groups {seed}")
+    addresses = ["10:00.0", "10:00.1", "20:00.0", "20:00.1", "30:00.0"]
+    parts = [device(one, node=int(one > "15"), group=int(one[0])) for one in addresses]
+    labels = [["x", "y"][: rng.choice((1, 2, 2))] for _ in range(rng.randint(1, 3))]
+    vms = [
+        a_vm(
+            f"v{n}",
+            rng.choice((2, 6)),
+            hostdevs=[Hostdev(name=one, device="gpu") for one in names],
+            nodes=rng.choice((1, 1, 2)),
+        )
+        for n, names in enumerate(labels)
+    ]
+    site = a_site([a_host("kvm-a", pages=24, devices=[whole("gpu", *addresses)])], vms)
+    return site, {"kvm-a": machine(2, 1, 1, 6, 1, 64, pci=parts)}
 
 
-@pytest.mark.usefixtures("blind")
-@pytest.mark.parametrize(
-    ("vms", "placed"),
-    [
-        ([("a", 10, 1), ("b", 8, 1), ("c", 8, 1)], "bc"),
-        ([("a", 16, 1), ("b", 2, 2)], "b"),
-        ([("a", 10, 2), ("b", 8, 1), ("c", 8, 1)], "a"),
-        ([("a", 10, 2), ("b", 8, 1), ("c", 6, 1), ("d", 4, 1)], "ac"),
-    ],
-)
-def test_optional_guests_go_by_weight(vms: list[tuple[str, int, int]], placed: str) -> None:
-    placement, bag = place(a_site([a_host("kvm-a")], [optional(*one) for one in vms]))
-    assert "".join(placement.guests) == placed
-    left = [name for name, *_ in vms if name not in placed]
-    assert [item.message.split("`")[1] for item in bag] == left
-    assert {note for item in bag for note in item.notes} == {
-        "proven by exact search: no other choice of optional guests has more vCPUs, weight by weight"
-    }
+CASES: Mapping[str, Case] = {
+    "shapes": shapes.a_case, "relations": relations.a_case, "devices": with_devices, "groups": of_groups,
+}  # fmt: skip
 
 
-@pytest.mark.usefixtures("blind")
-def test_those_that_must_have_a_place_are_moved_for_no_optional_one() -> None:
-    placement, _ = place(a_site([a_host("kvm-a")], [optional("a", 12, 9), a_vm("db", vcpus=6), optional("b", 8)]))
-    assert list(placement.guests) == ["db", "b"]
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", CASES)
+def test_what_it_places_keeps_every_rule_and_what_it_denies_nobody_places(kind: str, seed: int) -> None:
+    site, machines = CASES[kind](seed)
+    kept, bag = keep(site, machines, {}, origins_of(site))
+    if kept is None:
+        assert bag.has_errors
+        return
+    left = search(kept.demands, list(kept.missing), State(kept.machines), {})
+    answer = exact.decide(list(kept.demands.values()), State(kept.machines))
+    assert answer.proven
+    if answer.choices is None:
+        assert left, "the fast search places all"
+        return
+    assert answer.choices.keys() == kept.demands.keys()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kvmc.resolver.missing.search", lambda _, wanted, *__: list(wanted))
+        placement, told = resolve(site, machines, {}, origins_of(site), search=True)
+    assert placement is not None, [one.message for one in told]
+    assert broken_rules(site, machines, placement) == []
 
 
-def test_one_that_is_too_large_for_every_host_is_proven_by_sums() -> None:
-    _, bag = place(a_site([a_host("kvm-a")], [optional("a", 18)]))
-    (item,) = bag
-    (note,) = item.notes
-    assert note == (
-        "it does not fit on any host, even an empty one: `kvm-a` node 0: needs 9 free cores for 18 vCPUs, 8 free"
-    )
-    assert item.help == ()
-
-
-def test_without_the_extra_nothing_is_said_to_be_proven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(missing, "find_spec", lambda _: None)
-    _, bag = place(a_site([a_host("kvm-a")], [optional("a", 10), optional("b", 8)]))
-    (item,) = bag
-    assert item.notes == ("not proven: with other places for the others it may fit",)
-    assert item.help == ("`pip install kvmc[exact]`: the next build places as many optional guests as fit, by weight",)
-
-
-def test_what_a_pigeonhole_shows_is_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three guests of five cores on two hosts of eight: 15 of 16 cores, and room for one on each."""
-    monkeypatch.setattr(missing, "_decide", lambda *_: pytest.fail("the exact search was asked"))
-    site = a_site([a_host("kvm-a"), a_host("kvm-b")], [a_vm(name, vcpus=10) for name in "abc"])
-    placement, bag = resolve(site, TWO, {}, origins_of(site), search=True)
-    assert placement is None
-    (item,) = bag
-    need, have = "3 times at least 5 dedicated cores in one node are needed", "2 hosts together has room for that 2 times"
-    assert f"{need}, all that can hold them on {have}" in item.notes
-
-
-def related(relation: str, domain: Domain) -> Site:
-    """Three guests of two cores each on two hosts of eight; two of them are related if that can be."""
-    vms = [a_vm(name, vcpus=4) for name in ("a", "b", "c")]
-    site = a_site([a_host("kvm-a"), a_host("kvm-b")], vms)
-    wish = Place(name="p", relation=relation, vms=("a", "c"), across=domain, within=domain, strength=Strength.PREFER)
-    return site.model_copy(update={"places": {"p": wish}})
-
-
-@pytest.mark.usefixtures("blind")
-@pytest.mark.parametrize("relation", ["apart", "together"])
-@pytest.mark.parametrize("domain", [Domain.HOST, Domain.NODE])
-def test_what_is_preferred_is_met(relation: str, domain: Domain) -> None:
-    placement, bag = place(related(relation, domain))
-    same = placement.guests["a"].host == placement.guests["c"].host
-    assert same is (relation == "together")
-    assert len(bag) == 0
-
-
-@pytest.mark.usefixtures("blind")
-def test_what_cannot_be_preferred_is_no_failure() -> None:
-    """Three guests apart, two hosts: one domain more than one guest, and the rest as wished."""
-    vms = [a_vm(name, vcpus=4) for name in ("a", "b", "c", "d")]
-    site = a_site([a_host("kvm-a"), a_host("kvm-b")], vms)
-    wish = Place(name="p", relation="apart", vms=("a", "b", "c", "d"), across=Domain.HOST, strength=Strength.PREFER)
-    placement, _ = place(site.model_copy(update={"places": {"p": wish}}))
-    assert sorted(guest.host for guest in placement.guests.values()) == ["kvm-a", "kvm-a", "kvm-b", "kvm-b"]
-
-
-def test_a_fleet_that_is_too_large_is_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = pytest.importorskip("kvmc.resolver.exact")
-    site = a_site([a_host("kvm-a")], [a_vm("a", vcpus=10), a_vm("b", vcpus=8)])
-    kept, _ = keep(site, ONE, {}, origins_of(site))
+def test_no_guest_lies_over_more_l3s_than_it_must() -> None:
+    vms = [a_vm("a", 3), a_vm("b", 3), a_vm("c", 4), a_vm("d", 5, l3=L3.ANY)]
+    site = a_site([a_host("kvm-a", pages=16)], vms)
+    kept, _ = keep(site, {"kvm-a": machine(1, 1, 4, 4, 1, 64)}, {}, origins_of(site))
     assert kept is not None
-    demands = list(kept.demands.values())
-    ways = sum(1 + len(node.slots) for node in State(kept.machines).hosts["kvm-a"].nodes) * 2
-    monkeypatch.setattr(exact, "MOST", ways)
-    assert exact.decide(demands, State(kept.machines)) == exact.Answer(None, proven=True)
-    monkeypatch.setattr(exact, "MOST", ways - 1)
-    text = f"its limit of {ways - 1} nodes and L3s to try for all guests, there are {ways}"
-    assert exact.decide(demands, State(kept.machines)) == exact.Answer(None, proven=False, reached=text)
+    answer = exact.decide(list(kept.demands.values()), State(kept.machines))
+    assert answer.choices is not None
+    assert {vm: len(choice.cells[0].takes) for vm, choice in answer.choices.items()} == {"a": 1, "b": 1, "c": 1, "d": 2}
+
+
+def test_it_says_when_its_limit_was_too_short() -> None:
+    vms = [a_vm(f"vm-{n}", 2 + n % 4, 1 + n % 5) for n in range(40)]
+    site = a_site([a_host("kvm-a", pages=60)], vms)
+    kept, _ = keep(site, {"kvm-a": machine(2, 2, 4, 10, 1, 256)}, {}, origins_of(site))
+    assert kept is not None
+    answer = exact.decide(list(kept.demands.values()), State(kept.machines), 1e-6)
+    assert (answer.choices, answer.proven) == (None, False)
+
+
+def test_the_answer_is_the_same_each_time() -> None:
+    """One worker and a fixed seed, and a limit that is counted, not timed: CP-SAT promises the same answer for these."""
+    asked = exact.a_solver(7.0).parameters
+    assert (asked.num_workers, asked.random_seed, asked.max_deterministic_time) == (1, 1, 7.0)
+
+
+@pytest.mark.parametrize("domain", [Domain.HOST, Domain.PACKAGE, Domain.NODE, Domain.L3])
+@pytest.mark.parametrize("relation", ["together", "apart"])
+def test_guests_that_are_placed_already_count(relation: str, domain: Domain) -> None:
+    """One of three has its place; the exact search finds the others theirs, in the same domain or in none of it."""
+    those = ("p", "a", "b", "c")
+    place = together(*those, within=domain) if relation == "together" else apart(*those, across=domain)
+    names = ("kvm-0", "kvm-1", "kvm-2")
+    hosts = [a_host(name, pages=8) for name in names]
+    site = a_site(hosts, [a_vm(name, 1, 1) for name in "abc"], [place])
+    kept, _ = keep(site, dict.fromkeys(names, machine(3, 1, 3, 4, 1, 32)), {}, origins_of(site))
+    assert kept is not None
+    state = State(kept.machines)
+    first = best_choice(kept.demands["a"], state, "kvm-1", strict=True)
+    assert first is not None
+    state.place(kept.demands["a"], first[1])
+    answer = exact.decide([kept.demands["b"], kept.demands["c"]], state)
+    assert answer.choices is not None
+    for vm in "bc":
+        state.place(kept.demands[vm], answer.choices[vm])
+
+    def where(vm: str) -> tuple[object, ...]:
+        choice = state.chosen[vm]
+        (cell,) = choice.cells
+        whole = (choice.host, cell.node, cell.takes[0].slot)
+        # each package is one node here
+        return whole[: {Domain.HOST: 1, Domain.PACKAGE: 2, Domain.NODE: 2, Domain.L3: 3}[domain]]
+
+    assert len({where(vm) for vm in "abc"}) == (1 if relation == "together" else 3)

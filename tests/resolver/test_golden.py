@@ -11,7 +11,7 @@ import pytest
 
 from audit.golden import same
 from kvmc.resolver import failures, missing
-from resolver import sites_cpus, sites_locks, sites_memory, sites_relations
+from resolver import sites_cpus, sites_locks, sites_memory, sites_near, sites_relations
 from resolver.telling import Step, answers
 
 FOLDER = Path(__file__).parents[1] / "golden" / "resolver"
@@ -20,6 +20,7 @@ CASES: Mapping[str, Mapping[str, Callable[[], list[Step]]]] = {
     "memory": sites_memory.CASES,
     "relations": sites_relations.CASES,
     "locks": sites_locks.CASES,
+    "near": sites_near.CASES,
 }
 IDS = [(file, title) for file, cases in CASES.items() for title in cases]
 

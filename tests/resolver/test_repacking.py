@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import product
 
@@ -228,6 +228,78 @@ def test_perfect_packing_finds_a_way_where_there_is_one(seed: int) -> None:
         assert not any(board.free) and min(held[1024**2] for held in board.pages) >= 0
 
 
+@pytest.mark.parametrize("seed", range(16))
+def test_perfect_packing_keeps_guests_on_the_nodes_of_their_devices(seed: int) -> None:
+    """Two guests of each node take a function there; the brute force knows only that they lie on that node."""
+    rng = random.Random(f"bound {seed}")
+    cells = [(2, 0), (2, 0), (2, 1), (2, 1), (1, None), (1, None), (2, None), (2, None)]
+    gib = [rng.randint(1, 4) for _ in cells]
+    pages = -(-sum(gib) // 2) + seed % 2
+    vms = [
+        a_vm(
+            f"vm-{n}",
+            cores,
+            gib[n],
+            l3=L3.REQUIRE,
+            nics=[] if node is None else [a_nic("n", device=("n3", "n4")[node])],
+        )
+        for n, (cores, node) in enumerate(cells)
+    ]
+    rng.shuffle(vms)
+    order = {vm.name: n for n, vm in enumerate(vms)}
+    bound = {order[f"vm-{n}"]: node for n, (_, node) in enumerate(cells) if node is not None}
+    sizes = [(vm.vcpus, vm.memory_kib // 1024**2) for vm in vms]
+    board, items = board_of(kept_of(vms, pages=pages))
+    trade = Trade(board, items, seed)
+    assert trade.possible()
+    found = trade.run(6_000)
+    assert (found is not None) == bound_ways(sizes, bound, pages)
+    if found is not None:
+        assert all(found[id].cells[0][0] == node for id, node in bound.items())
+        board.hold(items, found, -1)
+        assert not any(board.free) and min(held[1024**2] for held in board.pages) >= 0
+
+
+def bound_ways(sizes: Sequence[tuple[int, int]], bound: Mapping[int, int], pages: int) -> bool:
+    @cache
+    def fits(index: int, free: tuple[int, ...], left: tuple[int, int]) -> bool:
+        if index == len(sizes):
+            return not any(free)
+        cores, gib = sizes[index]
+        for slot, (_, node) in enumerate(ROOMS):
+            if bound.get(index, node) == node and free[slot] >= cores and left[node] >= gib:
+                rest = (*free[:slot], free[slot] - cores, *free[slot + 1 :])
+                more = (left[0] - gib, left[1]) if node == 0 else (left[0], left[1] - gib)
+                if fits(index + 1, rest, more):
+                    return True
+        return False
+
+    return fits(0, tuple(cores for cores, _ in ROOMS), (pages, pages))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_few_caches_at_a_time_are_packed_until_all_have_a_place(seed: int) -> None:
+    """Eighteen L3s, more than are packed at once; a core is left in some, and for each guest there is a place."""
+    rng = random.Random(f"regions {seed}")
+    vms: list[Vm] = []
+    for slot in range(18):
+        room = 5 if slot in (0, 9) else 6
+        while room > (slot % 3 == 0):
+            vcpus = min(room, rng.randint(2, 4))
+            vms.append(a_vm(f"vm-{len(vms)}", vcpus, 1, l3=L3.REQUIRE, emulator=Emulator.HOUSEKEEPING))
+            room -= vcpus
+    rng.shuffle(vms)
+    named = [vm.model_copy(update={"name": f"vm-{n}"}) for n, vm in enumerate(vms)]
+    board, items = board_of(kept_of(named, l3=9, cores=6, pages=40))
+    assert len(items) > 30 and len(board.free) == 18
+    pack = Repack(board, items, {})
+    pack.run(60_000)
+    assert not pack.left
+    assert min(board.free) >= 0
+    board.hold(items, pack.where, 1)
+    assert sum(board.free) == 2 * 53
+
+
 def test_perfect_packing_of_guests_with_devices_and_several_nodes() -> None:
     """Each guest that takes a function is on its node, and who has two nodes has two of one host."""
     vms = [
@@ -248,6 +320,18 @@ def test_perfect_packing_of_guests_with_devices_and_several_nodes() -> None:
         board.hold(items, found, -1)
         assert sum(board.free) == 0 and [one[1024**2] for one in board.pages] == [0, 0]
         board.hold(items, found, 1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nodes_of_a_guest_that_are_alike_lie_in_order_and_others_where_they_fit(seed: int) -> None:
+    vms = [a_vm(f"vm-{n}", vcpus, gib, nodes=2) for n, (vcpus, gib) in enumerate([(2, 2), (4, 2), (6, 4), (2, 4)])]
+    board, items = board_of(kept_of(vms, pages=6))
+    trade = Trade(board, items, seed)
+    found = trade.run(20_000)
+    assert found is not None
+    assert all([node for node, _, _ in spot.cells] == [0, 1] for spot in found.values())
+    board.hold(items, found, -1)
+    assert sum(board.free) == 0 and [one[1024**2] for one in board.pages] == [0, 0]
 
 
 def test_a_guest_that_no_l3_holds_lies_over_two() -> None:

@@ -187,6 +187,18 @@ def test_a_locked_guest_stays_and_is_placed_anew_where_its_cache_cannot_hold_it(
     assert gone is None and "the L3 cache of CPU" in bag.items[0].message
 
 
+@pytest.mark.parametrize(("ways", "fits"), [(6, True), (7, False)])
+def test_the_loss_of_a_host_counts_ways_too(ways: int, fits: bool) -> None:
+    """Two guests a host: the other takes them in if each of its two caches holds two parts."""
+    hosts = [
+        a_host(name, resctrl_l3_kib=24 * MIB, resctrl_bandwidth=60, host_failures=1) for name in ("kvm-a", "kvm-b")
+    ]
+    site = a_site(hosts, [guest(f"g{index}", ways) for index in range(4)])
+    placement, bag = resolve(site, dict.fromkeys(("kvm-a", "kvm-b"), shape()), {}, origins_of(site), search=True)
+    assert (placement is not None) is fits
+    assert codes_of(bag) == ([] if fits else ["KVMC0433"] * len(bag))
+
+
 def test_an_error_names_the_guests_line_and_a_change_that_fits() -> None:
     _, placement, bag = solved([guest("a", 7, vcpus=24), guest("b", 7)])
     assert placement is None

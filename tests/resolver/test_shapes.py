@@ -106,6 +106,23 @@ def test_the_overcommit_counts_node_by_node(ratio: int) -> None:
     assert placed(one, topology, shared_cores=1, shared_overcommit=ratio)[0] is None, "no node has room for all of it"
 
 
+def test_each_node_has_a_ratio_of_its_own() -> None:
+    """Two shared CPUs in each node: four vCPUs on the first, two on the second."""
+    topology = machine(packages=2, cores_per_l3=8)
+    ratios = {"shared_cores": 1, "shared_overcommit": 2, "shared_overcommits": (2, 1)}
+    guests = [a_vm(f"s{n}", vcpus=2, pinning=Pinning.SHARED) for n in range(3)]
+    placement, told = placed(guests, topology, **ratios)
+    assert placement is not None, told
+    assert sorted(guest.cells[0].node for guest in placement.guests.values()) == [0, 0, 1]
+    wide = [a_vm("wide", vcpus=4, pinning=Pinning.SHARED), guests[0]]
+    placement, told = placed(wide, topology, **ratios)
+    assert placement is not None, told
+    assert [placement.guests[vm].cells[0].node for vm in ("wide", "s0")] == [0, 1]
+    assert placed([*guests, a_vm("more", vcpus=1, pinning=Pinning.SHARED)], topology, **ratios)[0] is None
+    placement, told = placed(guests, topology, shared_cores=1, shared_overcommit=2, shared_overcommits=(2,))
+    assert placement is None and told[:1] == ["`overcommit` of `kvm-a` has 1 number, the host has 2 nodes with CPUs"]
+
+
 def test_two_sizes_of_pages_on_one_host_and_pages_for_others() -> None:
     topology = machine(packages=2, cores_per_l3=8, memory_gib=32)
     host = a_host("kvm-a", pages=0, reserve_memory_kib=4 * GIB).model_copy(

@@ -160,7 +160,9 @@ def _shared(site: Site, host: Host, topology: Topology, pools: HostPools, guests
                     vcpus += len(float_on)
                     if any(pin != cpus for pin in float_on):
                         broken.append(f"{guest.vm}: pins are not the shared CPUs of node {node.id}")
-        if vcpus > len(cpus) * host.shared_overcommit:
+        with_cpus = [one.id for one in topology.nodes if one.cpus & topology.usable]
+        ratios = dict(zip(with_cpus, host.shared_overcommits, strict=False))
+        if vcpus > len(cpus) * ratios.get(node.id, host.shared_overcommit):
             broken.append(f"{host.name} node {node.id}: {vcpus} shared vCPUs on {len(cpus)} CPUs")
     return broken
 

@@ -15,7 +15,8 @@ import pytest
 from hostconfig.host_samples import AMD, GIB, INTEL, PF, PF2, devices, plan, platform, pools
 from kvmc.artifacts import Artifact, Seal, Target, inspect, seal
 from kvmc.hostconfig.owned import OWNED
-from kvmc.hostconfig.plan import Carrier, HostPlan
+from kvmc.hostconfig.plan import Carrier, HostPlan, ResctrlPlan, VswitchPlan
+from kvmc.model.cpuset import CpuSet
 from kvmc.model.site import Boot, IrqAffinity, Profile
 from kvmc.model.values import PageCount
 from kvmc_targets import BUILTIN, modprobe, sysctl, systemd, tuned
@@ -38,11 +39,10 @@ def plans() -> list[HostPlan]:
                 on = platform(kernel=kernel, boot=boot, tuned="2.20..2.25")
                 found.append(plan(where, on=on, profile=profile, pages=PAGES, devices=devices(n3=8, fronthaul=4)))
     placed = plan(INTEL, on=platform(tuned="2.20..2.25"), irq_affinity=IrqAffinity.NODE)
-    found.append(
-        dataclasses.replace(
-            placed, guests=(dataclasses.replace(CASES["passed devices"], irqs=placed.pools.housekeeping),)
-        )
-    )
+    guest = dataclasses.replace(CASES["passed devices"], irqs=placed.pools.housekeeping)
+    shared = ResctrlPlan(("L3",), "fffff", "ff", (0, 1), False, "pool edge, host edge-17a")
+    switch = VswitchPlan(CpuSet.parse("2-3"), 0, (1024, 1024), "pool edge, host edge-17a")
+    found.append(dataclasses.replace(placed, guests=(guest,), resctrl=shared, vswitch=switch))
     return found
 
 
@@ -227,13 +227,14 @@ def test_no_specifier_and_no_variable_in_units() -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not on this machine")
 def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     of = plan(INTEL, on=platform(kernel="5.10"), pages=PAGES, devices=devices(n3=8, fronthaul=4))
+    of = dataclasses.replace(of, resctrl=PLANS[-1].resctrl, vswitch=PLANS[-1].vswitch)
     units: list[str] = []
     for path in write(tmp_path, systemd.TARGET.render(of)):
         if path.suffix in (".service", ".mount"):
             # The scripts lie in the test's folder, not below /etc.
             path.write_text(path.read_text().replace("ExecStart=/etc", f"ExecStart={tmp_path}/etc"))
             units.append(str(path))
-    assert len(units) == 3
+    assert len(units) == 5
     done = subprocess.run(
         ["systemd-analyze", "--recursive-errors=no", "verify", *units], capture_output=True, text=True, check=False
     )

@@ -62,3 +62,13 @@ def test_of_a_large_fleet_what_changes_is_drawn(tmp_path: Path) -> None:
     assert {host.name for host in drawn_hosts(large, ())} == moved - {"", "-"}
     assert [host.name for host in drawn_hosts(large, ["h3"])] == ["h3"]
     assert drawn_hosts(fleet, ()) == fleet.hosts
+
+
+def test_a_mixed_guest_is_on_its_own_cpus_and_on_shared_ones(tmp_path: Path) -> None:
+    """In the map by its letter, and named with those that float."""
+    outcome = example("telco-edge", tmp_path, **{"pinning = shared": "pinning = mixed\n  dedicated = 0"})
+    host = next(host for host in fleet_view(outcome).hosts if host.mixed)
+    text = draw_host(host, colour=False)
+    (name,) = host.mixed
+    assert f"  on shared CPUs: {name} (in part)" in text.splitlines()
+    assert re.search(rf"key:.* [A-Z] {name}\b", text)

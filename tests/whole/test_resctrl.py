@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from kvmc.audit.check import audit_site
+from kvmc.cli.app import app
 from kvmc.topology.model import CacheKind, Cpu, Resctrl, Topology
 from kvmc.verify.check import Verdict, verify_host
 from kvmc.verify.root import TextRoot
@@ -110,6 +112,18 @@ def test_old_platforms_lack_it(tmp_path: Path) -> None:
     again = made.again()
     needs = [message for message in again.messages if "needs libvirt 4.7" in message and "memorytune" in message]
     assert needs and not any("`cachetune` needs" in message for message in again.messages)
+
+
+def test_a_raw_part_beside_the_setting_has_two_owners(tmp_path: Path) -> None:
+    raw = """  raw xml monitor {
+    value = "<cachetune vcpus='0'><monitor level='3' vcpus='0'/></cachetune>"
+    at    = cputune
+  }
+"""
+    both = build(tmp_path, f"vm db-1 : base {{\n  memorytune = 20\n{raw}}}\n", shape(), POOL)
+    assert both.codes == ["KVMC0573"] and "has a `<cachetune>`, and the guest has `memorytune`" in both.messages[0]
+    alone = build(tmp_path, f"vm db-1 : base {{\n{raw}}}\n", shape(), POOL)
+    assert alone.outcome.ok, alone.messages
 
 
 @pytest.mark.parametrize(
@@ -240,3 +254,21 @@ def test_verify_reads_the_default_group_back(built: Built) -> None:
     assert "restart kvmc-resctrl.service" in one.steps[0]
     told = [item.message for item in verdict(built, "1=f000", "2=f000").bag]
     assert any("default group of resctrl for L3 1" in message for message in told)
+
+
+def test_a_plan_and_an_explanation_tell_what_guests_have(built: Built) -> None:
+    runner = CliRunner()
+    site = str(built.folder / "site.kvmt")
+    plan = runner.invoke(app, ["plan", site])
+    assert plan.exit_code == 0
+    lines = [line for line in plan.stdout.splitlines() if line.startswith("    L3 ")]
+    told = sorted(line.rpartition("; ")[2] for line in lines)
+    both = "40 of 60 % of bandwidth)"
+    assert told in (
+        ["4 of 12 ways, 20 of 60 % of bandwidth)", "8 of 12 ways, 20 of 60 % of bandwidth)"],
+        ["4 of 12 ways, 0 of 60 % of bandwidth)", f"8 of 12 ways, {both}"],
+        ["4 of 12 ways, 40 of 60 % of bandwidth)", "8 of 12 ways, 0 of 60 % of bandwidth)"],
+    ), told
+    explained = runner.invoke(app, ["explain", "vm", "db-1", site])
+    assert "4 ways (8MiB) of each of 1 L3 cache, 4 of the 12 offered left: `cachetune = 7MiB`" in explained.stdout
+    assert "20 % behind each of 1 L3 cache: `memorytune = 15`" in explained.stdout

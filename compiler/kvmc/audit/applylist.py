@@ -110,6 +110,8 @@ KNOWN: Mapping[str, Known] = {
     "etc/kvmc/make-vfs": Known("0755"),
     f"{_UNITS}kvmc-hugepages.service": _unit(f"{_UNITS}kvmc-hugepages.service", "restart", "live"),
     "etc/kvmc/reserve-hugepages": Known("0755"),
+    f"{_UNITS}kvmc-vswitch.service": _unit(f"{_UNITS}kvmc-vswitch.service", "restart", "restart"),
+    "etc/kvmc/set-vswitch": Known("0755"),
     f"{_UNITS}kvmc-resctrl.service": _unit(f"{_UNITS}kvmc-resctrl.service", "restart", "restart"),
     "etc/kvmc/share-resctrl": Known("0755"),
     **{path: _unit(path, "start", "restart") for size in _SIZES for path in (f"{_UNITS}dev-hugepages{size}.mount",)},

@@ -58,6 +58,16 @@ _STATEMENTS: Mapping[str, Statement] = {
         ("Service", "ExecStart"): "/etc/kvmc/reserve-hugepages",
         ("Install", "WantedBy"): "sysinit.target",
     },
+    f"{_FOLDER}kvmc-vswitch.service": {
+        ("Unit", "Description"): _FREE,
+        ("Unit", "RequiresMountsFor"): "/etc",
+        ("Unit", "Requires"): "ovsdb-server.service",
+        ("Unit", "After"): "ovsdb-server.service",
+        ("Unit", "Before"): "ovs-vswitchd.service",
+        **_ONESHOT,
+        ("Service", "ExecStart"): "/etc/kvmc/set-vswitch",
+        ("Install", "WantedBy"): "multi-user.target ovs-vswitchd.service",
+    },
     f"{_FOLDER}kvmc-resctrl.service": {
         ("Unit", "Description"): _FREE,
         ("Unit", "RequiresMountsFor"): "/etc",

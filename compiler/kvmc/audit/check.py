@@ -21,6 +21,7 @@ from kvmc.audit import (
     pages,
     relations,
     tuning,
+    vswitch,
 )
 from kvmc.audit.context import Context
 from kvmc.audit.domain import Domain
@@ -83,6 +84,7 @@ def _consistent(context: Context) -> None:
     groups.check(context)
     pages.check(context)
     tuning.check(context)
+    vswitch.check(context)
 
 
 def audit_handwritten(host: str, found: Iterable[Found], topology: Topology, kernel: Version | None = None) -> Bag:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from kvmc.audit.bootline import Option
 from kvmc.audit.domain import Domain
@@ -14,6 +15,9 @@ from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.values import PciAddress
 from kvmc.topology import Topology
+
+if TYPE_CHECKING:
+    from kvmc.audit.vswitch import Vswitch
 
 
 class Role(Enum):
@@ -100,6 +104,7 @@ class HostFiles:
     pages: list[PageSupply] = field(default_factory=list)
     vfs: list[VfSupply] = field(default_factory=list)
     shares: list[CacheShare] = field(default_factory=list)
+    vswitch: Vswitch | None = None
     heads: dict[str, Span] = field(default_factory=dict)
     """The first line of each file that can be read, by its path."""
     default_page_kib: int = 2048

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvmc.audit import tuning
+from kvmc.audit import tuning, vswitch
 from kvmc.audit.context import Context
 from kvmc.audit.hostfiles import Role
 from kvmc.audit.pages import kept, source_of
@@ -27,7 +27,34 @@ def check(context: Context) -> None:
     _interrupts(context)
     _vfs(context, host)
     tuning.offered(context, host)
+    vswitch.offered(context, host)
     _budget(context, host)
+    _floating(context, host)
+
+
+def _floating(context: Context, host: Host) -> None:
+    """vCPUs that float over the shared CPUs of each node: no more a CPU than the site says for that node."""
+    nodes = [node for node, _ in _node_cores(context)]
+    ratios = host.shared_overcommits
+    each = dict(zip(nodes, ratios, strict=False)) if ratios else dict.fromkeys(nodes, host.shared_overcommit)
+    used: dict[CpuSet, int] = {}
+    blamed = context.blamed()
+    for thread in context.floating():
+        mask = thread.mask
+        vm = context.vm(thread.domain)
+        if vm is None or not thread.who.startswith("vCPU ") or mask.span in blamed:
+            continue
+        used[mask.value] = used.get(mask.value, 0) + 1
+        here = [each[node] for node in context.nodes_of(mask.value) if node in each]
+        allowed = len(mask.value) * max(here, default=host.shared_overcommit)
+        if used[mask.value] > allowed:
+            context.bag.error(
+                codes.SHARED_FULL,
+                f"{used[mask.value]} vCPUs float over CPUs {mask.value} of host `{host.name}` with `{thread.domain.name}`; "
+                f"{allowed} are allowed",
+                mask.span,
+            )
+            return
 
 
 def _boot(context: Context) -> Label | None:
@@ -35,16 +62,18 @@ def _boot(context: Context) -> Label | None:
 
 
 def _pages(context: Context, host: Host) -> None:
-    asked: dict[int, int] = {}
-    for count in (*host.pages, *host.reserve_pages):
-        asked[count.size_kib] = asked.get(count.size_kib, 0) + count.number
+    usual = (*host.pages, *host.reserve_pages)
+    special = {kind: offer.pages for kind, offer in host.memories.items()}
     blamed = context.blamed()
-    sizes = set(asked) | {supply.size_kib for supply in context.files.pages}
+    sizes = {count.size_kib for count in (*usual, *(one for pages in special.values() for one in pages))}
+    sizes |= {supply.size_kib for supply in context.files.pages}
     for size in sorted(sizes, reverse=True):
         for id, (has, source) in sorted(kept(context, size).items()):
             node = context.topology.node(id)
             offers = node is not None and bool(node.cpus & context.topology.usable) and node.memory_kib != 0
-            wanted = asked.get(size, 0) if offers else 0
+            alone = node is not None and not node.cpus and node.memory is not None and bool(node.memory_kib)
+            counts = usual if offers else special.get(str(node.memory), ()) if alone and node is not None else ()
+            wanted = sum(count.number for count in counts if count.size_kib == size)
             place = source_of(context, size, source)
             if has != wanted and place not in blamed:
                 context.bag.error(

@@ -23,7 +23,11 @@ _NUMBER = re.compile(r"(?<![\w./:$-])([0-9]{1,9})(?![\w./:-])")
 
 
 def read_runtime(file: File, value: HostFiles) -> None:
-    """Add the pages and VFs that the file's lines write."""
+    """Add the pages and VFs that the file's lines write, and what they tell a switch."""
+    if "pmd-cpu-mask" in file.text and value.vswitch is None:
+        from kvmc.audit import vswitch  # few hosts have one
+
+        value.vswitch = vswitch.read(file)
     for offset, line in logical_lines(file):
         if line.lstrip().startswith("#"):
             continue

@@ -119,6 +119,11 @@ make_vfs() {
 exit "$failed"
 """
 
+SET_VSWITCH = """\
+set -eu
+@calls@
+"""
+
 SHARE_RESCTRL = """\
 set -u
 root=${KVMC_ROOT:-}
@@ -331,6 +336,16 @@ _CALLS = "@calls@"
 _PAGES_CALL = r"reserve /sys/devices/system/node/node[0-9]+/hugepages/hugepages-[0-9]+kB/nr_hugepages [0-9]+"
 _VFS_CALL = r"make_vfs [0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [0-9]+"
 _STATEMENTS: Mapping[str, tuple[str, Mapping[str, re.Pattern[str]]]] = {
+    "etc/kvmc/set-vswitch": (
+        SET_VSWITCH,
+        {
+            _CALLS: re.compile(
+                r"exec ovs-vsctl --no-wait --timeout=60 set Open_vSwitch \. other_config:dpdk-init=true "
+                r"other_config:pmd-cpu-mask=0x[0-9a-f]+ other_config:dpdk-lcore-mask=0x[0-9a-f]+ "
+                r"other_config:dpdk-socket-mem=[0-9]+(,[0-9]+)*"
+            )
+        },
+    ),
     "etc/kvmc/reserve-hugepages": (RESERVE_PAGES, {_CALLS: re.compile(_PAGES_CALL)}),
     "etc/kvmc/make-vfs": (MAKE_VFS, {_CALLS: re.compile(_VFS_CALL)}),
     irq_places.SCRIPT: (PLACE_IRQS, {"@nodes@": irq_places.NODE_CALL, "@rest@": irq_places.REST_CALL}),

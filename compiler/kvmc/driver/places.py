@@ -50,10 +50,12 @@ def _cpus(vm: Vm, cell: CellPlacement) -> str:
 def _guest(site: Site, guest: GuestPlacement) -> dict[str, str]:
     vm = site.vms[guest.vm]
     floats = vm.pinning is Pinning.SHARED
-    cpus = " + ".join(_cpus(vm, cell) for cell in guest.cells)
+    cells = [cell for cell in guest.cells if cell.vcpus]
+    cpus = " + ".join(_cpus(vm, cell) for cell in cells)
     if guest.idle:
         cpus += f" (idle {guest.idle})"
-    pages = str(PageCount(vm.memory_kib // vm.pages_kib, vm.pages_kib)) if vm.pages_kib else _NONE
+    paged = sum(cell.memory_kib for cell in cells)
+    pages = str(PageCount(paged // vm.pages_kib, vm.pages_kib)) if vm.pages_kib else _NONE
     return {
         "host": guest.host,
         "guest": guest.vm,

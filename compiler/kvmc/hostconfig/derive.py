@@ -9,11 +9,11 @@ from kvmc.diagnostics.codes import host as codes
 from kvmc.hostconfig.fleet import Baseline, baselines, consequences
 from kvmc.hostconfig.guest import derive_guest
 from kvmc.hostconfig.host import HostSettings, derive_host_settings
-from kvmc.hostconfig.plan import Carrier, GuestPlan, HostPlan
+from kvmc.hostconfig.plan import Carrier, GuestPlan, HostPlan, VswitchPlan
 from kvmc.model.origins import Origins
-from kvmc.model.site import Site
+from kvmc.model.site import Host, Site
 from kvmc.resolver.locks import HostLock, Identity
-from kvmc.resolver.placement import Placement
+from kvmc.resolver.placement import HostPools, Placement
 from kvmc.topology import Topology
 
 
@@ -83,11 +83,27 @@ def derive(
                 sriov=own.sriov,
                 guests=tuple(guests),
                 retired=_retired(locks.get(name), guests),
+                vswitch=_vswitch(host, topology, pools, origins),
                 resctrl=host_plan(host, offer, origins) if offer is not None else None,
             )
         )
     _check_carriers(owns, plans, site, origins, bag)
     return tuple(plans), bag
+
+
+def _vswitch(host: Host, topology: Topology, pools: HostPools, origins: Origins) -> VswitchPlan | None:
+    """Its own threads run on the first housekeeping CPU; nodes without CPUs give it no memory."""
+    if host.vswitch_type == "none":
+        return None
+    mib = sum(count.kib for count in host.vswitch_pages) // 1024
+    by_id = {node.id: mib if node.cpus & topology.usable and node.memory_kib else 0 for node in topology.nodes}
+    blocks = dict.fromkeys((origins.block("host", host.name, "vswitch"), f"host {host.name}"))
+    return VswitchPlan(
+        pmd=pools.vswitch,
+        lcore=pools.housekeeping.first,
+        memory_mib=tuple(by_id.get(id, 0) for id in range(max(by_id) + 1)),
+        origin=f"{', '.join(blocks)}: vswitch",
+    )
 
 
 def _retired(lock: HostLock | None, guests: list[GuestPlan]) -> Mapping[str, str]:
@@ -117,6 +133,11 @@ def _check_carriers(
             (Carrier.SYSTEMD, "resctrl's default group", plan.resctrl.origin)
             for plan in plans
             if plan.host == host and plan.resctrl is not None
+        ]
+        uses += [
+            (Carrier.SYSTEMD, "pmd-cpu-mask", plan.vswitch.origin)
+            for plan in plans
+            if plan.host == host and plan.vswitch is not None
         ]
         for carrier, key, asked in uses:
             if carrier.value not in site.targets:

@@ -16,8 +16,10 @@ HOST_CPU_MODES = ("host-passthrough", "host-model")
 
 _MACHINE = re.compile(r"(?:pc-q35|virt)-([0-9]+)\.([0-9]+)(?:\.[0-9]+)?")
 """QEMU's own names; every other that the schema pass takes is a vendor's."""
-_MAX_VCPUS = (((9, 0), 4096), ((8, 1), 1024), ((0, 0), 288))
+_MAX_VCPUS = (((9, 0), 4096), ((8, 1), 1024))
 """max_cpus of q35 by the machine type's version (QEMU, hw/i386/pc_q35.c), newest first."""
+_FIRST_MAX_VCPUS = 288
+"""Before these."""
 _MAX_ARM_VCPUS = 512
 """max_cpus of virt with a GICv3 (QEMU, hw/arm/virt.c)."""
 
@@ -114,7 +116,7 @@ def check_machine(gate: Gate, arch: str) -> None:
             secondary=[gate.version_label("qemu")],
             help=[f"write `machine = {'virt' if arm else 'pc-q35'}-{gate.platform.qemu.low}`"],
         )
-    limit = _MAX_ARM_VCPUS if arm else next(limit for since, limit in _MAX_VCPUS if version >= since)
+    limit = _MAX_ARM_VCPUS if arm else next((most for since, most in _MAX_VCPUS if version >= since), _FIRST_MAX_VCPUS)
     if vm.vcpus > limit:
         gate.tell(
             codes.TOO_MANY_VCPUS,

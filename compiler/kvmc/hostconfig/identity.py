@@ -198,13 +198,12 @@ def _macs(
                 secondary=_labels(origins.label(other[0], "and here")),
                 help=["give one of them another `mac`, or remove its entry from `locks/`"],
             )
+    taken = set(claims.by_value)
     for vm, nic in nics:
-        if nic.name in found[vm]:
-            continue
-        for mac in _made_macs(f"{site.identity}/{vm}/{nic.name}"):
-            if claims.take(mac, ("vm", vm, "nic", nic.name), f"nic {nic.name}` of `{vm}") is None:
-                found[vm][nic.name] = mac
-                break
+        if nic.name not in found[vm]:
+            mac = next(one for one in _made_macs(f"{site.identity}/{vm}/{nic.name}") if one not in taken)
+            found[vm][nic.name] = mac
+            taken.add(mac)
     return {vm.name: {nic: found[vm.name][nic] for nic in vm.nics} for vm in vms}
 
 

@@ -66,6 +66,8 @@ IRQS_ASKED = "etc/kvmc/irqs-of-guests"
 PAGES_UNIT = "etc/systemd/system/kvmc-hugepages.service"
 PAGES_SCRIPT = "etc/kvmc/reserve-hugepages"
 
+VSWITCH_UNIT = "etc/systemd/system/kvmc-vswitch.service"
+VSWITCH_SCRIPT = "etc/kvmc/set-vswitch"
 RESCTRL_UNIT = "etc/systemd/system/kvmc-resctrl.service"
 RESCTRL_SCRIPT = "etc/kvmc/share-resctrl"
 
@@ -127,5 +129,7 @@ OWNED: tuple[Owned, ...] = (
     Owned(PAGES_SCRIPT),
     _unit(RESCTRL_UNIT),
     Owned(RESCTRL_SCRIPT),
+    _unit(VSWITCH_UNIT),
+    Owned(VSWITCH_SCRIPT),
     *(_unit(mount_unit(size)) for size in PAGE_SIZES),
 )

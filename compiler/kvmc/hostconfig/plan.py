@@ -83,6 +83,16 @@ class ResctrlPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class VswitchPlan:
+    """What Open vSwitch with DPDK is told. lcore: where its main threads run. memory_mib: of each node by its id, from 0."""
+
+    pmd: CpuSet
+    lcore: int
+    memory_mib: tuple[int, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class CacheTune:
     """A part of an L3 cache of the host for a guest's vCPUs alone. type: libvirt's word, `both`, or `code` and `data`."""
 
@@ -146,6 +156,8 @@ class DiskPlan:
     queue_size: int | None = None
     cmd_per_lun: int | None = None
     """Of its controller."""
+    max_sectors: int | None = None
+    """Of its controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +192,12 @@ class MdevPlan:
 
 @dataclass(frozen=True, slots=True)
 class HostdevPlan:
-    """A PCI function of the host, given whole."""
+    """A PCI function of the host, given whole. iommufd: QEMU maps the guest's memory for it through that."""
 
     name: str
     device: PciAddress
     address: PciAddress
+    iommufd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +328,7 @@ class HostPlan:
     guests: tuple[GuestPlan, ...]
     retired: Mapping[str, str]
     resctrl: ResctrlPlan | None = None
+    vswitch: VswitchPlan | None = None
 
     def carried(self, carrier: Carrier) -> tuple[HostSetting, ...]:
         """The settings that one carrier takes, in order."""

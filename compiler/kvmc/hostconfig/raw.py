@@ -49,17 +49,10 @@ _INTENTS = {
     "boot rcu_nocbs": ("isolation", "set `isolation = boot`"),
     "boot irqaffinity": ("isolation", "set `isolation = boot`"),
     "module workqueue.unbound_cpus": ("profile", "set `profile = latency`"),
-    "interrupts' banned CPUs": ("isolation", "nothing: kvmc keeps interrupts off the guests' CPUs"),
-    "services' CPUs": ("housekeeping", "nothing: kvmc keeps services on the housekeeping CPUs"),
     "huge pages": ("pages", "set `pages = N * SIZE`"),
     "boot default_hugepagesz": ("pages", "set `pages = N * SIZE`"),
 }
 """What the placement stands on, whether it is written for this host or not: the setting that says it, and what to do."""
-
-
-def host_word(key: str) -> str:
-    """A kernel parameter as kvmc writes it: the kernel reads `-` and `_` alike."""
-    return key.replace("-", "_")
 
 
 def check_raws(site: Site, topologies: Mapping[str, Topology], origins: Origins) -> Bag:
@@ -135,8 +128,10 @@ class _Host:
         return False
 
     def _folklore(self, raw: Raw) -> bool:
-        module, _, option = raw.key.rpartition(".") if raw.carrier == "modprobe" else ("", "", raw.key)
-        told = folklore(option, raw.value, module)
+        module, dot, option = raw.key.rpartition(".")
+        told = (
+            folklore(option, raw.value, module) if dot and raw.carrier == "modprobe" else folklore(raw.key, raw.value)
+        )
         if told is not None:
             verb = "is not so" if told.status is Status.GARBLED else "does not exist"
             name = f"{told.name}={told.value}" if told.value else told.name

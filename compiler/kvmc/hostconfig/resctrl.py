@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kvmc.diagnostics import Bag
+from kvmc.diagnostics.codes import host as codes
 from kvmc.hostconfig.guest_gates import Gate
 from kvmc.hostconfig.plan import CacheTune, GuestPlan, ResctrlPlan
 from kvmc.model.cpuset import union
@@ -43,6 +44,18 @@ def tuned(plan: GuestPlan, gate: Gate, offer: Offer, topology: Topology) -> Gues
         gate.need("`cachetune`", gate.path("cachetune"), libvirt=(4, 1), kernel=(4, 10))
     if vm.memorytune is not None:
         gate.need("`memorytune`", gate.path("memorytune"), libvirt=(4, 7), kernel=(4, 12))
+    for raw in vm.raws.values():
+        for tag in ("cachetune", "memorytune"):
+            if f"<{tag}" in (raw.value or ""):
+                own = "cachetune" if vm.cachetune is not None else "memorytune"
+                gate.tell(
+                    codes.RAW_OWNED,
+                    f"`raw {raw.name}` of guest `{vm.name}` has a `<{tag}>`, and the guest has `{own}`",
+                    gate.path("raw", raw.name),
+                    secondary=[gate.origins.label(gate.path(own), "the setting")],
+                    notes=["each vCPU is in one group of resctrl"],
+                    help=[f"drop `{own}`, or the raw setting"],
+                )
     pins = union(plan.pins)
     ids = sorted(offer.ids[cpus.first] for cpus in topology.l3 or () if cpus & pins)
     types = ("code", "data") if offer.split else ("both",)

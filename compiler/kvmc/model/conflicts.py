@@ -16,9 +16,9 @@ class Rule:
     """`first` with one of its values and `second` with one of its values. No values: it is set, to other than its default."""
 
     first: str
-    values: tuple[str | bool, ...]
+    values: tuple[str | int, ...]
     second: str
-    against: tuple[str | bool, ...]
+    against: tuple[str | int, ...]
     why: str
     help: str
 
@@ -100,6 +100,17 @@ HOST = (
     ),
 )
 
+VSWITCH = (
+    Rule(
+        "type",
+        ("ovs-dpdk",),
+        "cores",
+        (0,),
+        "its PMD threads poll on cores that are theirs alone",
+        "set `cores = 1` or more",
+    ),
+)
+
 DISK = (
     Rule(
         "io",
@@ -113,9 +124,17 @@ DISK = (
         "iothread",
         ("shared", "own"),
         "bus",
-        ("sata", "scsi"),
-        "I/O threads serve virtio disks alone",
-        "set `bus = virtio`",
+        ("sata",),
+        "no I/O thread serves an emulated SATA controller",
+        "set `bus = virtio` or `bus = scsi`",
+    ),
+    Rule(
+        "iothread",
+        ("own",),
+        "bus",
+        ("scsi",),
+        "one thread serves the SCSI controller with all its disks",
+        "set `iothread = shared`, or `bus = virtio`",
     ),
     Rule(
         "queues",
@@ -129,6 +148,7 @@ DISK = (
         "queue_size", (), "bus", ("sata", "scsi"), "the rings of a virtio disk alone have a size", "set `bus = virtio`"
     ),
     Rule("cmd_per_lun", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
+    Rule("max_sectors", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
     Rule(
         "iothreads",
         (),
@@ -160,6 +180,8 @@ NIC = (
     Rule("tx_queue_size", (), "device", (), _VIRTIO, "drop `tx_queue_size`"),
     Rule("mode", (), "network", (), "it is an end of a vhost-user socket", "drop `mode`"),
     Rule("mode", (), "device", (), "it is an end of a vhost-user socket", "drop `mode`"),
+    Rule("vswitch", (), "network", (), "a bridge of the kernel has no cores of its own", "drop `vswitch`"),
+    Rule("vswitch", (), "device", (), "no switch is behind a device of the host", "drop `vswitch`"),
     Rule("near", (), "network", (), "a virtio NIC is no device of the host", "drop `near`"),
     Rule("beside", (), "network", (), "a virtio NIC is no device of the host", "drop `beside`"),
     Rule("within", (), "network", (), "a virtio NIC is no device of the host", "drop `within`"),
@@ -202,14 +224,14 @@ def contradict(
     )
 
 
-def _holds(node: Node, name: str, values: tuple[str | bool, ...]) -> bool:
+def _holds(node: Node, name: str, values: tuple[str | int, ...]) -> bool:
     if not values:  # what the default is may be said
         given = node.values.get(name)
         return given is not None and given.value is not UNKNOWN and given.value != defaults(node.row.name)[name]
     return node.get(name) in values
 
 
-def _written(node: Node, name: str, values: tuple[str | bool, ...]) -> str:
+def _written(node: Node, name: str, values: tuple[str | int, ...]) -> str:
     return f"`{name} = {written(node.get(name))}`" if values else f"`{name}`"
 
 

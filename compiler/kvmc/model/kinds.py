@@ -180,6 +180,30 @@ class Integer(Scalar):
         return int(word.text)
 
 
+class PerNode(Kind):
+    """A whole number for all nodes, or a list with one for each."""
+
+    def __init__(self, item: Integer) -> None:
+        self.item = item
+        self.words = f"{item.words}, or a list with one for each node"
+
+    def read(self, value: Value) -> object:
+        if not isinstance(value, ListValue):
+            return self.item.read(value)
+        problems: list[Problem] = []
+        found: list[object] = []
+        for part in elements(value):
+            try:
+                found.append(self.item.read(part))
+            except BadValue as bad:
+                problems += bad.problems
+        if not found and not problems:
+            problems.append(Problem(codes.TOO_FEW, "the list has 0 of at least 1 items", value.span))
+        if problems:
+            raise BadValue(*problems)
+        return tuple(found)
+
+
 class PowerOfTwo(Integer):
     """Rings of virtio have a power of two of places."""
 

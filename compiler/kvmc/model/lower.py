@@ -11,6 +11,7 @@ from kvmc.model.nodes import Node, Tables
 from kvmc.model.origins import Origin, Path
 from kvmc.model.settings import defaults, settings
 from kvmc.model.site import Site
+from kvmc.model.values import PageCount
 
 
 def lower(merged: Tables, lineage: Mapping[tuple[str, str], tuple[str, ...]]) -> Site:
@@ -64,11 +65,19 @@ def _host(node: Node) -> dict[str, Any]:
             fields |= _fields(child)
         else:
             fields |= {row.model_field: defaults(kind)[row.name] for row in settings(kind).values()}
+    ratios = fields["shared_overcommit"]
+    if isinstance(ratios, tuple):
+        fields |= {"shared_overcommit": max(ratios), "shared_overcommits": ratios}
+    kept: dict[int, int] = {}
+    for count in (*fields["reserve_pages"], *fields["vswitch_pages"]):
+        kept[count.size_kib] = kept.get(count.size_kib, 0) + count.number
+    fields["reserve_pages"] = tuple(PageCount(number, size) for size, number in kept.items())
     folder = posixpath.dirname(node.values["topology"].span.file)
     fields["topology"] = tuple(posixpath.normpath(posixpath.join(folder, path)) for path in fields["topology"])
     fields["pool"] = node.parent.text if node.parent else None
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
+    fields["memories"] = _named(node.labelled("memory"))
     for pool in fields["devices"].values():
         first, *others = pool["parent"] or (None,)
         pool |= {
@@ -86,6 +95,8 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields["cells"] = {
         label: _fields(child) for label, child in sorted(node.labelled("node").items(), key=lambda one: int(one[0]))
     }
+    for cell in fields["cells"].values():
+        cell["vcpus"] = cell["vcpus"] or 0
     fields["nodes"] = len(fields["cells"]) or fields["nodes"]
     fields["dedicated"] = fields["dedicated"] or CpuSet()
     for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, Size, Versions
+from kvmc.model.kinds import Choice, Flag, Integer, ListOf, OneOrMore, OrNone, PageCounts, PerNode, Size, Versions
 from kvmc.model.site import Boot, IrqAffinity, Isolation, Profile
 from kvmc.model.table import Row
 from kvmc.model.texts import (
@@ -167,13 +167,31 @@ HOST_ROWS: tuple[Row, ...] = (
     Row(
         "shared",
         "overcommit",
-        Integer(1, 256),
-        "Shared vCPUs that one of these CPUs takes.",
+        PerNode(Integer(1, 256)),
+        "Shared vCPUs that one of these CPUs takes: in each node, or a list for the nodes with CPUs in their order.",
         "2",
         "4",
         "shared_overcommit",
     ),
     Row("vswitch", "cores", _CORES, "Whole cores, in each node.", "2", "0", "vswitch_cores"),
+    Row(
+        "vswitch",
+        "type",
+        Choice(["none", "ovs-dpdk"]),
+        "`ovs-dpdk`: a unit tells Open vSwitch that its PMD threads are on these cores and how much memory it has of each node.",
+        "ovs-dpdk",
+        "none",
+        "vswitch_type",
+    ),
+    Row(
+        "vswitch",
+        "pages",
+        PageCounts(),
+        "Huge pages kept for the switch in each node, beside those offered and reserved.",
+        "2 * 1GiB",
+        "none",
+        "vswitch_pages",
+    ),
     Row(
         "reserve",
         "memory",
@@ -210,6 +228,14 @@ HOST_ROWS: tuple[Row, ...] = (
         "60",
         "0",
         "resctrl_bandwidth",
+    ),
+    Row(
+        "memory",
+        "pages",
+        PageCounts(),
+        "Huge pages for guests, in each node without CPUs whose memory is of the kind.",
+        "8 * 1GiB",
+        "none",
     ),
     Row(
         "devices",

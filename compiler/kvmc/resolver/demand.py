@@ -50,6 +50,14 @@ class Cell:
     floating: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryCell:
+    """A guest node without vCPUs: memory of a kind, in normal pages, on a node of the host that has no other of the guest's."""
+
+    memory_kib: int
+    kind: MemoryKind
+
+
 def alike(one: Cell, other: Cell) -> bool:
     """Whether two cells of a guest may change places; the overhead that is no node's counts for the first, and not here."""
     return one.vcpus == other.vcpus and one.memory_kib == other.memory_kib and one.floating == other.floating
@@ -183,11 +191,15 @@ class Demand:
     """Percent of the bandwidth behind each of them."""
     tunes: bool = False
     """It asks for some of either, and is a group of resctrl then."""
+    polled: bool = False
+    """It is to be where the switch behind its socket has cores, if that can be, and some hosts have none."""
     package: frozenset[DeviceKey] = frozenset()
     """Devices that are near on any node in one package with the guest."""
     close: tuple[Close, ...] = ()
     one_root: bool = False
     """All its devices are on one root complex where that can be."""
+    memory_cells: tuple[MemoryCell, ...] = ()
+    """Behind its cells."""
 
     tied: bool = field(init=False, repr=False, compare=False)
     """Whether its place depends on more than what each node has free and which hosts are claimed."""
@@ -199,7 +211,7 @@ class Demand:
     def __post_init__(self) -> None:
         put = object.__setattr__
         devices = self.near or self.beside or self.package or self.close or self.one_root
-        put(self, "tied", bool(self.relations or devices or self.tunes))
+        put(self, "tied", bool(self.relations or devices or self.tunes or self.memory_cells or self.polled))
         put(self, "even", not self.spread and not uneven(self.cells))
         put(
             self,
@@ -226,15 +238,14 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
     """All guests, in source order. smt: by host, the most threads that a dedicated core of each kind has."""
     apart = _apart(site, origins, bag)
     related = _related(site)
+    switched = len({host.vswitch_cores > 0 for host in site.hosts.values()}) > 1
     demands: dict[str, Demand] = {}
     known: dict[tuple[object, ...], tuple[dict[str, str | None], dict[str, Refusal]]] = {}
     for vm in site.vms.values():
         # the schema pass refuses what cannot be divided
         unit = vm.pages_kib or 1
-        assert vm.nodes <= vm.vcpus and vm.memory_kib % unit == 0 and vm.memory_kib // unit >= vm.nodes
-        vcpus = split_vcpus(vm)
-        memory = split_memory(vm)
-        normal = overhead(vm, memory, vcpus)
+        vcpus, memory, normal = _divided(vm)
+        assert all(vcpus) and all(kib and kib % unit == 0 for kib in memory)
         spread = vm.numatune is not MemoryMode.STRICT or vm.memory_kind is not None
         floating = vm.floating if vm.pinning is Pinning.MIXED else CpuSet()
         floats = tuple(len(ids & floating) for ids in _numbers(vcpus))
@@ -246,7 +257,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
         alike = (
             *(vm.host, vm.pool, vm.isolation, vm.scheduler, vm.emulator, vm.pinning, vm.threads, vm.cores, own),
             *(vm.cachetune is None, vm.memorytune is None),
-            *((nic.name, nic.device) for nic in vm.nics.values()),
+            *((nic.name, nic.device, bool(nic.socket) and nic.vswitch) for nic in vm.nics.values()),
             *(("hostdev", one.name, one.device) for one in vm.hostdevs.values()),
             *(("near", one.name, one.device) for one in vm.nears.values() if one.strength is Strength.REQUIRE),
         )
@@ -288,6 +299,7 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
             cachetune=vm.cachetune or 0,
             memorytune=vm.memorytune or 0,
             tunes=bool(vm.cachetune or vm.memorytune),
+            polled=switched and any(nic.socket and nic.vswitch is Near.PREFER for nic in vm.nics.values()),
             package=frozenset(key for key, one in _passed(vm) if one.within is Locality.PACKAGE),
             close=tuple(
                 Close(
@@ -299,9 +311,23 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
                 )
                 for one in vm.nears.values()
             ),
+            memory_cells=tuple(
+                MemoryCell(cell.memory_kib, cell.memory_kind)
+                for cell in vm.cells.values()
+                if cell.memory_kind is not None
+            ),
             one_root=vm.beside is Near.PREFER and len(devices) > 1,
         )
     return demands
+
+
+def _divided(vm: Vm) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """vCPUs, memory and overhead of each node with vCPUs; the overhead of memory alone lies on the first of them."""
+    vcpus, memory = split_vcpus(vm), split_memory(vm)
+    normal = overhead(vm, memory, vcpus)
+    number = sum(1 for some in vcpus if some)
+    first, *others = normal[:number]
+    return vcpus[:number], memory[:number], (first + sum(normal[number:]), *others)
 
 
 def _numbers(vcpus: Sequence[int]) -> Iterator[CpuSet]:

@@ -15,10 +15,10 @@ from ortools.sat.python import cp_model
 
 from kvmc.model.site import L3, MemoryMode, Near, Threads
 from kvmc.model.values import PciAddress
-from kvmc.resolver.demand import Claim, Demand, alike
+from kvmc.resolver.demand import Claim, Demand, MemoryCell, alike
 from kvmc.resolver.exact_relations import relate, unmet
 from kvmc.resolver.near import near_nodes, package_nodes
-from kvmc.resolver.spread import interleaved, of_kind, share
+from kvmc.resolver.spread import interleaved, of_kind, share, stores_of
 from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 LIMIT = 30.0
@@ -113,6 +113,7 @@ class Model:
         self.memory: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.spread: list[Any] = []
         self.far: list[Any] = []
+        self.alone: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.caches: dict[tuple[str, str, int], Any] = {}
 
     def add(self, demand: Demand) -> list[Any]:
@@ -177,6 +178,9 @@ class Model:
             self._memory(demand, name, here, on)
         if demand.devices:
             self._devices(demand, name, here, on)
+        self.alone[demand.vm, name] = [self._alone(cell, name, here, cells, on) for cell in demand.memory_cells]
+        for store in range(len(here.stores)):
+            self.model.add_at_most_one(there[store] for there in self.alone[demand.vm, name] if store in there)
         for close in demand.close:
             there = near_nodes(close, here.machine)
             spots = [index for index, cpus in enumerate(here.machine.nodes) if cpus.node in there]
@@ -191,6 +195,18 @@ class Model:
         far = self.model.new_bool_var("")
         self.model.add(far >= wished - sum(near))
         self.far.append(far)
+
+    def _alone(
+        self, cell: MemoryCell, name: str, here: HostState, cells: Sequence[dict[int, _Cell]], on: Any
+    ) -> dict[int, Any]:
+        """Whether a node without vCPUs is on each of the host's nodes of its kind: one that has none of the guest's other nodes."""
+        found: dict[int, Any] = {}
+        for store in stores_of(cell, here.machine, ()):
+            found[store] = there = self.model.new_bool_var("")
+            self._use((name, store, "normal"), max(here.stores[store].normal, 0), there, cell.memory_kib)
+            self.model.add_at_most_one([there, *(places[store].at for places in cells if store in places)])
+        self.model.add(sum(found.values()) == on)
+        return found
 
     def _memory(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
         """Memory of cells that is not bound to their nodes: units of each cell on each node."""
@@ -384,5 +400,9 @@ class Model:
             devices = tuple(
                 (key, address) for key, address, take in self.functions.get((demand.vm, name), ()) if solver.value(take)
             )
-            found[demand.vm] = Choice(name, tuple(cells), devices)
+            stores = tuple(
+                next(store for store, there in one.items() if solver.value(there))
+                for one in self.alone[demand.vm, name]
+            )
+            found[demand.vm] = Choice(name, tuple(cells), devices, stores)
         return found

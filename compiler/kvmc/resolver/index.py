@@ -115,7 +115,7 @@ def _shape(machine: Machine) -> Hashable:
         tuple(
             (
                 cpus.node,
-                len(cpus.shared),
+                cpus.floats,
                 tuple((slot.threads, len(slot.cores), slot.l3_known, slot.kind) for slot in cpus.slots),
             )
             for cpus in machine.nodes
@@ -124,5 +124,4 @@ def _shape(machine: Machine) -> Hashable:
         tuple((one.node, one.kind, one.memory.normal_kib) for one in machine.stores),
         tuple((node, tuple(row.items())) for node, row in machine.distances.items()),
         tuple(tuple(one.node for one in functions) for functions in machine.functions.values()),
-        machine.host.shared_overcommit,
     )

@@ -208,13 +208,20 @@ def _check_room(
         )
 
 
+def _positions(choice: Choice) -> set[int]:
+    """The nodes where a guest has vCPUs or memory."""
+    memory = {position for cell in choice.cells for position, _ in cell.memory}
+    return {cell.node for cell in choice.cells} | memory | set(choice.stores)
+
+
 def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, bag: Bag) -> None:
     """Each locked guest fits alone; here all of them together, node by node."""
     for name, host in state.hosts.items():
         _check_room(name, host, state, demands, origins, bag)
-        for position, node in enumerate(host.nodes):
-            memory = host.machine.memory[position]
-            cpus = host.machine.nodes[position]
+        machine = host.machine
+        for position, node in enumerate(host.stores):
+            cpus = machine.nodes[position] if position < len(host.nodes) else None
+            memory = machine.stores[position].memory if cpus is None else machine.memory[position]
             over = [
                 f"{counted(memory.pages.get(size, 0) - free, 'page')} of {size_text(size)}, {memory.pages.get(size, 0)} offered"
                 for size, free in node.pages.items()
@@ -224,22 +231,21 @@ def _check_full(state: State, demands: Mapping[str, Demand], origins: Origins, b
                 over.append(
                     f"{size_text(memory.normal_kib - node.normal)} of normal memory, {size_text(memory.normal_kib)} left"
                 )
-            if node.shared < 0:
-                offered = len(cpus.shared) * host.machine.host.shared_overcommit
-                over.append(f"{offered - node.shared} shared vCPUs, {offered} allowed")
+            if cpus is not None and node.shared < 0:
+                over.append(f"{cpus.floats - node.shared} shared vCPUs, {cpus.floats} allowed")
             if not over:
                 continue
             here = [
                 vm
                 for vm, choice in state.chosen.items()
                 if choice.host == name
-                and any(cell.node == position for cell in choice.cells)
+                and position in _positions(choice)
                 and (node.normal < 0 or _takes(demands[vm], node))
             ]
             shown = ", ".join(f"`{vm}`" for vm in here[:6]) + (f" and {len(here) - 6} more" if len(here) > 6 else "")
             bag.error(
                 lock_codes.LOCK_OVERFULL,
-                f"guests locked on `{name}` node {cpus.node} need {'; '.join(over)}: {shown}",
+                f"guests locked on `{name}` node {(cpus or machine.stores[position]).node} need {'; '.join(over)}: {shown}",
                 origins.label(("vm", here[-1])),
                 secondary=[label] if (label := origins.label(("host", name), "the host")) else (),
                 help=("offer more, or `kvmc replan --conflicts`, which moves the newest of them",),

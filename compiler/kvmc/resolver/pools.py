@@ -39,6 +39,8 @@ class NodeCpus:
     housekeeping: CpuSet
     shared: CpuSet
     slots: tuple[Slot, ...]
+    floats: int = 0
+    """Shared vCPUs that its shared CPUs take together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
     nodes: list[NodeCpus] = []
     taken: dict[str, CpuSet] = {name: CpuSet() for name, _ in wanted}
     dedicated = CpuSet()
+    ratios = iter(host.shared_overcommits)
     fits = True
     for node in topology.nodes:
         cores = list(ordered_cores(topology, node.cpus & topology.usable))
@@ -122,7 +125,18 @@ def derive_pools(host: Host, topology: Topology, origins: Origins, bag: Bag) -> 
             taken[name] |= mine[name]
             del cores[:number]
         dedicated |= union(core for core, _ in cores)
-        nodes.append(NodeCpus(node.id, mine["housekeeping"], mine["shared"], _slots(cores, topology)))
+        ratio = next(ratios, host.shared_overcommit)
+        floats = len(mine["shared"]) * ratio
+        nodes.append(NodeCpus(node.id, mine["housekeeping"], mine["shared"], _slots(cores, topology), floats))
+    if fits and host.shared_overcommits and len(host.shared_overcommits) != len(nodes):
+        bag.error(
+            codes.OVERCOMMIT_NODES,
+            f"`overcommit` of `{host.name}` has {counted(len(host.shared_overcommits), 'number')}, the host has "
+            f"{counted(len(nodes), 'node')} with CPUs",
+            origins.label(("host", host.name, "shared", "overcommit")),
+            help=("give one number for each, or one for all",),
+        )
+        return None
     if fits and not host.boot_cpu and boot in taken["housekeeping"]:
         bag.error(
             codes.POOLS_EXCEED_NODE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.origins import Path
-from kvmc.model.site import Cores, Emulator, Host, Isolation, Pinning, Scheduler, Site, Strength, Threads, Vm
+from kvmc.model.site import Cores, Emulator, Host, Isolation, Near, Pinning, Scheduler, Site, Strength, Threads, Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,11 @@ def refuse(site: Site, vm: Vm, host: Host, vcpus: tuple[int, ...], kinds: Mappin
         help = "`resctrl { memory_bandwidth = PERCENT }` on the host or its pool"
         return no("offers no memory bandwidth", "memorytune", help)
     for nic in vm.nics.values():
+        if nic.socket is not None and nic.vswitch is Near.REQUIRE and not host.vswitch_cores:
+            text = "has no `vswitch` cores for the socket's switch"
+            return Refusal(
+                text, ("vm", vm.name, "nic", nic.name, "vswitch"), "`vswitch { cores }` on the host or its pool"
+            )
         if nic.device is not None and nic.device not in host.devices:
             return Refusal(f"has no device pool `{nic.device}`", ("vm", vm.name, "nic", nic.name, "device"))
     for device in vm.hostdevs.values():

@@ -82,9 +82,13 @@ def _node(guest: GuestPlacement, demand: Demand) -> str:
 
 def _memory(guest: GuestPlacement, demand: Demand) -> str:
     """Where its memory is, if that is not said by its nodes."""
+    alone = zip(guest.cells[len(demand.cells) :], demand.memory_cells, strict=True)
+    more = "".join(
+        f"; {size_text(cell.memory_kib)} on node {cell.node}: `memory_kind = {asked.kind}`" for cell, asked in alone
+    )
     parts = [(node, kib) for cell in guest.cells for node, kib in cell.memory]
     if not parts:
-        return ""
+        return more
     why = f"memory_kind = {demand.kind}" if demand.kind else f"numatune = {demand.numatune}"
     return f"; memory {', '.join(f'{size_text(kib)} on node {node}' for node, kib in parts)}: `{why}`"
 

@@ -20,6 +20,12 @@ def tell_unmet(state: State, demands: Mapping[str, Demand], origins: Origins, ba
     """One note for each preferred relation of which some guests are not as wished, and for each device that is not near."""
     for vm, choice in state.chosen.items():
         here = state.hosts[choice.host]
+        if demands[vm].polled and not here.machine.host.vswitch_cores:
+            bag.error(
+                codes.PREFERENCE_UNMET,
+                f"`{vm}` has a NIC on a switch's socket and is preferred where the switch has cores; `{choice.host}` has none",
+                origins.label(("vm", vm)),
+            )
         nodes = [here.machine.nodes[cell.node].node for cell in choice.cells]
         for kind, label in far_devices(demands[vm], here, choice.devices, nodes) if demands[vm].near else ():
             bag.error(

@@ -9,6 +9,7 @@ from kvmc.driver.outcome import Outcome
 from kvmc.driver.places import placement_rows
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.settings import settings
+from kvmc.model.site import Pinning
 from kvmc.resolver.leftover import state_of, stranded
 from kvmc.resolver.placement import GuestPlacement, HostPools
 from kvmc.resolver.pools import ordered_cores
@@ -70,7 +71,8 @@ def _host(
         guests = tuple(vm for vm, one in outcome.placement.guests.items() if one.host == name)
     model = topology.cpu.model or topology.cpu.vendor or topology.arch
     loose = tuple(device for node, device in _devices(state) if node is None)
-    return HostView(name, host.pool, host.rack, model, nodes, loose, guests, tuple(wasted))
+    mixed = frozenset(vm for vm in guests if vm in outcome.site.vms and outcome.site.vms[vm].pinning is Pinning.MIXED)
+    return HostView(name, host.pool, host.rack, model, nodes, loose, guests, tuple(wasted), mixed)
 
 
 def _nodes(
@@ -96,12 +98,26 @@ def _owners(topology: Topology, pools: HostPools, guests: Mapping[str, GuestPlac
     return owners
 
 
+def _shares(l3: CpuSet | None, state: HostState | None) -> str:
+    room = state.room if state is not None else None
+    if room is None or l3 is None or l3.first not in room.ways:
+        return ""
+    offer = room.offer
+    parts = [f"{offer.ways - room.ways[l3.first]} of {offer.ways} ways"] if offer.ways else []
+    parts += (
+        [f"{offer.bandwidth - room.percent[l3.first]} of {offer.bandwidth} % of bandwidth"] if offer.bandwidth else []
+    )
+    return ", ".join(parts)
+
+
 def _node(node: Node, topology: Topology, owners: Mapping[int, Thread], state: HostState | None) -> NodeView:
     caches: dict[CpuSet | None, list[tuple[Thread, ...]]] = {}
     for core, l3 in ordered_cores(topology, node.cpus):
         caches.setdefault(l3, []).append(tuple(owners.get(cpu, Thread(cpu, Use.UNUSED)) for cpu in core))
     numbers = {cache: index for index, cache in enumerate(topology.l3 or ())}
-    views = tuple(CacheView(numbers.get(l3) if l3 else None, tuple(cores)) for l3, cores in caches.items())
+    views = tuple(
+        CacheView(numbers.get(l3) if l3 else None, tuple(cores), _shares(l3, state)) for l3, cores in caches.items()
+    )
     devices = tuple(device for where, device in _devices(state) if where == node.id)
     index = next((i for i, cpus in enumerate(state.machine.nodes) if cpus.node == node.id), None) if state else None
     if state is None or index is None:
@@ -110,7 +126,7 @@ def _node(node: Node, topology: Topology, owners: Mapping[int, Thread], state: H
     pages = tuple(
         PagesView(size, offered, offered - free.pages[size]) for size, offered in sorted(memory.pages.items())[::-1]
     )
-    most = len(state.machine.nodes[index].shared) * state.machine.host.shared_overcommit
+    most = state.machine.nodes[index].floats
     return NodeView(
         node.id,
         node.kind,

@@ -98,7 +98,9 @@ def _host(host: HostView, index: Mapping[str, int]) -> dict[str, object]:
         "name": host.name,
         "facts": ", ".join(facts),
         "nodes": [_node(node, index) for node in host.nodes],
-        "floating": [index[guest] for guest in host.guests if guest not in own and guest in index],
+        "floating": [
+            index[guest] for guest in host.guests if (guest not in own or guest in host.mixed) and guest in index
+        ],
         "stranded": host.stranded,
     }
 

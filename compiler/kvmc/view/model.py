@@ -42,6 +42,8 @@ class CacheView:
 
     l3: int | None
     cores: tuple[tuple[Thread, ...], ...]
+    shares: str = ""
+    """What guests have of what the host offers of the cache and of the bandwidth behind it, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class NodeView:
 @dataclass(frozen=True, slots=True)
 class HostView:
     """A host. model: the CPU's name, or its vendor. guests: those on it, in the site's order. loose: devices of no node.
-    stranded: what no guest can use any more, with the reason."""
+    stranded: what no guest can use any more, with the reason. mixed: guests some of whose vCPUs float over the shared CPUs."""
 
     name: str
     pool: str | None
@@ -92,6 +94,7 @@ class HostView:
     loose: tuple[DeviceView, ...]
     guests: tuple[str, ...]
     stranded: tuple[str, ...]
+    mixed: frozenset[str] = frozenset()
 
     def threads(self) -> tuple[Thread, ...]:
         return tuple(thread for node in self.nodes for cache in node.caches for core in cache.cores for thread in core)

@@ -97,7 +97,11 @@ def _host(host: HostView, letters: Mapping[str, str], *, colour: bool) -> Iterat
         yield from (f"    {line}" for line in device_lines(node.devices))
     yield from (f"  of no node: {line}" for line in device_lines(host.loose))
     yield from _key(host, paint, width)
-    floating = [guest for guest in host.guests if guest not in letters]
+    floating = [
+        f"{guest} (in part)" if guest in host.mixed else guest
+        for guest in host.guests
+        if guest not in letters or guest in host.mixed
+    ]
     if floating:
         yield from wrap("on shared CPUs: " + ", ".join(floating), _WIDTH, initial_indent="  ", subsequent_indent="    ")
     yield from (f"  stranded: {line}" for line in host.stranded)
@@ -130,7 +134,8 @@ def _cores(cache: CacheView, paint: _Paint, width: int) -> Iterator[str]:
     for first in range(0, len(cache.cores), each):
         row = cache.cores[first : first + each]
         marks = " ".join("".join(paint.mark(thread, width) for thread in core) for core in row)
-        yield f"{head}{marks}  (CPUs {cpus})" if first == 0 else f"{' ' * len(head)}{marks}"
+        shares = f"; {cache.shares}" if cache.shares else ""
+        yield f"{head}{marks}  (CPUs {cpus}{shares})" if first == 0 else f"{' ' * len(head)}{marks}"
 
 
 def _amounts(node: NodeView) -> Iterator[str]:

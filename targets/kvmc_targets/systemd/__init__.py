@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kvmc.artifacts import Artifact, Comment, Phase, Step
 from kvmc.hostconfig import owned
-from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting, ResctrlPlan
+from kvmc.hostconfig.plan import Carrier, Effect, HostPlan, HostSetting, ResctrlPlan, VswitchPlan
 from kvmc.model.cpuset import CpuSet
 from kvmc_targets.systemd.irqs import IRQS_ASKED, IRQS_SCRIPT, IRQS_TIMER, IRQS_UNIT
 from kvmc_targets.systemd.templates import (
@@ -19,6 +19,8 @@ from kvmc_targets.systemd.templates import (
     RESCTRL_UNIT,
     VFS_SCRIPT,
     VFS_UNIT,
+    VSWITCH_SCRIPT,
+    VSWITCH_UNIT,
 )
 from kvmc_targets.texts import comment, fill, grouped
 
@@ -72,6 +74,23 @@ def _vfs(plan: HostPlan) -> Sequence[Artifact]:
             Comment.HASH,
             steps=_started("kvmc-vfs.service", Effect.LIVE, note),
         ),
+    )
+
+
+def _vswitch(vswitch: VswitchPlan) -> Sequence[Artifact]:
+    heads = [comment(vswitch.origin)]
+    script = fill(
+        VSWITCH_SCRIPT,
+        heads=heads,
+        pmd=hex(vswitch.pmd.mask),
+        lcore=hex(1 << vswitch.lcore),
+        memory=",".join(map(str, vswitch.memory_mib)),
+    )
+    unit = fill(VSWITCH_UNIT, heads=heads, script=f"/{owned.VSWITCH_SCRIPT}")
+    note = "PMD threads move at once; memory and main threads hold from the next start of ovs-vswitchd on, which stops its traffic"
+    return (
+        Artifact(owned.VSWITCH_SCRIPT, script, Comment.HASH_AFTER_SHEBANG, mode=0o755),
+        Artifact(owned.VSWITCH_UNIT, unit, Comment.HASH, steps=_started("kvmc-vswitch.service", Effect.RESTART, note)),
     )
 
 
@@ -163,6 +182,7 @@ class SystemdTarget:
                 raise ValueError(f"{setting.key} is no setting of this target")
         artifacts += _pages(pages) if pages else ()
         artifacts += _vfs(plan) if plan.sriov else ()
+        artifacts += _vswitch(plan.vswitch) if plan.vswitch is not None else ()
         artifacts += _resctrl(plan.resctrl) if plan.resctrl is not None else ()
         artifacts += _irqs(plan, irqs) if irqs else ()
         return tuple(artifacts)

@@ -76,6 +76,41 @@ exit "$failed"
 """
 """KVMC_ROOT is a prefix of /sys, for trying it elsewhere."""
 
+VSWITCH_UNIT = """\
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# Between the switch's database, which it writes to, and the switch, which reads it when it starts.
+[Unit]
+Description=Tell Open vSwitch its cores and memory
+RequiresMountsFor=/etc
+Requires=ovsdb-server.service
+After=ovsdb-server.service
+Before=ovs-vswitchd.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={{ script }}
+
+[Install]
+WantedBy=multi-user.target ovs-vswitchd.service
+"""
+
+VSWITCH_SCRIPT = """\
+#!/bin/sh
+{% for line in heads %}
+{{ line }}
+{% endfor %}
+# PMD threads poll on cores that are theirs alone; all other threads of the switch start from the main one, on a housekeeping CPU.
+set -eu
+exec ovs-vsctl --no-wait --timeout=60 set Open_vSwitch . \\
+  other_config:dpdk-init=true \\
+  other_config:pmd-cpu-mask={{ pmd }} \\
+  other_config:dpdk-lcore-mask={{ lcore }} \\
+  other_config:dpdk-socket-mem={{ memory }}
+"""
+
 RESCTRL_UNIT = """\
 {% for line in heads %}
 {{ line }}

@@ -83,3 +83,5 @@ TUNE_OVERLAPS = Code("KVMC0784", Severity.ERROR, "vCPUs are in two parts of a ca
 TUNE_ELSEWHERE = Code("KVMC0785", Severity.ERROR, "a guest has a part of a cache that it does not run on")
 TUNE_SIZE = Code("KVMC0786", Severity.ERROR, "a part of a cache or a limit of bandwidth that cannot be")
 TUNE_TOO_MUCH = Code("KVMC0787", Severity.ERROR, "guests take more of a cache than the host has")
+PMD_SHARED = Code("KVMC0788", Severity.ERROR, "a core where a switch polls is another's too")
+SHARED_FULL = Code("KVMC0789", Severity.ERROR, "more shared vCPUs float over a node's CPUs than the site allows")

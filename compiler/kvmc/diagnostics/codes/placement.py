@@ -31,3 +31,4 @@ BANDWIDTH_UNIT = Code("KVMC0442", Severity.ERROR, "memory bandwidth in percent o
 WAYS_SCATTER = Code(
     "KVMC0443", Severity.WARNING, "parts of an L3 cache may not fit once guests have stopped and started"
 )
+OVERCOMMIT_NODES = Code("KVMC0444", Severity.ERROR, "not one ratio of shared vCPUs for each node")
