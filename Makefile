@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := examples/telco-edge
 
-.PHONY: demo test lint proof mutation consumers clean
+.PHONY: demo test lint proof proof-report mutation consumers clean
 
 demo: $(VENV)/installed
 	@rm -rf build/demo && mkdir -p build && cp -R $(DEMO) build/demo && rm -rf build/demo/generated
@@ -23,8 +23,16 @@ lint: $(VENV)/developed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# `make proof PART=tests/lab` runs a part, `make proof-report` puts the parts that ran on one commit together: docs/proof.md.
+PART ?=
+PARTS := build/proof
 proof: $(VENV)/developed consumers
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m proof --proof-report=docs/proof.md tests
+	@mkdir -p $(PARTS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m proof \
+	  --proof-report=$(if $(PART),$(PARTS)/$(subst /,.,$(PART)).json,docs/proof.md) $(or $(PART),tests)
+
+proof-report: $(VENV)/developed
+	PYTHONPATH=compiler:tests $(BIN)/python -m lab.report -o docs/proof.md $(PARTS)/*.json
 
 # Mutants of the audit, of hostconfig and of the resolver against their tests: some 20 minutes of a core for COUNT=400 a package. Of all
 # (COUNT=), hours. docs/mutation.md is the report.

@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--proof-report", metavar="FILE", help="write what ran, with its figures, to this file")
+    parser.addoption(
+        "--proof-report",
+        metavar="FILE",
+        help="write what ran, with its figures, to this file; to a .json, as a part of a report",
+    )
     parser.addoption("--update", action="store_true", help="write the goldens anew, for review in the diff")
 
 
@@ -77,7 +81,8 @@ def pytest_terminal_summary(
     path = config.getoption("--proof-report")
     if path is None:
         return
-    Path(path).write_text(report.render(rows, ROOT, config.invocation_params.args, whole=exitstatus in (0, 1)))
+    run = report.seen(rows, ROOT, config.invocation_params.args, whole=exitstatus in (0, 1))
+    Path(path).write_text(run.text() if path.endswith(".json") else report.render([run], ROOT))
 
 
 @pytest.fixture(scope="session")

@@ -217,3 +217,78 @@ def test_mixed_guests_and_uneven_nodes_are_kvmcs_own(tmp_path: Path) -> None:
     ] == []
     pins = [row.path for row in found["mixed"] if row.path.startswith("cputune/vcpupin") and row.original]
     assert pins == ["cputune/vcpupin[2]@cpuset", "cputune/vcpupin[3]@cpuset"] or not pins
+
+
+def odd(body: str = "", devices: str = "", **changes: str) -> str:
+    """A domain with one thing that no site may say so."""
+    text = SMALL.format(name="x", uuid=UUID, tune=body, more=f"<devices>{devices}</devices>")
+    for old, new in changes.items():
+        text = text.replace(
+            {
+                "memory": "<memory unit='GiB'>1</memory>",
+                "machine": "pc-q35-7.2",
+                "cpu": "<cpu mode='host-passthrough'/>",
+            }[old],
+            new,
+        )
+    return text
+
+
+NIC = "<interface type='bridge'><mac address='{}'/><source bridge='br0'/><model type='virtio'/>{}</interface>"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (odd(memory="<memory>1048577</memory>"), "memory  = 1025MiB"),
+        (odd("<memoryBacking><hugepages><page size='3' unit='MiB'/></hugepages></memoryBacking>"), "memory  = 1GiB"),
+        (odd("<memoryBacking><hugepages><page size='1' unit='GiB'/></hugepages></memoryBacking>",
+             memory="<memory unit='MiB'>1500</memory>"), "memory  = 2GiB"),
+        (odd(machine="pc-q35-9.1"), 'qemu     = "9.1"'),
+        (odd(cpu="<cpu mode='host-passthrough'><feature name='avx2' policy='disable'/></cpu>"), "reason  = "),
+        (odd(cpu="<cpu mode='host-passthrough'><feature name='invtsc' policy='force'/></cpu>"), "migratable = false"),
+        (odd(cpu="<cpu mode='host-passthrough'><feature name='hypervisor'/></cpu>"), "vm x"),
+        (odd(devices="<disk/><disk type='file'><source file='/a b'/><target dev='vda'/></disk>"), "at     = devices"),
+        (odd(devices="<disk type='file'><driver queues='5000' queue_size='3' cache='unsafe'/><source file='/a'/>"
+                     "<target dev='vda'/></disk>"), "cache   = writeback"),
+        (odd(devices=NIC.format("52:54:00:00:00:01", "<driver queues='999' rx_queue_size='5' tx_queue_size='1024'/>")), "nic eth0"),
+        (odd(devices=NIC.format("01:00:5e:00:00:01", "") + NIC.format("zz", "") + "<interface/>"), "nic eth1"),
+        (odd(devices="<hostdev/><hostdev type='pci'/><hostdev type='mdev'><source><address uuid='z'/></source></hostdev>"), "vm x"),
+        (odd("<numatune><memory mode='strict' nodeset='9'/></numatune><cputune><vcpupin/><emulatorpin/></cputune>"), "vm x"),
+        (odd("<metadata><a>b</a><x:y xmlns:x='urn:x'/></metadata>"), "at     = metadata"),
+    ],
+)  # fmt: skip
+def test_what_the_language_does_not_take_never_keeps_a_site_from_building(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "x.xml").write_text(text)
+    outcome, found, _ = import_site([tmp_path / "x.xml"], EPYC, "a", tmp_path / "site", BUILTIN)
+    assert found is not None, [one.message for one in outcome.bag]
+    assert " ".join(says.split()) in " ".join((tmp_path / "site/site.kvmt").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "KVMC0870"),
+        (bytes(range(256)) * 9, "KVMC0870"),
+        (odd().encode("utf-16"), "KVMC0870"),
+        (odd("<description>caf\xe9</description>").encode("latin-1"), "KVMC0760"),
+        (f"<domstatus state='running'>{odd()}</domstatus>".encode(), "KVMC0870"),
+        ((odd() + odd()).encode(), "KVMC0760"),
+        (odd().replace("'kvm'", "'xen'").encode(), "KVMC0872"),
+        (odd().replace(" type='kvm'", "").encode(), "KVMC0872"),
+        (b"<domain type='lxc'><name>c</name><memory>1</memory><vcpu>1</vcpu></domain>", "KVMC0872"),
+    ],
+)
+def test_what_is_no_domain_of_kvms_is_refused_by_its_name(tmp_path: Path, data: bytes, code: str) -> None:
+    (tmp_path / "x.xml").write_bytes(data)
+    outcome, found, written = import_site([tmp_path / "x.xml"], EPYC, "a", tmp_path / "site", BUILTIN)
+    assert found is None and not written
+    assert code in {one.code.id for one in outcome.bag}
+
+
+def test_many_elements_take_no_longer_each(tmp_path: Path) -> None:
+    channels = "".join(f"<channel type='unix'><target type='virtio' name='c{n}'/></channel>" for n in range(400))
+    (tmp_path / "x.xml").write_text(odd(devices=channels))
+    _, found, _ = import_site([tmp_path / "x.xml"], EPYC, "a", tmp_path / "site", BUILTIN)
+    assert found is not None
+    assert (tmp_path / "site/site.kvmt").read_text().count("<channel ") == 400

@@ -17,7 +17,14 @@ import placement
 
 sys.path.pop(0)
 
+import kvmc.resolver.missing as missing
 from benchmarks.instances import KINDS, SHAPES, Instance, instance
+
+
+@pytest.fixture(autouse=True)
+def without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured here is the search that everybody has."""
+    monkeypatch.setattr(missing, "find_spec", lambda _: None)
 
 
 def measure(one: Instance, result: list[dict[str, Any]]) -> tuple[int, int]:
@@ -100,6 +107,18 @@ def test_guests_that_stay_keep_their_places() -> None:
     after, _, _ = placement.place({**one, "events": events})
     assert names[0] not in after.guests
     assert all(after.guests[vm] == before.guests[vm] for vm in names[1:-3])
+
+
+def test_room_is_made_by_splitting_what_need_not_be_split_alone() -> None:
+    """Nodes of 7 and 8 cores, 15 of 15 needed: the cell of three cores must lie on the second node, in both of its L3s."""
+    cpus = [[thread * 16 + core, core, core // 4, core // 8, 0] for thread in (0, 1) for core in range(16)]
+    nodes = [{"id": node, "mem_mib": 0, "pages": {"1048576": 20}, "pci": {}} for node in (0, 1)]
+    alike = {"smt": "prefer", "nodes": 2, "mem_mib": 2048, "page_kib": 1048576, "near": None, "group": None}
+    vms = [{**alike, "id": f"vm{n}", "vcpus": v, "emulator": e} for n, (v, e) in enumerate(((12, 0), (8, 0), (8, 1)))]
+    found, _, _ = placement.place(
+        {"name": "full", "hosts": [{"id": "h", "cpus": cpus, "nodes": nodes, "reserved": [0, 16]}], "vms": vms}
+    )
+    assert sorted(found.guests) == ["vm0", "vm1", "vm2"]
 
 
 @pytest.mark.proof

@@ -28,7 +28,7 @@ _MORE = {
     "    queues        = 2\n    rx_queue_size = 1024\n    tx_queue_size = 1024\n  }\n",
     "database": _DISK.format("data") + _DISK.format("log") + "  nic eth0 {\n    network = lan\n    queues  = 2\n  }\n",
     "storage-osd": "  hostdev osd0 {\n    device = nvme\n  }\n",
-    "gpu-passthrough": "  hostdev gpu0 {\n    device = gpu\n  }\n",
+    "gpu-passthrough": "  hostdev gpu0 {\n    device = gpuIOMMUFD\n  }\n",
     "gpu-mdev": '  host = HOST\n  mdev gpu0 {\n    uuid = "c2177883-f1bb-47f0-914d-32a22e3a8804"\n  }\n',
 }
 
@@ -47,12 +47,12 @@ class Case:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Those that make sense here: no x86 part on Arm, AMX on Intel alone, sealed memory where the platform has it."""
+        """Those that make sense here: no x86 part on Arm, AMX on Intel and SEV-ES on AMD, what seals memory by platform."""
         if self.host == "arm":
             return _COMMON
         sealed = {"intel": "confidential-tdx", "amd": "confidential-snp"}[self.host]
-        amx = ("ai-inference-amx",) if self.host == "intel" else ()
-        return (*_COMMON, *_X86, *amx, *((sealed,) if self.platform == "libvirt12" else ()))
+        own = {"intel": "ai-inference-amx", "amd": "confidential-sev-es"}[self.host]
+        return (*_COMMON, *_X86, own, *((sealed,) if self.platform == "libvirt12" else ()))
 
 
 CASES = [Case(host, platform) for host in HOSTS for platform in PLATFORMS]
@@ -62,7 +62,7 @@ def site_text(case: Case) -> str:
     arm = case.host == "arm"
     versions = "".join(f'  {tool} = "{number}"\n' for tool, number in PLATFORMS[case.platform].items())
     emulator = '  emulator = "/usr/bin/qemu-system-aarch64"\n' if arm else ""
-    files = {"ai-inference-amx": "ai-inference", "gpu-mdev": "gpu-passthrough"}
+    files = {"ai-inference-amx": "ai-inference", "confidential-sev-es": "confidential", "gpu-mdev": "gpu-passthrough"}
     imports = dict.fromkeys(files.get(one, one.partition("-snp")[0].partition("-tdx")[0]) for one in case.classes)
     return "".join(
         (
@@ -88,7 +88,9 @@ def _guest(case: Case, name: str) -> str:
     own = f"  vcpus = 2\n  memory = 2GiB\n  machine = {'virt' if arm else 'pc-q35'}-{qemu}\n{_DISK.format('root')}"
     if arm:
         own += "  firmware = uefi\n" + ("  cpu = host-passthrough\n" if name == "web" else "  threads = prefer\n")
-    return f"vm {name}-1 : {name} {{\n{own}{_MORE.get(name, '').replace('HOST', case.host)}}}\n"
+    more = _MORE.get(name, "").replace("HOST", case.host)
+    more = more.replace("IOMMUFD", "\n    iommufd = true" if case.platform == "libvirt12" else "")
+    return f"vm {name}-1 : {name} {{\n{own}{more}}}\n"
 
 
 def build(case: Case, folder: Path) -> Outcome:

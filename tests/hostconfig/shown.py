@@ -78,11 +78,12 @@ def word(value: Any) -> str:
 
 
 def lines(value: Any, base: Any = None) -> str:
-    """A dataclass, a field a line; beside a `base` only those that differ from it."""
+    """A dataclass, a field a line: those that are not their defaults, or beside a `base` those that differ from it."""
     found: list[str] = []
     for one in fields(value):
         part = getattr(value, one.name)
-        if base is not None and part == getattr(base, one.name):
+        usual = one.default if base is None else getattr(base, one.name)
+        if usual is not MISSING and part == usual:
             continue
         if isinstance(part, tuple) and part and is_dataclass(part[0]) and not isinstance(part[0], CpuSet):
             found += [f"{one.name}:", *(f"  {word(item)}" for item in part)]

@@ -118,6 +118,11 @@ def test_memory_is_sealed_on_hosts_that_are_set_up_for_it_alone() -> None:
     assert not told(*two(genoa, genoa, launch_security="sev-snp"))
     (found,) = told(*two(genoa, MILAN, launch_security="sev-snp"))
     assert found.code.id == "KVMC0525" and "`b`" in found.message and "`a`" in found.help[0]
+    for kind in ("sev", "sev-es"):
+        able = host_of(AMD, flags("EPYC-Genoa") | {kind.replace("-", "_")})
+        assert not told(*two(able, able, launch_security=kind))
+        (found,) = told(*two(able, genoa, launch_security=kind))
+        assert f"the flag `{kind.replace('-', '_')}`" in found.notes[0]
     (found,) = told(*two(genoa, genoa, launch_security="tdx"))
     assert "`a`, `b`" in found.message
 

@@ -21,9 +21,11 @@ from kvmc.model.site import (
     Disk,
     Emulator,
     Iothread,
+    IrqAffinity,
     Isolation,
     Mdev,
     MemoryMode,
+    Network,
     Pinning,
     Raw,
     Scheduler,
@@ -66,13 +68,16 @@ def made(
     origins: Origins = EVERYWHERE,
     baseline: Baseline | None = None,
     housekeeping: str = "0,8,16,24",
+    networks: Mapping[str, Network] | None = None,
+    irq_affinity: IrqAffinity = IrqAffinity.NONE,
     **placement: Any,
 ) -> tuple[GuestPlan, Bag]:
-    of = site([guest], platform(**on), storages=STORAGES)
+    of = site([guest], platform(**on), storages=STORAGES, **({"networks": networks} if networks else {}))
+    host_of = of.hosts["h"].model_copy(update={"irq_affinity": irq_affinity})
     placed = place({guest.name: cells}, **placement)
     identities, bag = identify(of, placed, {}, origins)
     plan, more = derive_guest(
-        guest, placed.guests[guest.name], identities[guest.name], of.hosts["h"], of.platforms["deb12"], host, of, origins,
+        guest, placed.guests[guest.name], identities[guest.name], host_of, of.platforms["deb12"], host, of, origins,
         baseline, CpuSet.parse(housekeeping),
     )  # fmt: skip
     bag.extend(more)
@@ -130,6 +135,25 @@ def _passed(**changes: Any) -> tuple[GuestPlan, Bag]:
     return made(vm(nics=nics, hostdevs=["x"]), PLAIN, host, devices=devices)
 
 
+def _interrupts(of_host: IrqAffinity) -> tuple[GuestPlan, Bag]:
+    guest = vm(hostdevs=["x"], irq_affinity=IrqAffinity.VCPUS)
+    return made(guest, TWO_CELLS, devices={("hostdev", "x"): FIRST}, irq_affinity=of_host)
+
+
+NETWORKS = {
+    "core": Network(name="core", bridge="br-core"),
+    "virt": Network(name="virt", bridge=None, network="default"),
+    "direct": Network(name="direct", bridge=None, direct="eno1", mode="private"),
+}
+INSTEAD = {
+    one.name: one
+    for one in (
+        Raw(name="xml a", value="<timer name='hpet' present='yes'/>", reason="r", at="clock"),
+        Raw(name="xml b", value="<title>x</title>", reason=None, at="domain"),
+        Raw(name="xml c", value="<broken", reason=None, at="devices"),
+        Raw(name="xml d", value="<vsock/>", reason=None, at="devices"),
+    )
+}
 CASES: Mapping[str, Callable[[], tuple[GuestPlan, Bag]]] = {
     "plain": lambda: made(vm()),
     "everything on an old platform": lambda: made(EVERYTHING, on=OLD),
@@ -184,6 +208,14 @@ CASES: Mapping[str, Callable[[], tuple[GuestPlan, Bag]]] = {
     "256 vCPUs of Arm": lambda: made(
         vm(vcpus=256, machine="virt-7.2"), [cell(0, 0, list(range(256)))], replace(WIDE, arch="aarch64")
     ),
+    "interrupts beside its vCPUs": lambda: _interrupts(IrqAffinity.NODE),
+    "interrupts beside its vCPUs, of a host that places none": lambda: _interrupts(IrqAffinity.NONE),
+    "networks of each kind": lambda: made(
+        vm(nics=[nic("b"), nic("v", network="virt", model="e1000e"), nic("d", network="direct", mode="client")]),
+        networks=NETWORKS,
+    ),
+    "a USB controller and memory for others": lambda: made(vm(usb="xhci", shared_memory=True)),
+    "raw elements instead": lambda: made(vm(raws=INSTEAD)),
     "mediated and raw": lambda: made(
         vm(mdevs={"m": Mdev(name="m", uuid="c9abcdeb-0000-4000-8000-000000000000")}, raws=RAWS, lineage=("pg", "base"))
     ),

@@ -31,16 +31,21 @@ from kvmc.hostconfig.host import HostSettings, derive_host_settings
 from kvmc.hostconfig.plan import HostPlan
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
-from kvmc.model.site import Boot, DevicePool, Host, Isolation, Platform, Profile, Raw
+from kvmc.model.site import Boot, DevicePool, Host, IrqAffinity, Isolation, Platform, Profile, Raw
 from kvmc.model.values import PageCount, PciAddress
 from kvmc.resolver.locks import GuestLock, HostLock, Identity
 from kvmc.resolver.placement import GuestPlacement, HostPools, Placement
-from kvmc.topology import Node, Topology
+from kvmc.topology import Node, PciDevice, Topology
 from kvmc.topology.model import Facts
 from kvmc_targets import BUILTIN
 from support import guests
 
 GPU = PciAddress.parse("0000:5e:00.0")
+DEVICES = [
+    PciDevice(PciAddress(0, 0x10 + n, 0, 0), node=2, class_id=kind)
+    for n, kind in enumerate([0x020000, 0x010802, 0x030000, None])
+] + [PciDevice(GPU, node=2, class_id=0x030200), PciDevice(PciAddress(0, 9, 0, 0), node=0, class_id=0x020000)]
+DEVICES += [PciDevice(PciAddress(0, 0x30 + n, 0, 0), node=6, class_id=0x020000) for n in range(9)]
 POOLS = {
     "n3": DevicePool(name="n3", parent=PF2, vfs=8, addresses=()),
     "gpu": DevicePool(name="gpu", parent=None, vfs=0, addresses=(GPU,)),
@@ -108,6 +113,24 @@ CASES: Mapping[str, Callable[[], tuple[HostSettings, Bag]]] = {
     "an old kernel": lambda: settled(INTEL, on=platform(kernel="4.18")),
     "an old kernel, and the source is not known": lambda: settled(INTEL, on=platform(kernel="4.18"), origins=NOWHERE),
     "an old tuned": lambda: settled(INTEL, on=platform(tuned="2.8"), **LATENCY),
+    "interrupts by node": lambda: settled(INTEL, irq_affinity=IrqAffinity.NODE, **PLAIN),
+    "interrupts of a node without CPUs": lambda: settled(
+        replace(SPARSE, nodes=tuple(replace(node, distances={0: 20, 4: 12 + node.id}) for node in SPARSE.nodes),
+                pci={one.address: one for one in DEVICES}),
+        irq_affinity=IrqAffinity.NODE, devices=POOLS, **PLAIN,
+    ),
+    "interrupts of a node without CPUs and distances": lambda: settled(
+        replace(SPARSE, pci={one.address: one for one in DEVICES[:1]}), irq_affinity=IrqAffinity.NODE, **PLAIN
+    ),
+    "interrupts of many devices": lambda: settled(
+        replace(SPARSE, pci={one.address: replace(one, node=2) for one in DEVICES}), irq_affinity=IrqAffinity.NODE, **PLAIN
+    ),
+    "GICv4": lambda: settled(ARM, gicv4=True, **PLAIN),
+    "GICv4 of another machine": lambda: settled(INTEL, gicv4=True, **PLAIN),
+    "the boot CPU is given away": lambda: settled(
+        SINGLE, HostPools(CpuSet.parse("1,9"), CpuSet(), SINGLE.online - CpuSet.parse("1,9"), CpuSet()),
+        boot_cpu=False, boot_cpu_reason="measured", **LATENCY,
+    ),
     "raw settings": lambda: settled(INTEL, raws=RAWS, **PLAIN),
     "the scheduler by sysctl": lambda: settled(
         INTEL, on=platform(kernel="5.10"), base_slice_ns=3_000_000, migration_cost_ns=0, **PLAIN
@@ -166,6 +189,10 @@ APPLIED: Mapping[str, Callable[[], HostPlan]] = {
     ),
     "guests": lambda: guests.host_plan([guests.derive(guests.vm(), [guests.cell(0, 0, [1, 17, 2, 18])])[0]]),
 }
+
+
+def test_names_stand_in_the_list_as_they_are() -> None:
+    assert "größe is gone" in apply_list(APPLIED["nothing, and guests that are gone"](), []).text
 
 
 @pytest.mark.parametrize("title", APPLIED)

@@ -114,7 +114,11 @@ def test_a_host_without_a_topology_is_not_asked() -> None:
         ("latency with isolation", INTEL, LATENCY),
         ("realtime, shared, on one node", AMD, {"shared_cores": 1, "isolation": Isolation.BOOT}),
         ("realtime without isolation", AMD, {"isolation": Isolation.NONE}),
-        ("devices and the scheduler on Arm", ARM, PLAIN | {"devices": GPU, "base_slice_ns": 0, "migration_cost_ns": 0}),
+        (
+            "devices and the scheduler on Arm",
+            ARM,
+            PLAIN | {"devices": GPU, "base_slice_ns": 0, "migration_cost_ns": 0, "gicv4": True},
+        ),
     ],
 )
 def test_what_is_written_for_a_host(

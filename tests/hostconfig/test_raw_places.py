@@ -48,7 +48,11 @@ def domain(folder: Path, vm: str) -> etree._Element:
     [
         ("devices", CDROM.format(dev="sdc"), None),
         ("devices", "<disk type='file' device='disk'><source file='/a'/><target dev='vdz'/></disk>", codes.RAW_OWNED),
-        ("devices", "<disk type='network' device='disk'><source protocol='nbd' name='a'/></disk>", None),
+        ("devices", "<disk type='file'><source file='/a b'/><target dev='vdz'/></disk>", None),
+        ("devices", "<disk type='file'><driver type='vmdk'/><source file='/a'/><target dev='vdz'/></disk>", None),
+        ("devices", "<disk type='file'><source file='/a'/><target dev='sdz' bus='usb'/></disk>", codes.RAW_LACKS),
+        ("devices", "<disk type='file'><source file='/a b'/></disk>", codes.RAW_XML),
+        ("devices", "<disk type='network'><source protocol='nbd' name='a'/><target dev='vdz'/></disk>", None),
         ("devices", f"<interface type='user'><mac address='{MAC}'/></interface>", None),
         ("devices", "<interface type='user'/>", codes.RAW_XML),
         ("devices", f"<interface type='bridge'><mac address='{MAC}'/></interface>", codes.RAW_OWNED),

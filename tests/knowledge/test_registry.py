@@ -18,6 +18,7 @@ from kvmc.knowledge.model import Kind, Knob, Status
 from kvmc.knowledge.pages import page
 from kvmc.knowledge.registry import REGISTRY, folklore, names, rows
 from kvmc.knowledge.stock_profiles import PROFILES, boot_words, chain
+from kvmc.knowledge.stock_releases import RELEASES
 from kvmc.model.values import Version
 
 NEVER = (
@@ -203,3 +204,38 @@ def test_the_page_is_up_to_date_and_has_every_name() -> None:
     text = (Path(__file__).parents[2] / "docs/knobs.md").read_text(encoding="utf-8")
     assert text == page(), "run `python -m kvmc.knowledge.pages > docs/knobs.md`"
     assert all(f"| `{knob.key}` |" in text for knob in REGISTRY)
+
+
+def test_stock_profiles_differ_by_release() -> None:
+    def values(name: str, release: tuple[int, int] | None) -> dict[tuple[str, str], str]:
+        return {
+            (section, key): value
+            for profile in reversed(chain(name, release))
+            for section, key, value in profile.settings
+        }
+
+    assert values("virtual-host", None) == values("virtual-host", (2, 20)) == values("virtual-host", (2, 24))
+    assert ("vm", "dirty_background_ratio") not in values("virtual-host", (2, 24))
+    assert values("virtual-host", (2, 25))["vm", "dirty_background_ratio"] == "5"
+    assert ("sysctl", "vm.dirty_background_ratio") not in values("virtual-host", (2, 28))
+    for old in ((2, 15), (2, 19), (2, 10)):
+        assert values("virtual-host", old)["sysctl", "kernel.sched_migration_cost_ns"] == "5000000"
+        assert values("virtual-host", old)["cpu", "force_latency"] == "cstate.id:3|70"
+    assert dict(boot_words("cpu-partitioning", (2, 25)))["network-latency"].startswith("skew_tick=1 tsc=reliable")
+    assert dict(boot_words("cpu-partitioning"))["network-latency"] == "skew_tick=1"
+    assert "irqaffinity" in dict(boot_words("realtime-virtual-host"))["realtime-virtual-host"]
+    assert "irqaffinity" not in dict(boot_words("realtime-virtual-host", (2, 15)))["realtime-virtual-host"]
+
+
+def test_what_differs_is_of_a_profile_that_is_known() -> None:
+    for changes in RELEASES.values():
+        for name, change in changes.items():
+            own = {(section, key) for section, key, _ in PROFILES[name].settings}
+            assert set(change.gone) <= own and not set(change.gone) & {(one[0], one[1]) for one in change.put}
+            assert not [one for one in change.put if one in PROFILES[name].settings]
+
+
+def test_explain_tells_what_other_releases_have() -> None:
+    told = answer("virtual-host").text
+    assert "in 2.25" in told and "virtual-host has [vm] dirty_background_ratio = 5" in told
+    assert "throughput-performance has no [sysctl] net.core.somaxconn" in told

@@ -1,17 +1,22 @@
 """docs/proof.md: what the long runs showed, with the commit and the machine. Written by `make proof`, never by hand.
 
+A run of some tests alone writes what it saw as JSON; `python -m lab.report PART... ` puts parts of one commit together.
+
 A module of tests is a section: its title is the first line of the module's docstring, and what it can't prove is in the module's
 tuple `NOT_PROVEN`, a line each.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
+import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab import kernel
@@ -23,6 +28,9 @@ _TOOLS = (
     ("procps", ("sysctl", "--version")),
 )
 
+
+_UNCOMMITTED = "with uncommitted changes"
+_CUT = ", **cut short: what is not below did not run**"
 
 RETRIED = "booted twice"
 """The figure of a test whose first machine was given up: why."""
@@ -52,7 +60,7 @@ def _first_line(argv: Sequence[str], cwd: Path | None = None) -> str:
 def _commit(root: Path) -> str:
     commit = _first_line(("git", "rev-parse", "--short=12", "HEAD"), root) or "no commit"
     dirty = _first_line(("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/proof.md"), root)
-    return f"{commit}, with uncommitted changes" if dirty else commit
+    return f"{commit}, {_UNCOMMITTED}" if dirty else commit
 
 
 def _memory_gib() -> int:
@@ -93,22 +101,58 @@ def _summary(rows: Sequence[Row]) -> Iterable[str]:
         yield f"- {name}: {', '.join(found) or 'none'}"
 
 
-def render(rows: Iterable[Row], root: Path, argv: Sequence[str], *, whole: bool) -> str:
-    """The report's text. argv: what pytest was called with; whole: it came to its end."""
-    ordered = sorted(rows, key=lambda row: row.test)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of pytest. commit: of the sources; machine: on which it ran; argv: its arguments; whole: it came to its end."""
+
+    commit: str
+    machine: tuple[str, ...]
+    argv: tuple[str, ...]
+    whole: bool
+    rows: tuple[Row, ...]
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), indent=1, default=str) + "\n"
+
+
+def seen(rows: Iterable[Row], root: Path, argv: Sequence[str], *, whole: bool) -> Run:
+    """A run that ends now."""
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     image = kernel.image()
+    machine = (
+        f"- machine: {os.cpu_count()} CPUs, {_memory_gib()} GiB, {platform.machine()}, {system}, Linux {platform.release()}, "
+        f"Python {platform.python_version()}; load average at the end {', '.join(f'{one:.0f}' for one in os.getloadavg())}",
+        *(f"- {name}: {_first_line(argv)}" for name, argv in _TOOLS),
+        f"- kernel that is booted: {image.name.removeprefix('vmlinuz-') if image else 'none'}, in QEMU without KVM",
+    )
+    return Run(_commit(root), machine, tuple(argv), whole, tuple(rows))
+
+
+def read(path: Path) -> Run:
+    """A part that a run wrote."""
+    kept = json.loads(path.read_text())
+    rows = tuple(
+        Row(one["test"], one["outcome"], one["seconds"], [tuple(pair) for pair in one["figures"]])
+        for one in kept["rows"]
+    )
+    return Run(kept["commit"], tuple(kept["machine"]), tuple(kept["argv"]), kept["whole"], rows)
+
+
+def render(runs: Sequence[Run], root: Path) -> str:
+    """The report's text. Of a test that ran in several parts the last counts. ValueError where the parts are of several commits, or
+    of sources that no commit has."""
+    commits = sorted({run.commit for run in runs})
+    if len(commits) != 1 or (len(runs) > 1 and _UNCOMMITTED in commits[0]):
+        raise ValueError(f"the parts are not of one commit: {', '.join(commits)}")
+    ordered = sorted({row.test: row for run in runs for row in run.rows}.values(), key=lambda row: row.test)
     lines = [
         "# Proof runs",
         "",
         "Written by `make proof`; these runs take longer than `make test` may.",
         "",
-        f"- commit: {_commit(root)}",
-        f"- machine: {os.cpu_count()} CPUs, {_memory_gib()} GiB, {platform.machine()}, {system}, Linux {platform.release()}, "
-        f"Python {platform.python_version()}; load average at the end {', '.join(f'{one:.0f}' for one in os.getloadavg())}",
-        *(f"- {name}: {_first_line(argv)}" for name, argv in _TOOLS),
-        f"- kernel that is booted: {image.name.removeprefix('vmlinuz-') if image else 'none'}, in QEMU without KVM",
-        f"- run: `pytest {' '.join(argv)}`{'' if whole else ', **cut short: what is not below did not run**'}",
+        f"- commit: {commits[0]}",
+        *dict.fromkeys(line for run in runs for line in run.machine),
+        *(f"- run: `pytest {' '.join(run.argv)}`{'' if run.whole else _CUT}" for run in runs),
         *_summary(ordered),
     ]
     for file in dict.fromkeys(row.test.partition("::")[0] for row in ordered):
@@ -129,3 +173,23 @@ def render(rows: Iterable[Row], root: Path, argv: Sequence[str], *, whole: bool)
         if not_proven:
             lines += ["", "Not proven:", "", *(f"- {line}" for line in not_proven)]
     return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.report", description="Puts parts of one commit together: docs/proof.md."
+    )
+    parser.add_argument("parts", nargs="+", type=Path, metavar="PART", help="what `--proof-report FILE.json` wrote")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    options = parser.parse_args(argv)
+    try:
+        text = render([read(path) for path in options.parts], Path(__file__).resolve().parents[2])
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    options.output.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

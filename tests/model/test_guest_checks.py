@@ -35,6 +35,8 @@ def guest(text: str, head: str = HEAD) -> str:
         ("KVMC0240", f"«{SEALED.strip()}»\n  pages = 1GiB\n"),
         ("KVMC0240", f"«{SEALED.strip()}»\n  secure_boot = true\n"),
         ("KVMC0240", f"«{SEALED.strip()}»\n  cpu = baseline\n"),
+        ("KVMC0240", "  «launch_security = sev»\n"),
+        ("KVMC0240", "  «launch_security = sev-es»\n  locked = true\n  firmware = bios\n"),
         ("KVMC0240", f"{SEALED}  «nic n» {{\n    device = vf\n  }}\n"),
         ("KVMC0262", '  «mdev m» {\n    uuid = "c2177883-f1bb-47f0-914d-32a22e3a8804"\n  }\n'),
         ("KVMC0205", "  host = kvm-a\n  «mdev m» {\n  }\n"),

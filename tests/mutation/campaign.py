@@ -18,27 +18,10 @@ from mutation.learn import ROOT, Cache, Learned, put
 from mutation.mutators import mutants
 from mutation.warm import SOURCES, Target, Verdict, Warm, forked, module
 
-_RESOLVER = [
-    "advice",
-    "cases",
-    "choosing",
-    "failures",
-    "golden",
-    "hosts_away",
-    "keep",
-    "locks",
-    "near",
-    "optional",
-    "packing",
-    "pools",
-    "properties",
-    "relations",
-    "repacking",
-    "shapes",
-    "solve",
-    "stability",
-    "verdicts",
-]
+_RESOLVER = (
+    "advice", "cases", "choosing", "exact", "failures", "golden", "hosts_away", "keep", "locks", "near", "optional", "packing",
+    "pools", "properties", "relations", "repacking", "shapes", "solve", "stability", "verdicts",
+)  # fmt: skip
 TESTS = {
     "kvmc/audit": ("tests/audit",),
     "kvmc/hostconfig": ("tests/hostconfig", "tests/targets"),

@@ -133,7 +133,8 @@ class Cache:
                 seen.add(path)
                 waiting += _imported(path.read_text())
         top = (ROOT / file).relative_to(tests).parts[0]
-        data = [path for path in _files(tests / top, tests / "golden" / top) if path.suffix != ".py"]
+        golden = [tests / "golden" / top] if any("golden" in path.read_text() for path in seen) else []
+        data = [path for path in _files(tests / top, *golden) if path.suffix != ".py"]
         for path in sorted(seen | set(data)):
             found.update(_bytes(path))
         return found.hexdigest()

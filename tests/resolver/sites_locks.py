@@ -480,6 +480,41 @@ def a_better_placement_on_request() -> list[Step]:
     ]  # fmt: skip
 
 
+def a_guest_over_more_l3s_than_it_must_be() -> list[Step]:
+    """Six vCPUs need two L3s; where others have half of each it is three, and a third of them is what could be avoided."""
+    on = machine(packages=2, l3_per_node=4, cores_per_l3=4, threads=1, memory_gib=64)
+    site = a_site([a_host("kvm-a", pages=32)], [a_vm("wide", vcpus=6), *(a_vm(name, vcpus=2) for name in "abc")])
+
+    def lying(wide: tuple[int, str]) -> Callable[[Locks], Locks]:
+        def edit(locks: Locks) -> Locks:
+            for vm, node, text in (("a", 1, "20 21"), ("b", 1, "24 25"), ("c", 1, "28 29"), ("wide", *wide)):
+                locks = edited(vm, lie(node, text))(locks)
+            return locks
+
+        return edit
+
+    good, bad = lying((0, "4 5 6 7 8 9")), lying((1, "17 18 19 22 23 26"))
+    return [
+        Step(site, {"kvm-a": on}, edit=fresh),
+        Step(site, {"kvm-a": on}, edit=good, back=True, search=False, explain=True, title="over two"),
+        Step(site, {"kvm-a": on}, edit=bad, back=True, search=False, explain=True, title="over three"),
+        Step(site, {"kvm-a": on}, edit=bad, back=True, vms=("wide",), title="over three, decided anew"),
+    ]
+
+
+def a_drained_host_with_many_guests() -> list[Step]:
+    def site(number: int, **more: Any) -> Site:
+        return a_site([a_host("kvm-a", pages=12, **more)], [a_vm(f"vm-{n}", vcpus=1, gib=1) for n in range(number)])
+
+    return [
+        step
+        for number in (1, 7, 9)
+        for step in (
+            Step(site(number), {"kvm-a": CORES}, edit=fresh), Step(site(number, drained=True), {"kvm-a": CORES}, title="drained")
+        )
+    ]  # fmt: skip
+
+
 def room_that_takes_moves() -> list[Step]:
     """What is locked stays; the message says which moves make room."""
     on = machine(packages=2, l3_per_node=1, cores_per_l3=5, threads=1, memory_gib=32)
@@ -544,6 +579,6 @@ CASES = {
         a_lock_that_no_longer_is_what_the_guest_asks_for, a_lock_that_the_host_no_longer_holds, a_lock_that_is_no_sound_placement,
         locks_of_emulators_of_their_own, locks_of_kinds_of_cores, locks_of_memory_elsewhere, locks_of_devices_near_each_other,
         branches_that_came_together, relations_that_came_together, guests_that_come_and_go, a_better_placement_on_request,
-        room_that_takes_moves, hosts_that_may_be_lost,
+        a_guest_over_more_l3s_than_it_must_be, a_drained_host_with_many_guests, room_that_takes_moves, hosts_that_may_be_lost,
     )
 }  # fmt: skip

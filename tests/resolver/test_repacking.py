@@ -250,6 +250,18 @@ def test_perfect_packing_of_guests_with_devices_and_several_nodes() -> None:
         board.hold(items, found, 1)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_nodes_of_a_guest_that_are_alike_lie_in_order_and_others_where_they_fit(seed: int) -> None:
+    vms = [a_vm(f"vm-{n}", vcpus, gib, nodes=2) for n, (vcpus, gib) in enumerate([(2, 2), (4, 2), (6, 4), (2, 4)])]
+    board, items = board_of(kept_of(vms, pages=6))
+    trade = Trade(board, items, seed)
+    found = trade.run(20_000)
+    assert found is not None
+    assert all([node for node, _, _ in spot.cells] == [0, 1] for spot in found.values())
+    board.hold(items, found, -1)
+    assert sum(board.free) == 0 and [one[1024**2] for one in board.pages] == [0, 0]
+
+
 def test_a_guest_that_no_l3_holds_lies_over_two() -> None:
     vms = [a_vm("wide", 6, 4), a_vm("a", 1, 2), a_vm("b", 3, 2), a_vm("c", 4, 4)]
     board, items = board_of(kept_of(vms, pages=6))

@@ -31,6 +31,7 @@ _TUNED = f'#!/bin/sh\n{_NOTE}[ "$1" = off ] && set -- profile ""\nmkdir -p /etc/
 _SYSCTL = f"""#!/bin/sh
 if [ "$1" = -n ]; then cat "/opt/sysctl/$2" 2>/dev/null || echo 60; exit; fi
 {_NOTE}mkdir -p /opt/sysctl
+if [ "$1" = -w ] && [ -f /opt/stuck ]; then echo "$2 is stuck" >&2; exit 1; fi
 if [ "$1" = -w ]; then echo "${{2#*=}}" >"/opt/sysctl/${{2%%=*}}"; exit; fi
 grep -E '^[a-z]' "$2" | while IFS== read -r key value; do echo "${{value# }}" >"/opt/sysctl/${{key%% }}"; done
 """

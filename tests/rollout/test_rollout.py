@@ -78,6 +78,39 @@ def test_stage_by_stage_then_nothing_then_back(site: Path, fleet: Fleet) -> None
     assert [fleet.sysctls(name) for name in HOSTS] == [{"60"}, {"60"}]
 
 
+@pytest.mark.proof
+def test_what_cannot_be_taken_back_is_told(site: Path, fleet: Fleet) -> None:
+    fleet.hosts["edge-17a"].write("/opt/broken", "")
+    fleet.hosts["edge-17a"].write("/opt/stuck", "")
+    done = fleet.play(site / "rollout", "rollout.yml")
+    assert done.returncode != 0
+    assert "edge-17a has its files back, but not all of what runs: " in done.stdout and "is stuck" in done.stdout
+    assert "the host refuses" in done.stdout and "edge-17b" not in _recap(done.stdout)
+    fleet.hosts["edge-17a"].run("rm", "/opt/broken", "/opt/stuck")
+    assert fleet.play(site / "rollout", "rollout.yml").returncode == 0
+
+
+def test_a_host_that_is_not_what_was_compiled_for_is_left_alone(site: Path, fleet: Fleet) -> None:
+    fleet.hosts["edge-17a"].run("sh", "-c", "mkdir -p /run && touch /run/ostree-booted")
+    before = fleet.state("edge-17a")
+    done = fleet.play(site / "rollout", "rollout.yml")
+    assert done.returncode != 0
+    assert "its platform needs `boot = bootc`. Nothing was changed" in done.stdout
+    assert fleet.state("edge-17a") == before
+    assert fleet.calls("edge-17a") == []
+    fleet.hosts["edge-17a"].run("rm", "/run/ostree-booted")
+    assert fleet.play(site / "rollout", "rollout.yml").returncode == 0
+    taken = fleet.state("edge-17a")
+    tree = site / "generated/edge-17a/apply.json"
+    text = tree.read_text()
+    tree.write_text(text.replace('"format": 1', '"format": 2'))
+    try:
+        assert "that this role can read (format 1)" in fleet.play(site / "rollout", "rollout.yml").stdout
+    finally:
+        tree.write_text(text)
+    assert fleet.state("edge-17a") == taken  # the way back from a run that never began would undo the one before
+
+
 @pytest.mark.parametrize("fault", [pytest.param("a step fails", marks=pytest.mark.proof), "the comparison differs"])
 def test_a_bad_canary_stops_all_and_goes_back(site: Path, fleet: Fleet, fault: str) -> None:
     if fault == "a step fails":

@@ -545,6 +545,15 @@ DEVIATIONS = [
         host=RICH,
     ),
     Deviation(
+        "a raw part of a disk lacks",
+        of_guest("ems-1", "both", "<serial>EMS1</serial>", ""),
+        Kind.GUEST_DEFINITION,
+        ("`devices/disk/serial` vda of guest `ems-1` is not there; <serial>EMS1</serial> was compiled",),
+        "<serial>",
+        Effect.RESTART,
+        host=RICH,
+    ),
+    Deviation(
         "a raw element runs otherwise",
         of_guest("ems-1", "live", "address='7'/>", "address='8'/>"),
         Kind.GUEST_DEFINITION,

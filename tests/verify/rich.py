@@ -32,6 +32,10 @@ vm ems-1 : oam {{
     value  = "{VSOCK}"
     reason = "for the agent"
   }}
+  raw xml "serial" {{
+    at    = "disk root"
+    value = "<serial>EMS1</serial>"
+  }}
 }}
 
 vm mix-1 : cnf {{

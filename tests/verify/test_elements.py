@@ -10,6 +10,7 @@ from kvmc.audit.source import File
 from kvmc.diagnostics import Bag
 from kvmc.hostconfig.plan import GuestPlan
 from kvmc.model.site import Iothread, Mdev, Raw
+from kvmc.verify.capture import _without_secrets
 from kvmc.verify.elements import elements
 from kvmc.verify.guest_facts import Fact
 from kvmc_targets.libvirt import TARGET
@@ -109,6 +110,22 @@ def test_what_libvirt_adds_is_no_difference() -> None:
     assert elements(_domain(COMPILED))["`devices/vsock`"].text == (
         "<vsock model='virtio'><cid auto='no' address='7'/></vsock>"
     )
+
+
+def test_what_a_capture_leaves_out_is_not_missed() -> None:
+    namespace = 'xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0"'
+    secret = (
+        f'<qemu:commandline {namespace}><qemu:arg value="-x"/><qemu:env name="K" value="secret"/></qemu:commandline>'
+        '<sysinfo type="smbios"><system><entry name="serial">secret</entry></system></sysinfo>'
+    )
+    text = COMPILED.replace("  <devices>", f"  {secret}<devices>").replace(
+        "<rng ", '<graphics type="vnc" passwd="secret" port="5900"/><rng '
+    )
+    captured = _without_secrets(text)
+    assert text.count("secret") == 3 and "secret" not in captured
+    assert _differ(elements(_domain(text)), elements(_domain(captured))) == []
+    for old in ('value="-x"', 'port="5900"'):
+        assert len(_differ(elements(_domain(text)), elements(_domain(captured.replace(old, ""))))) == 1
 
 
 def test_memory_that_is_sealed_no_more() -> None:

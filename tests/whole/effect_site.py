@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
-from kvmc.topology.model import CacheKind, Cpu, Facts, Node, PciDevice, Resctrl, Sriov, Topology
+from kvmc.topology.model import CacheKind, Cpu, Facts, Memory, Node, PciDevice, Resctrl, Sriov, Topology
 from kvmc.topology.snapshot import dumps
 
 Changes = Mapping[str, Mapping[str, str | None]]
@@ -48,7 +48,8 @@ SITE: Tree = {
     "devices of addresses": ("devices gpu", {"addresses": '["0000:b1:00.0"]'}, ()),
     "devices beside": ("devices beside", {"addresses": '["0000:b3:00.0"]'}, ()),
     "raw": ("raw sysctl fs.aio-max-nr", {"value": '"65536"', "reason": '"many disks"'}, ()),
-    "pool 2": ("pool other", {"platform": "deb12", "pages": "8 * 1GiB"}, ()),
+    "pool 2": ("pool other", {"platform": "deb12", "pages": "8 * 1GiB"}, ("memory",)),
+    "memory": ("memory hbm", {}, ()),
     "host": ("host kvm-a : compute", {"topology": '"hosts/big.json"'}, ()),
     "host 2": ("host kvm-b : compute", {"topology": '"hosts/big.json"'}, ()),
     "host 3": ("host kvm-c : other", {"topology": '"hosts/big.json"'}, ()),
@@ -149,6 +150,8 @@ def write_folder(folder: Path) -> None:
     (folder / "hosts/big.json").write_text(dumps(machine()))
     (folder / "hosts/kvm-a.json").write_text(dumps(machine(6)))
     whole = machine()
+    hbm = Node(2, CpuSet(), 16 * 1024**2, {}, page_sizes_kib=(2048, 1024**2), memory=Memory.HBM)
+    (folder / "hosts/hbm.json").write_text(dumps(replace(whole, nodes=(*whole.nodes, hbm))))
     (folder / "hosts/one.json").write_text(dumps(replace(whole, packages=(whole.online,))))
     facts = replace(machine(), facts=Facts(kernel="6.1.0-18-amd64", sysctls=("fs.aio-max-nr", "vm.swappiness")))
     (folder / "facts/deb13.json").write_text(dumps(facts))
@@ -201,6 +204,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("housekeeping", "reason"): Needs({"housekeeping": {"boot_cpu": "false", "reason": '"counted from 0"'}}),
     ("shared", "overcommit"): Needs({"class": {"pinning": "shared"}}, value="1", error="KVMC0402"),
     ("reserve", "memory"): Needs(value="60GiB", error="KVMC0406"),
+    ("memory", "pages"): Needs({"host 3": {"topology": '"hosts/hbm.json"'}}),
     ("devices", "parent"): Needs(value='["0000:3b:00.1", "0000:af:00.0"]'),
     ("resctrl", "memory_bandwidth"): Needs({"vm 3": {"memorytune": "30"}}, value="20", error="KVMC0402"),
     ("vswitch", "type"): Needs({"vswitch": {"cores": "1"}}),
@@ -235,12 +239,14 @@ WITH: Mapping[tuple[str, str], Needs] = {
     ("class", "dedicated"): Needs({"vm 3": {"pinning": "mixed", "dedicated": "0-1"}}, value="0-2", block="vm 3"),
     ("node", "vcpus"): Needs(error="KVMC0273"),
     ("node", "memory"): Needs(error="KVMC0273"),
+    ("node", "memory_kind"): Needs(error="KVMC0288"),
     ("class", "cores"): Needs(error="KVMC0403"),
     ("class", "memory_kind"): Needs(block="vm 3", error="KVMC0402"),
     ("vm", "host"): Needs(value="kvm-b"),
     ("disk", "cache"): Needs({"disk": {"io": "threads"}}),
     ("disk", "iothreads"): Needs({"disk": {"iothread": "own"}}),
     ("disk", "cmd_per_lun"): Needs({"disk": {"bus": "scsi"}}),
+    ("disk", "max_sectors"): Needs({"disk": {"bus": "scsi"}}),
     ("nic", "network"): Needs(block=NETWORK),
     ("nic", "device"): Needs({"nic": {"device": "gpu"}}),
     ("nic", "model"): Needs(block=NETWORK),
@@ -280,6 +286,7 @@ WITH: Mapping[tuple[str, str], Needs] = {
         more="vm rival : base {\nhost = kvm-b\nvcpus = 12\nhostdev x {\ndevice = beside\n}\n}",
         error="KVMC0401",
     ),
+    ("hostdev", "iommufd"): Needs(error="KVMC0558"),
     ("hostdev", "within"): Needs(
         {
             "host 2": ONE_PACKAGE,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kvmc.driver.audit import audit_tree
 from kvmc.model.cpuset import CpuSet
 from kvmc.topology.model import Memory, Node, Topology
 from support.machines import GIB, machine
@@ -92,3 +93,45 @@ def test_what_cannot_be_is_one_error(tmp_path: Path, text: str, code: str, told:
 def test_guests_share_out_what_there_is(tmp_path: Path) -> None:
     three = build(tmp_path, "".join(guest(f"h{n}", "10GiB") for n in (1, 2, 3)), flat(), shared=1)
     assert three.codes == ["KVMC0401"]
+
+
+PAGES = "  memory hbm {\n    pages = [6 * 1GiB, 512 * 2MiB]\n  }\n"
+
+
+def test_pages_of_a_kind_are_kept_on_its_nodes_and_given_to_guests(tmp_path: Path) -> None:
+    text = guest("h1", "4GiB").replace("none", "1GiB") + guest("h2", "4GiB").replace("none", "1GiB")
+    found = build(tmp_path, text, flat(), shared=1, pool=PAGES.splitlines())
+    assert found.outcome.ok, found.messages
+    line = (tmp_path / "generated/a/etc/default/grub.d/zz-kvmc.cfg").read_text()
+    assert "hugepages=0:16,1:16,2:6,3:6" in line and "hugepages=2:512,3:512" in line
+    nodes = {found.xml(vm).findall("numatune/memnode")[0].get("nodeset") for vm in ("h1", "h2")}
+    assert nodes == {"2", "3"}, "each has the pages of its side"
+    assert [one.get("size") for one in found.xml("h1").iterfind("memoryBacking/hugepages/page")] == [str(1 << 20)]
+    again = found.again()
+    assert again.outcome.ok, again.messages
+    wrong = (tmp_path / "generated/a/etc/default/grub.d/zz-kvmc.cfg").read_text().replace("2:6,3:6", "2:6,3:5")
+    (tmp_path / "generated/a/etc/default/grub.d/zz-kvmc.cfg").write_text(wrong)
+    told = [item.message for item in audit_tree(tmp_path / "generated", tmp_path / "site.kvmt", {}).bag]
+    assert any("is to keep 6 pages of 1GiB on node 3, offered and reserved; its files keep 5" in one for one in told), (
+        told
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool", "code", "told"),
+    [
+        (PAGES.replace("6 *", "20 *"), "KVMC0406", "`a` node 2 keeps 21GiB of pages, it has 16GiB"),
+        (PAGES.replace("hbm", "dram"), "KVMC0207", "no kind of memory `dram`"),
+    ],
+)
+def test_pages_that_a_kind_cannot_keep(tmp_path: Path, pool: str, code: str, told: str) -> None:
+    found = build(tmp_path, "vm plain : base\n", flat(), shared=1, pool=pool.splitlines())
+    assert told in found.messages, found.messages
+    assert code in found.codes
+
+
+def test_what_is_left_beside_the_pages_is_normal_memory(tmp_path: Path) -> None:
+    fits = build(tmp_path, guest("h1", "9GiB"), flat(), shared=1, pool=PAGES.splitlines())
+    assert fits.outcome.ok, fits.messages
+    more = build(tmp_path, guest("h1", "10GiB"), flat(), shared=1, pool=PAGES.splitlines())
+    assert "most free is 9GiB" in more.messages[0]

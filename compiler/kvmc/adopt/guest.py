@@ -9,15 +9,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kvmc.adopt.ends import network_of, template_of, within
 from kvmc.adopt.leftover import leftover, on_sata
 from kvmc.adopt.numbers import cpus, pci, size_kib
 from kvmc.adopt.place import cells_of, place
-from kvmc.adopt.words import Block, Network, RawCandidate, interface, path_word, text_word
+from kvmc.adopt.words import REASON, Block, Network, RawCandidate, path_word, text_word
 from kvmc.hostconfig.identity import behind
-from kvmc.knowledge.cpu_features import ARM, X86
+from kvmc.knowledge.cpu_features import ARM, COSTLY, NO_MIGRATION, X86
 from kvmc.knowledge.cpu_models import cpu_models
 from kvmc.model.cpuset import CpuSet
-from kvmc.model.names import name_problem
 from kvmc.model.values import PciAddress, size_text
 from kvmc.resolver.locks import Identity
 from kvmc.resolver.placement import GuestPlacement
@@ -109,12 +109,17 @@ class _Reader:
         if root.get("type") == "qemu":
             self.set["type"] = "qemu"
         self.set["vcpus"] = str(self.vcpus)
-        self.set["memory"] = size_text(self.memory)
+        unit = 1024  # memory is whole MiB, and whole pages, in each node
         pages = root.find("memoryBacking/hugepages")
         page = pages.find("page") if pages is not None else None
         if pages is not None:
-            size = size_kib(page.get("size", ""), page.get("unit")) if page is not None else 0
-            self.set["pages"] = size_text(size or 2048)
+            size = (size_kib(page.get("size", ""), page.get("unit")) if page is not None else 0) or 2048
+            if size & (size - 1) == 0 and 64 <= size <= 1 << 24:
+                self.set["pages"] = size_text(size)
+                unit = max(unit, size)
+        unit *= max(1, len(cells))
+        self.memory = -(-self.memory // unit) * unit
+        self.set["memory"] = size_text(self.memory)
         if root.find("memoryBacking/locked") is not None:
             self.set["locked"] = "true"
         self.pins = {
@@ -146,6 +151,7 @@ class _Reader:
             self.set["nodes"] = str(len(cells))
             return
         if sum(len(vcpus) for _, vcpus, _ in cells) == self.vcpus and all(vcpus for _, vcpus, _ in cells):
+            self.set["memory"] = size_text(sum(sizes))
             for number, (_, vcpus, memory) in enumerate(cells):
                 settings = {"vcpus": str(len(vcpus)), "memory": size_text(memory)}
                 self.guest.blocks.append(Block("node", str(number), settings))
@@ -194,14 +200,18 @@ class _Reader:
         bits = cpu.find("maxphysaddr")
         if bits is not None and bits.get("mode") == "passthrough":
             self.set["maxphysaddr"] = "passthrough"
-        for policy in ("require", "disable"):
+        for policy, same in (("require", ("require", "force")), ("disable", ("disable", "forbid"))):
             found = sorted(
-                {one.get("name", "") for one in cpu.iterfind("feature") if one.get("policy", "require") == policy}
+                {one.get("name", "") for one in cpu.iterfind("feature") if one.get("policy", "require") in same}
                 - {"", "topoext"}
             )
             found = [name for name in found if name in (ARM if self.topology.arch == "aarch64" else X86)]
             if found:
                 self.set[policy] = f"[{', '.join(found)}]"
+                if policy == "disable" and COSTLY & set(found):
+                    self.set["reason"] = text_word(REASON)
+                if policy == "require" and NO_MIGRATION & set(found) and mode == "host-passthrough":
+                    self.set["migratable"] = "false"
 
     def _devices(self) -> None:
         labels: set[str] = set()
@@ -263,7 +273,7 @@ class _Reader:
         if target is None or format not in ("raw", "qcow2") or bus not in ("virtio", "scsi", "sata", "ide"):
             return
         name = target.get("dev", "")
-        template, label = _template(path, self.guest.original, self.guest.name, name, labels)
+        template, label = template_of(path, self.guest.original, self.guest.name, name, labels)
         labels.add(label)
         storage = self.guest.storages.setdefault((kind, template), "")
         settings = {"storage": storage, "bus": "sata" if bus == "ide" else bus, "format": format}
@@ -281,10 +291,8 @@ class _Reader:
         settings.setdefault("discard", "ignore")
         if settings["io"] == "native" and settings["cache"] not in ("none", "directsync"):
             settings["io"] = "threads"
-        for key in ("queues", "queue_size"):
-            given = str(options.get(key, ""))
-            if given.isdigit() and bus == "virtio":
-                settings[key] = given
+        if bus == "virtio":
+            settings |= within(options, {"queues": (1, 1024), "queue_size": (2, 1024)})
         if bus == "scsi":
             settings |= self._scsi()
         if bus == "virtio" and options.get("iothread"):
@@ -323,7 +331,7 @@ class _Reader:
                 return
             settings["device"] = pool
         else:
-            network = _network(kind, source)
+            network = network_of(kind, source)
             told = nic.find("model")
             model = told.get("type", "") if told is not None else "rtl8139"  # libvirt's own choice
             if network is None or model not in _NICS:
@@ -333,10 +341,8 @@ class _Reader:
                 settings["model"] = model
             self.guest.blocks.append(Block("nic", label, settings, network=network))
         options = dict(driver.attrib) if driver is not None and kind != "hostdev" and "model" not in settings else {}
-        for key in ("queues", "rx_queue_size", "tx_queue_size"):
-            given = str(options.get(key, ""))
-            if re.fullmatch(r"[1-9][0-9]{0,3}", given):
-                settings[key] = given
+        rings = {"rx_queue_size": (256, 1024), "tx_queue_size": (256, 1024 if "socket" in settings else 256)}
+        settings |= within(options, {"queues": (1, 256), **rings})
         mac = nic.find("mac")
         address = mac.get("address", "").lower() if mac is not None else ""
         if re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", address):
@@ -371,31 +377,5 @@ class _Reader:
                 self._address(f"hostdev {label}", hostdev)
 
 
-def _network(kind: str, source: _Element) -> Network | None:
-    """What a NIC is on, where the language has words for it."""
-    if kind == "bridge" and interface(source.get("bridge", "")):
-        return Network(kind, source.get("bridge", ""))
-    if kind == "network" and name_problem(source.get("network", "")) is None:
-        return Network(kind, source.get("network", ""))
-    mode = source.get("mode", "vepa")
-    if kind == "direct" and interface(source.get("dev", "")) and mode in ("bridge", "vepa", "private", "passthrough"):
-        return Network(kind, source.get("dev", ""), mode)
-    return None
-
-
 def _on(element: _Element | None) -> bool:
     return element is not None and element.get("state", "on") == "on"
-
-
-def _template(path: str, original: str, name: str, target: str, taken: set[str]) -> tuple[str, str]:
-    """The storage that a path is of, and the disk's label: `/images/{vm}-{disk}.img` and `root`."""
-    folder, _, base = path.rpartition("/")
-    label = re.sub(r"[^a-z0-9]+", "-", target.lower()).strip("-") or "disk"
-    if original and original == name and base.startswith(name):
-        rest = re.fullmatch(r"([-_.])([A-Za-z][A-Za-z0-9]{0,30})(\.[A-Za-z0-9.]+)?", base[len(name) :])
-        if rest is not None and rest[2] not in taken and rest[1] + rest[2] not in (".qcow2", ".img", ".raw"):
-            return f"{folder}/{{vm}}{rest[1]}{{disk}}{rest[3] or ''}", rest[2]
-        path = f"{folder}/{{vm}}{base[len(name) :]}"
-    while label in taken:
-        label += "-2"
-    return path, label

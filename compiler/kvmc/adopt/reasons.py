@@ -48,7 +48,7 @@ _CHANGED: tuple[tuple[str, str], ...] = (
     (r"title|metadata.*", "kvmc writes where a guest comes from"),
     (r"name", "the name is none of the language's and was mapped"),
     (r"iothreads", "I/O threads follow from `iothread` of the disks"),
-    (r"launchSecurity.*", "`launch_security` is SEV-SNP or TDX with kvmc's policy"),
+    (r"launchSecurity.*", "`launch_security` is SEV, SEV-ES, SEV-SNP or TDX with kvmc's policy"),
 )  # fmt: skip
 _LOST: tuple[tuple[str, str], ...] = (
     (r"@id|.*/alias.*|.*/target@dev|.*/backingStore.*|.*/source@(index|portid)|.*@tty|devices/console/source|.*seclabel.*|resource.*",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kvmc.adopt.guest import Adopted, adopt_guest
 from kvmc.adopt.host import Pool, RawSetting, candidates, pool_of
-from kvmc.adopt.text import REASON, site_text
-from kvmc.adopt.words import RawCandidate, names
+from kvmc.adopt.text import site_text
+from kvmc.adopt.words import REASON, RawCandidate, names
 from kvmc.audit import xml
 from kvmc.audit.hostfiles import HostFiles
 from kvmc.audit.source import File
@@ -30,6 +31,8 @@ from kvmc.topology.summary import summary
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
+_NO_RELEASE = 40
+"""QEMU's versions of a far future are mistakes."""
 _EMULATORS = {"x86_64": "/usr/bin/qemu-system-x86_64", "aarch64": "/usr/bin/qemu-system-aarch64"}
 
 
@@ -100,6 +103,7 @@ def draft(host: str, domains: Iterable[File], files: HostFiles, topology: Topolo
                   help=["name what `virsh dumpxml` prints"])  # fmt: skip
         return None, bag
     guests.sort(key=lambda one: one.name)
+    platform = _newest(platform, guests)
     emulators = [(one.root.findtext("devices/emulator") or "").strip() for one in guests]
     known = [path for path in emulators if path.startswith("/") and path.rpartition("/")[2].startswith(("qemu", "kvm"))]
     emulator = max(sorted(set(known)), key=known.count, default=_EMULATORS.get(topology.arch, _EMULATORS["x86_64"]))
@@ -114,6 +118,18 @@ def draft(host: str, domains: Iterable[File], files: HostFiles, topology: Topolo
     return Draft(host, topology, platform, emulator, pool, guests, candidates(files), refused=refused), bag
 
 
+def _newest(platform: Platform, guests: Sequence[Adopted]) -> Platform:
+    """The platform, with a QEMU that has the machines of all guests: they ran there, whatever is known of the host."""
+    found = [
+        re.fullmatch(r"(?:pc-q35|virt)-([0-9]+)\.([0-9]+)(?:\.[0-9]+)?", one.settings["machine"]) for one in guests
+    ]
+    releases = [(int(one[1]), int(one[2])) for one in found if one is not None]
+    major, _, minor = platform.qemu.partition(".")
+    newest = max(((major, minor) for major, minor in releases if major < _NO_RELEASE), default=(0, 0))
+    known = (int(major), int(minor or 0)) if major.isdecimal() and (minor or "0").isdecimal() else newest
+    return replace(platform, qemu=f"{newest[0]}.{newest[1]}") if newest > known else platform
+
+
 def _name(name: str, taken: set[str], others: set[str]) -> str:
     """The name where the language has it, else one that is made of it, and of its digest where another has that."""
     made = name if name_problem(name) is None else names(name, "guest")
@@ -126,13 +142,15 @@ def take_raws(draft: Draft, site: Site, bag: Bag) -> None:
     """Ask of each candidate the check that a build makes. site: the draft without them."""
     for guest in draft.guests:
         vm = site.vms[guest.name]
-        taken: dict[str, Raw] = {}
+        beside: dict[str, dict[str, Raw]] = {}
         for one in guest.raws:
             raw = Raw(name=f"xml {one.label}", value=one.text, reason=REASON, at=one.at)
-            with_it = vm.model_copy(update={"raws": {**taken, raw.name: raw}})
-            told = check_raws(site.model_copy(update={"hosts": site.hosts, "vms": {vm.name: with_it}}), {}, Origins({}))
+            # those of other places say nothing of this one, nor does one device of another
+            others = beside.setdefault(one.at, {}) if one.at != "devices" else {}
+            with_it = vm.model_copy(update={"raws": {**others, raw.name: raw}})
+            told = check_raws(site.model_copy(update={"vms": {vm.name: with_it}}), {}, Origins({}))
             if not told.has_errors:
-                taken[raw.name] = raw
+                others[raw.name] = raw
                 draft.raws.setdefault(guest.name, []).append(one)
             elif "has two owners" not in told.items[0].message:
                 draft.refused.append((f"`{guest.name}`: {one.at}/{one.label}", told.items[0].message))

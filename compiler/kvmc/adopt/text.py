@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 from kvmc.adopt.guest import Adopted
 from kvmc.adopt.host import Pool, RawSetting
-from kvmc.adopt.words import Block, Network, RawCandidate, names, text_word
+from kvmc.adopt.words import REASON, Block, Network, RawCandidate, names, text_word
 from kvmc.model.values import size_text
 from kvmc.start.project import Platform
 from kvmc.syntax.format import format_text
 
-REASON = "taken as it was by kvmc import"
-"""Why something raw is there."""
 _OWN = ("vcpus", "memory")
 """What guests of one class may differ in."""
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+REASON = "taken as it was by kvmc import"
+"""Why something raw is there, or what costs speed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Network:

@@ -40,9 +40,9 @@ def disks(site: Site, vm: Vm, domain: Domain) -> Iterator[Difference]:
         if at.value.bus != disk.bus:
             yield Difference(at.span, f"asks for disk `{name}` on bus `{disk.bus}` and has it on `{at.value.bus}`")
         threads = at.value.iothreads
-        if disk.iothread is Iothread.NONE and threads:
+        if disk.iothread is Iothread.NONE and threads and disk.bus == "virtio":
             yield Difference(at.span, f"asks for no I/O thread for disk `{name}` and has {threads[0]}")
-        elif disk.iothread is not Iothread.NONE and disk.bus == "virtio":
+        elif disk.iothread is not Iothread.NONE:
             if not threads:
                 yield Difference(at.span, f"asks for an I/O thread for disk `{name}` and has none")
                 continue

@@ -38,6 +38,8 @@ class _Statement:
         self.lock = known.locked
         self.passed = bool(vm.hostdevs or vm.mdevs) or any(nic.device for nic in vm.nics.values())
         self.arm = vm.machine.startswith("virt-")
+        self.alone = CpuSet.of(int(name) for name, node in vm.cells.items() if node.memory_kind is not None)
+        """Nodes without vCPUs."""
         self.parts: dict[str, Want] = {}
         """Devices by kind and label, for raw elements in them."""
 
@@ -91,7 +93,7 @@ class _Statement:
             return
         backing = root.add("memoryBacking")
         if vm.pages_kib is not None:
-            cells = CpuSet.of(range(len(cells_of(self.has))))
+            cells = CpuSet.of(range(len(cells_of(self.has)))) - self.alone
             backing.add("hugepages").add("page", size=FREE, unit=OPEN, nodeset=f"?{cells}")
         if dedicated:
             backing.add("nosharepages")
@@ -173,7 +175,8 @@ class _Statement:
         numa = cpu.add("numa")
         rows = visible.distances(self.context, self.has)
         for index in range(len(cells_of(self.has))):
-            cell = numa.keyed("cell", ("id",), id=str(index), cpus=FREE, memory=FREE, unit=OPEN)
+            cpus = {} if index in self.alone else {"cpus": FREE}
+            cell = numa.keyed("cell", ("id",), id=str(index), **cpus, memory=FREE, unit=OPEN)
             if rows is not None:
                 told = cell.add("distances")
                 for other, value in enumerate(rows[index]):
@@ -262,7 +265,8 @@ class _Statement:
         scsi = [disk for disk in self.vm.disks.values() if disk.bus == "scsi"]
         if scsi:
             want = controller("scsi", 0, model="virtio-scsi")
-            asked_more.scsi_driver(scsi, want)
+            served = asked_more.threads_of(self.vm, self.platform).get(scsi[0].name, ())
+            asked_more.scsi_driver(scsi, served, want)
             self._address(want, "scsi")
         controller("pci", 0, model="pcie-root")
         on = self._expanders()
@@ -335,8 +339,9 @@ class _Statement:
         want = devices.add("hostdev", mode="subsystem", type="pci", managed="yes")
         if self.lock and device in self.lock.devices:
             want.key = ("source/address/bus", "source/address/slot", "source/address/function")
+        one = self.vm.hostdevs.get(device.removeprefix("hostdev "))
         self.parts[device] = want
-        want.add("driver", name="vfio")
+        want.add("driver", name="vfio", **({"iommufd": "yes"} if one is not None and one.iommufd else {}))
         self._function(want.add("source"), device, typed=False)
         self._address(want, device)
 

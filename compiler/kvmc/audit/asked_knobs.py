@@ -88,7 +88,9 @@ def _due(context: Context, host: Host) -> Iterable[Due]:
     if host.profile is not Profile.THROUGHPUT and reserved:
         key = "sysfs./sys/devices/virtual/workqueue/cpumask"
         yield Due("tuned", key, name_of("tuned", key), _FREE)
-    sizes = {count.size_kib for count in (*host.pages, *host.reserve_pages) if count.number}
+    kinds = {str(node.memory) for node in context.topology.nodes if not node.cpus and node.memory_kib}
+    special = (count for kind, offer in host.memories.items() if kind in kinds for count in offer.pages)
+    sizes = {count.size_kib for count in (*host.pages, *host.reserve_pages, *special) if count.number}
     if sizes:
         yield Due("cmdline", "default_hugepagesz", "boot:default_hugepagesz", f"{max(sizes)}KiB")
     for setting, choices in MECHANISMS.items():

@@ -27,16 +27,19 @@ def threads_of(vm: Vm, platform: Platform) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     common: tuple[int, ...] = ()
     last = 0
+    controller = [disk.name for disk in vm.disks.values() if disk.bus == "scsi"]
+    served = any(vm.disks[name].iothread is Iothread.SHARED for name in controller)
     for disk in vm.disks.values():
-        if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
+        common_too = disk.iothread is Iothread.SHARED or (served and disk.name in controller)
+        if disk.iothread is Iothread.NONE and not common_too:
             continue
-        if disk.iothread is Iothread.SHARED and common:
+        if common_too and common:
             found[disk.name] = common
             continue
         wanted = disk.iothreads if several and disk.iothread is Iothread.OWN else 1
         found[disk.name] = tuple(range(last + 1, last + 1 + wanted))
         last += wanted
-        if disk.iothread is Iothread.SHARED:
+        if common_too:
             common = found[disk.name]
     return found
 
@@ -73,10 +76,17 @@ def hyperv(vm: Vm, platform: Platform, features: Want) -> None:
 
 
 def protection(vm: Vm, root: Want) -> None:
-    """Policies: 1 << 16 allows sibling threads and 1 << 17 is always set (SEV-SNP ABI); 1 << 28 is SEPT_VE_DISABLE (TDX module)."""
-    if vm.launch_security != "none":
-        policy = f"0x{(1 << 16) | (1 << 17):08x}" if vm.launch_security == "sev-snp" else f"0x{1 << 28:08x}"
-        root.add("launchSecurity", type=vm.launch_security).add("policy", policy)
+    """Policies: 1 << 0 is NODBG, 1 << 1 NOKS and 1 << 2 ES (SEV API, guest policy); 1 << 16 allows sibling threads and 1 << 17 is
+    always set (SEV-SNP ABI); 1 << 28 is SEPT_VE_DISABLE (TDX module)."""
+    if vm.launch_security == "none":
+        return
+    kind, bits, width = {
+        "sev": ("sev", 1 << 0 | 1 << 1, 4),
+        "sev-es": ("sev", 1 << 0 | 1 << 1 | 1 << 2, 4),
+        "sev-snp": ("sev-snp", 1 << 16 | 1 << 17, 8),
+        "tdx": ("tdx", 1 << 28, 8),
+    }[vm.launch_security]
+    root.add("launchSecurity", type=kind).add("policy", f"0x{bits:0{width}x}")
 
 
 def devices(vm: Vm, arm: bool, wanted: Want) -> dict[str, Want]:
@@ -101,6 +111,8 @@ def devices(vm: Vm, arm: bool, wanted: Want) -> dict[str, Want]:
 
 def disk_driver(disk: Disk, threads: tuple[int, ...], driver: Want) -> None:
     """Which number a thread has is no matter: that it is its own, or all disks', is judged elsewhere."""
+    if disk.bus == "scsi":
+        return  # its controller's
     if len(threads) == 1:
         driver.attributes["iothread"] = FREE
     elif threads:
@@ -111,13 +123,18 @@ def disk_driver(disk: Disk, threads: tuple[int, ...], driver: Want) -> None:
         driver.attributes["queue_size"] = str(disk.queue_size)
 
 
-def scsi_driver(disks: list[Disk], controller: Want) -> None:
-    """Queues and depth of the SCSI controller: the most that a disk on it asks for."""
+def scsi_driver(disks: list[Disk], threads: tuple[int, ...], controller: Want) -> None:
+    """Queues and depth of the SCSI controller: the most that a disk on it asks for, and the shortest requests; its I/O thread."""
     values = {
         "queues": max(disk.queues or 0 for disk in disks),
         "cmd_per_lun": max(disk.cmd_per_lun or 0 for disk in disks),
     }
     asked = {name: str(value) for name, value in values.items() if value}
+    limits = [disk.max_sectors for disk in disks if disk.max_sectors]
+    if limits:
+        asked["max_sectors"] = str(min(limits))
+    if threads:
+        asked["iothread"] = str(threads[0])
     if asked:
         controller.add("driver", **asked)
 

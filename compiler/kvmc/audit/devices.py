@@ -68,6 +68,11 @@ def function(node: xml.Node, reader: Reader) -> At[PciAddress] | None:
 
 def disks(root: xml.Node, reader: Reader) -> tuple[At[Disk], ...]:
     found = []
+    of_controller: dict[str, int | None] = {}
+    for node in root.all("devices", "controller"):
+        driver = node.child("driver")
+        if node.get("type") == "scsi" and driver is not None:
+            of_controller[node.get("index", "0")] = reader.number(driver.attribute("iothread"))
     for node in root.all("devices", "disk"):
         if node.get("device", "disk") in ("cdrom", "floppy"):
             continue
@@ -87,9 +92,17 @@ def disks(root: xml.Node, reader: Reader) -> tuple[At[Disk], ...]:
         spread = (
             [reader.number(reader.needed(one, "id")) for one in driver.all("iothreads", "iothread")] if driver else []
         )
+        if bus == "scsi" and iothread is None:
+            iothread = of_controller.get(_controller(node))
         threads = tuple(id for id in (iothread, *spread) if id is not None)
         found.append(At(Disk(text, node.get("type"), bus, dev, attributes, shared, iothread, threads), place))
     return tuple(found)
+
+
+def _controller(disk: xml.Node) -> str:
+    """The index of its controller."""
+    address = disk.child("address")
+    return address.get("controller", "0") if address is not None else "0"
 
 
 def nics(root: xml.Node, reader: Reader) -> tuple[At[Nic], ...]:

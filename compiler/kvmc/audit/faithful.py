@@ -23,6 +23,7 @@ from kvmc.model.site import (
     Emulator,
     Host,
     Isolation,
+    MemoryKind,
     MemoryMode,
     Pinning,
     Platform,
@@ -95,12 +96,14 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
         has = size_text(domain.current.value)
         yield Difference(domain.current.span, f"asks for {size_text(vm.memory_kib)} of memory and begins with {has}")
     cells = cells_of(domain)
+    alone = {int(name): node.memory_kind for name, node in vm.cells.items() if node.memory_kind is not None}
     for cell in cells:
         page = page_of(domain, cell.value)
+        pages_kib = None if cell.value.id in alone else vm.pages_kib
         size = page.value.size_kib if page else None
         size = context.files.default_page_kib if size == DEFAULT_PAGE else size
-        if size != vm.pages_kib:
-            asked = size_text(vm.pages_kib) if vm.pages_kib else "normal pages"
+        if size != pages_kib:
+            asked = size_text(pages_kib) if pages_kib else "normal pages"
             yield Difference(
                 (page.span if page else domain.head),
                 f"asks for {asked} and has {size_text(size) if size else 'normal pages'}",
@@ -115,10 +118,8 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
                 wheres[0].span, f"asks for memory of nodes {CpuSet.of(every)} in turn and has it of {nodes}"
             )
     elif vm.memory_kind is not None:
-        kinds = {node.id: node.memory for node in context.topology.nodes}
         for where in wheres:
-            if len(where.value) != 1 or kinds.get(where.value.first) != vm.memory_kind.value:
-                yield Difference(where.span, f"asks for {vm.memory_kind} memory and has that of node {where.value}")
+            yield from _of_kind(context, vm.memory_kind, where)
     elif wheres and len(nodes) != wanted:
         yield Difference(
             wheres[0].span, f"asks for {counted(vm.nodes, 'node')} and has memory of {len(nodes)}: {nodes}"
@@ -126,8 +127,18 @@ def _size(context: Context, vm: Vm, domain: Domain) -> Iterator[Difference]:
     if vm.nodes > 1 and len(cells) != vm.nodes:
         yield Difference(domain.head, f"asks for {counted(vm.nodes, 'node')} and has {counted(len(cells), 'cell')}")
     yield from _parts(vm, domain)
+    for id, kind in alone.items():
+        at = nodes_for(domain, id)
+        if at is not None:
+            yield from _of_kind(context, kind, at)
     if vm.locked and not domain.locked:
         yield Difference(domain.head, "asks for locked memory and has none")
+
+
+def _of_kind(context: Context, kind: MemoryKind, where: At[CpuSet]) -> Iterator[Difference]:
+    kinds = {node.id: node.memory for node in context.topology.nodes}
+    if len(where.value) != 1 or kinds.get(where.value.first) != kind.value:
+        yield Difference(where.span, f"asks for {kind} memory and has that of node {where.value}")
 
 
 def _parts(vm: Vm, domain: Domain) -> Iterator[Difference]:

@@ -207,6 +207,7 @@ class _Guest:
 
 def _stock_profiles(context: Context, files: Mapping[str, File]) -> None:
     """What a profile's stock parents bring along, where another file has it too."""
+    release = _tuned_release(context)
     words = {option.value.key: option.span for option in context.files.options}
     sysctls = {knob.setting: knob for knob in context.files.knobs if knob.owner == "sysctl.d"}
     for file in files.values():
@@ -217,8 +218,15 @@ def _stock_profiles(context: Context, files: Mapping[str, File]) -> None:
         for entry in entries:
             if entry.section == "main" and entry.key == "include":
                 for name in re.split(r"[\s,;]+", entry.value.value):
-                    _stock_words(name, entry.value.span, words, context.bag)
-                    _stock_sysctls(name, entry.value.span, own, sysctls, context.bag)
+                    _stock_words(name, release, entry.value.span, words, context.bag)
+                    _stock_sysctls(name, release, entry.value.span, own, sysctls, context.bag)
+
+
+def _tuned_release(context: Context) -> tuple[int, int] | None:
+    """The host's, where its topology has facts of a scan."""
+    text = context.topology.facts.tuned if context.topology.facts is not None else None
+    match = re.match(r"([0-9]{1,3})\.([0-9]{1,3})", text or "")
+    return (int(match[1]), int(match[2])) if match is not None else None
 
 
 def _through(name: str, parent: str) -> str:
@@ -226,9 +234,9 @@ def _through(name: str, parent: str) -> str:
     return " < ".join(names[: names.index(parent) + 1])
 
 
-def _stock_words(name: str, span: Span, there: Mapping[str, Span], bag: Bag) -> None:
+def _stock_words(name: str, release: tuple[int, int] | None, span: Span, there: Mapping[str, Span], bag: Bag) -> None:
     """Words for the boot line: of two lists of CPUs the kernel drops one."""
-    for parent, words in boot_words(name):
+    for parent, words in boot_words(name, release):
         for word in words.split():
             key = word.partition("=")[0].replace("-", "_")
             if key in there:
@@ -242,11 +250,20 @@ def _stock_words(name: str, span: Span, there: Mapping[str, Span], bag: Bag) -> 
                 return
 
 
-def _stock_sysctls(name: str, span: Span, own: Collection[str], there: Mapping[str, Knob], bag: Bag) -> None:
+def _stock_sysctls(
+    name: str,
+    release: tuple[int, int] | None,
+    span: Span,
+    own: Collection[str],
+    there: Mapping[str, Knob],
+    bag: Bag,
+) -> None:
     seen = set(own)
-    for profile in chain(name):
-        for section, key, value in profile.settings:
-            other = there.get(key) if section == "sysctl" and key not in seen else None
+    for profile in chain(name, release):
+        for section, option, value in profile.settings:
+            # the plugin `vm` writes these sysctls
+            key = f"vm.{option}" if section == "vm" and option.startswith("dirty_") else option
+            other = there.get(key) if (section == "sysctl" or key != option) and key not in seen else None
             seen.add(key)
             if other is not None and other.value != value:
                 bag.error(

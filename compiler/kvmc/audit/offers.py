@@ -62,16 +62,18 @@ def _boot(context: Context) -> Label | None:
 
 
 def _pages(context: Context, host: Host) -> None:
-    asked: dict[int, int] = {}
-    for count in (*host.pages, *host.reserve_pages):
-        asked[count.size_kib] = asked.get(count.size_kib, 0) + count.number
+    usual = (*host.pages, *host.reserve_pages)
+    special = {kind: offer.pages for kind, offer in host.memories.items()}
     blamed = context.blamed()
-    sizes = set(asked) | {supply.size_kib for supply in context.files.pages}
+    sizes = {count.size_kib for count in (*usual, *(one for pages in special.values() for one in pages))}
+    sizes |= {supply.size_kib for supply in context.files.pages}
     for size in sorted(sizes, reverse=True):
         for id, (has, source) in sorted(kept(context, size).items()):
             node = context.topology.node(id)
             offers = node is not None and bool(node.cpus & context.topology.usable) and node.memory_kib != 0
-            wanted = asked.get(size, 0) if offers else 0
+            alone = node is not None and not node.cpus and node.memory is not None and bool(node.memory_kib)
+            counts = usual if offers else special.get(str(node.memory), ()) if alone and node is not None else ()
+            wanted = sum(count.number for count in counts if count.size_kib == size)
             place = source_of(context, size, source)
             if has != wanted and place not in blamed:
                 context.bag.error(

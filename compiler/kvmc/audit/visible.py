@@ -41,7 +41,10 @@ class View:
 def expected(context: Context, vm: Vm, domain: Domain, platform: Platform) -> View | None:
     """None where the files do not tell the pins."""
     host = context.topology
+    # Nodes of memory alone, which come last, say nothing of CPUs.
     cells = [cell.value.vcpus for cell in cells_of(domain)]
+    while cells and not cells[-1]:
+        cells.pop()
     if not cells or not all(cells) or any(vcpu not in domain.pins for cell in cells for vcpu in cell):
         return None
     pins = [[domain.pins[vcpu].value for vcpu in cell] for cell in cells]

@@ -22,7 +22,12 @@ _NAMED = 6
 """Hosts or features named in one message before the rest is only counted."""
 _SHAPED = frozenset({"topoext"})
 """What the guest's topology decides."""
-_GUARDS = {"sev-snp": ("AuthenticAMD", "sev_snp"), "tdx": ("GenuineIntel", "tdx_host_platform")}
+_GUARDS = {
+    "sev": ("AuthenticAMD", "sev"),
+    "sev-es": ("AuthenticAMD", "sev_es"),
+    "sev-snp": ("AuthenticAMD", "sev_snp"),
+    "tdx": ("GenuineIntel", "tdx_host_platform"),
+}
 """The vendor whose CPUs have it, and the kernel's flag for a host that is set up for it."""
 
 
@@ -158,8 +163,8 @@ class _Fleet:
             have, untold = _features(topology)
             partial = "fpu" not in topology.cpu.features and topology.cpu.model not in cpu_models()
             lacking = sorted(wanted - have - untold) if not partial else []
-            vendor = VENDORS.get(topology.cpu.vendor or "")
-            if vendor is not None and vendor != model.vendor:
+            vendor = topology.cpu.vendor and VENDORS.get(topology.cpu.vendor)
+            if vendor and vendor != model.vendor:
                 text = f"CPU model `{model.name}` is {model.vendor}'s, and host `{host.name}`, which guest `{vm.name}` may go to, "
                 self._tell(codes.MODEL_LACKING, f"{text}has a CPU of {vendor}", vm, "cpu")
             elif lacking:
@@ -200,7 +205,8 @@ class _Fleet:
                 return f"host `{host.name}` is {topology.arch}, where KVM gives a guest the host's CPU alone"
             if not {"lm", "fpu"} & topology.cpu.features and topology.cpu.model not in cpu_models():
                 return f"the topology of host `{host.name}` does not tell its CPU's features"
-        vendors = {VENDORS.get(topology.cpu.vendor or "", topology.cpu.vendor or "") for topology in topologies}
+        told_vendors = {topology.cpu.vendor or "" for topology in topologies}
+        vendors = {VENDORS.get(vendor, vendor) for vendor in told_vendors}
         if len(vendors) != 1:
             return f"its hosts have CPUs of {' and '.join(sorted(vendors))}, between which no guest migrates"
         (vendor,) = vendors

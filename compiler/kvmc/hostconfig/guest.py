@@ -188,7 +188,7 @@ class _Guest:
 
     def _shape(self, dedicated: bool) -> CpuShape:
         shape = cpu_shape(
-            self.guest.cells,
+            [cell for cell in self.guest.cells if cell.vcpus],
             self.topology,
             pinned=dedicated,
             floating=self._floating(),
@@ -214,6 +214,8 @@ class _Guest:
 
     def _cells(self) -> tuple[GuestCell, ...]:
         cells, mode = self.guest.cells, self.vm.numatune
+        if not all(cell.vcpus for cell in cells):
+            self.gate.need("a guest node without vCPUs", self.gate.path("node"), libvirt=(6, 6), qemu=(2, 7))
         distances = cell_distances([cell.node for cell in cells], self.topology)
         return tuple(
             GuestCell(index, cell.vcpus, cell.memory_kib, cell.node, row, mode.value, self._memory_nodes(cell))
@@ -304,6 +306,7 @@ class _Guest:
             iothreads=threads if len(threads) > 1 else (),
             queue_size=disk.queue_size,
             cmd_per_lun=disk.cmd_per_lun,
+            max_sectors=disk.max_sectors,
         )
 
     def _passed_and_nics(self) -> tuple[tuple[NicPlan, ...], tuple[HostdevPlan, ...]]:
@@ -350,7 +353,11 @@ class _Guest:
             )
         for hostdev in self.vm.hostdevs.values():
             function = self.guest.devices["hostdev", hostdev.name]
-            hostdevs.append(HostdevPlan(hostdev.name, function, self.identity.addresses[f"hostdev {hostdev.name}"]))
+            if hostdev.iommufd:
+                path = self.gate.path("hostdev", hostdev.name, "iommufd")
+                self.gate.need("`iommufd = true`", path, libvirt=(12, 1), qemu=(9, 0), kernel=(6, 6))
+            address = self.identity.addresses[f"hostdev {hostdev.name}"]
+            hostdevs.append(HostdevPlan(hostdev.name, function, address, hostdev.iommufd))
         return tuple(nics), tuple(hostdevs)
 
     def _is_vf(self, pool: str, nic: str) -> bool:

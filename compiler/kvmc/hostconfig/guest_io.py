@@ -10,11 +10,14 @@ from kvmc.hostconfig.guest_gates import Gate
 from kvmc.model.site import Disk, Iothread, Nic, Vm
 
 _PROTECTION = {
+    "sev": {"libvirt": (9, 0), "qemu": (6, 0), "kernel": (5, 13)},
+    "sev-es": {"libvirt": (9, 0), "qemu": (6, 0), "kernel": (5, 13)},
     "sev-snp": {"libvirt": (11, 8), "qemu": (9, 1), "kernel": (6, 11)},
     "tdx": {"libvirt": (11, 10), "qemu": (10, 1), "kernel": (6, 16)},
 }
-"""libvirt has sev-snp since 10.5, and picks the firmware that it needs since 11.8; tdx came between 11.3 and 11.10, whose notes
-mend it."""
+"""libvirt has sev since 4.5, and from some release before 9.0 on fills in the C-bit itself. QEMU 6.0 has SEV-ES, and makes virtio
+devices of such guests go through shared memory by itself. Kernels before 5.13 have `kvm_amd.sev` off. libvirt has sev-snp since
+10.5, and picks the firmware that it needs since 11.8; tdx came between 11.3 and 11.10, whose notes mend it."""
 
 
 def check_machine_parts(gate: Gate) -> None:
@@ -48,15 +51,18 @@ def _check_rings(gate: Gate, nic: Nic) -> None:
 
 def disk_threads(gate: Gate) -> dict[str, tuple[int, ...]]:
     """The I/O threads of each disk that has any: ids from 1 in the order of the disks, one for all that share, those of an `own`
-    side by side. A disk whose queues the platform cannot spread has one, with a note."""
+    side by side. The SCSI controller has one where a disk on it asks, which then serves all of them. A disk whose queues the
+    platform cannot spread has one, with a note."""
     mapped = gate.platform.libvirt.since(10, 0) and gate.platform.qemu.since(9, 0)
     found: dict[str, tuple[int, ...]] = {}
     shared: tuple[int, ...] | None = None
     count = 0
+    scsi = any(disk.bus == "scsi" and disk.iothread is Iothread.SHARED for disk in gate.vm.disks.values())
     for disk in gate.vm.disks.values():
-        if disk.bus != "virtio" or disk.iothread is Iothread.NONE:
+        wish = Iothread.SHARED if scsi and disk.bus == "scsi" else disk.iothread
+        if wish is Iothread.NONE:
             continue
-        if disk.iothread is Iothread.SHARED and shared is not None:
+        if wish is Iothread.SHARED and shared is not None:
             found[disk.name] = shared
             continue
         number = disk.iothreads if mapped else 1
@@ -64,7 +70,7 @@ def disk_threads(gate: Gate) -> dict[str, tuple[int, ...]]:
             _tell_one(gate, disk)
         found[disk.name] = tuple(range(count + 1, count + number + 1))
         count += number
-        if disk.iothread is Iothread.SHARED:
+        if wish is Iothread.SHARED:
             shared = found[disk.name]
     return found
 

@@ -59,7 +59,8 @@ def _tell_bare(host: Host, node: Node, near: Sequence[int], topology: Topology, 
     devices = [
         device.address
         for device in (topology.pci or {}).values()
-        if device.node == node.id and (device.address in offered or (device.class_id or 0) >> 16 in _BUSY)
+        if device.node == node.id
+        and (device.address in offered or (device.class_id is not None and device.class_id >> 16 in _BUSY))
     ]
     if devices:
         where = f"of node {', '.join(map(str, near))}" if near else "of any node"

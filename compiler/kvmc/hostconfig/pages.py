@@ -8,6 +8,7 @@ from kvmc.hostconfig.plan import Carrier, NodePages
 from kvmc.hostconfig.settings import Settings
 from kvmc.model.origins import Origins
 from kvmc.model.site import Host, Platform
+from kvmc.model.values import PageCount
 from kvmc.topology import Node, Topology
 
 NODE_FORM = (5, 16)
@@ -15,20 +16,25 @@ NODE_FORM = (5, 16)
 
 
 def node_pages(host: Host, topology: Topology) -> tuple[NodePages, ...]:
-    """Offered and reserved pages together, by size (largest first) and node. Only nodes with CPUs and memory have any."""
-    counts: dict[int, int] = {}
-    for count in (*host.pages, *host.reserve_pages):
-        counts[count.size_kib] = counts.get(count.size_kib, 0) + count.number
-    return tuple(
-        NodePages(node.id, size, counts[size])
-        for size in sorted(counts, reverse=True)
-        for node in _nodes(topology)
-        if counts[size] > 0
-    )
+    """Offered and reserved pages together, by size (largest first) and node. Of nodes without CPUs those of a kind that the host
+    offers pages of have some."""
+    counts: dict[tuple[int, int], int] = {}
+    for node in topology.nodes:
+        for count in _counts(host, topology, node):
+            key = (count.size_kib, node.id)
+            counts[key] = counts.get(key, 0) + count.number
+    order = sorted(counts, key=lambda key: -key[0])
+    return tuple(NodePages(node, size, counts[size, node]) for size, node in order if counts[size, node] > 0)
 
 
-def _nodes(topology: Topology) -> tuple[Node, ...]:
-    return tuple(node for node in topology.nodes if node.cpus & topology.usable and node.memory_kib != 0)
+def _counts(host: Host, topology: Topology, node: Node) -> tuple[PageCount, ...]:
+    """What a node keeps; nothing without memory."""
+    if node.memory_kib == 0:
+        return ()
+    if node.cpus & topology.usable:
+        return (*host.pages, *host.reserve_pages)
+    offer = host.memories.get(node.memory or "") if not node.cpus and node.memory_kib else None
+    return offer.pages if offer is not None else ()
 
 
 def page_settings(
@@ -42,7 +48,8 @@ def page_settings(
     if not pages:
         return bag
     sizes = sorted({page.size_kib for page in pages}, reverse=True)
-    blocks = settings.blocks(*(path for path, has in (("pages", host.pages), ("reserve", host.reserve_pages)) if has))
+    given = (("pages", host.pages), ("reserve", host.reserve_pages), ("memory", host.memories))
+    blocks = settings.blocks(*(path for path, has in given if has))
     at_boot = platform.kernel.since(*NODE_FORM)
     settings.add(Carrier.CMDLINE, "default_hugepagesz", kernel_size(sizes[0]), blocks, "the size of /dev/hugepages")
     for size in sizes:

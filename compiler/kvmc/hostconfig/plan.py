@@ -156,6 +156,8 @@ class DiskPlan:
     queue_size: int | None = None
     cmd_per_lun: int | None = None
     """Of its controller."""
+    max_sectors: int | None = None
+    """Of its controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +192,12 @@ class MdevPlan:
 
 @dataclass(frozen=True, slots=True)
 class HostdevPlan:
-    """A PCI function of the host, given whole."""
+    """A PCI function of the host, given whole. iommufd: QEMU maps the guest's memory for it through that."""
 
     name: str
     device: PciAddress
     address: PciAddress
+    iommufd: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,11 +57,6 @@ _INTENTS = {
 """What the placement stands on, whether it is written for this host or not: the setting that says it, and what to do."""
 
 
-def host_word(key: str) -> str:
-    """A kernel parameter as kvmc writes it: the kernel reads `-` and `_` alike."""
-    return key.replace("-", "_")
-
-
 def check_raws(site: Site, topologies: Mapping[str, Topology], origins: Origins) -> Bag:
     """All raw settings of the site's hosts and guests. What a pool or a class says is told once."""
     from kvmc.hostconfig.raw_xml import check_guest

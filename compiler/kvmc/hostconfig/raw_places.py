@@ -5,6 +5,7 @@ Elements are told by their path below `<domain>`, as in the knowledge of libvirt
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
@@ -72,7 +73,7 @@ def _whole_device(element: ET.Element) -> bool | None:
     """A whole device that the language has a word for."""
     kind = element.get("type", "")
     if element.tag == "disk":
-        return element.get("device", "disk") == "disk" and kind in ("block", "file")
+        return _plain_disk(element)
     if element.tag == "interface":
         model, source = element.find("model"), element.find("source")
         network = source.get("network", "") if source is not None else ""
@@ -87,8 +88,24 @@ def _whole_device(element: ET.Element) -> bool | None:
     return None
 
 
+def _plain_disk(element: ET.Element) -> bool:
+    """A disk that `disk` has words for: an image or a device at a path that the language takes, on a bus that it has."""
+    source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
+    path = (source.get("dev") or source.get("file") or "") if source is not None else ""
+    return (
+        element.get("device", "disk") == "disk"
+        and element.get("type") in ("block", "file")
+        and re.fullmatch(r"/[A-Za-z0-9/._+:@=,-]*", path) is not None
+        and (target is None or target.get("bus", "virtio") in ("virtio", "scsi", "sata"))
+        and (driver is None or driver.get("type", "raw") in ("raw", "qcow2"))
+    )
+
+
 def unsound(element: ET.Element) -> str:
     """What a whole device lacks to be the same at each start; empty where nothing."""
+    if element.tag == "disk":
+        target = element.find("target")
+        return "" if target is not None and target.get("dev") else "is a disk without a target, which libvirt needs"
     if element.tag != "interface":
         return ""
     mac = element.find("mac")

@@ -13,6 +13,7 @@ from kvmc.knowledge.folklore import FOLKLORE, Folklore, plain
 from kvmc.knowledge.model import Knob, Status
 from kvmc.knowledge.registry import REGISTRY, folklore, rows, status_in
 from kvmc.knowledge.stock_profiles import PROFILES, READ, chain
+from kvmc.knowledge.stock_releases import RELEASES
 
 _LONGEST = 200
 _MOST = 8
@@ -125,4 +126,12 @@ def _of_profile(name: str) -> str:
     for profile in reversed(chain(name)):
         for section, key, value in profile.settings:
             lines.append((profile.name, f"[{section}] {key} = {value}"))
+    for release, changes in RELEASES.items():
+        shown = ".".join(map(str, release))
+        for profile in reversed(chain(name)):
+            change = changes.get(profile.name)
+            for section, key in change.gone if change is not None else ():
+                lines.append((f"in {shown}", f"{profile.name} has no [{section}] {key}"))
+            for section, key, value in change.put if change is not None else ():
+                lines.append((f"in {shown}", f"{profile.name} has [{section}] {key} = {value}"))
     return _table(f"{name}: stock profile of tuned {READ}, which kvmc does not include", lines)

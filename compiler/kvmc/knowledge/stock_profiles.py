@@ -6,10 +6,13 @@ judged, and to tell what `include=` brings along. Assertions, what scripts do an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from kvmc.knowledge.stock_releases import RELEASES
 
 READ = "2.20"
-"""The release whose profiles these are; later ones changed few keys."""
+"""The release whose profiles these are; what others have is in `stock_releases`."""
+_OWN = (2, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,21 +284,38 @@ _PROFILES: tuple[StockProfile, ...] = (
 PROFILES = {profile.name: profile for profile in _PROFILES}
 
 
-def chain(name: str) -> tuple[StockProfile, ...]:
-    """The profile and what it includes, nearest first; nothing for one that is not known."""
+def in_release(profile: StockProfile, release: tuple[int, int] | None) -> StockProfile:
+    """The profile as that release has it: as the newest that was read and is not newer. None: as the profiles here are."""
+    read = max((one for one in (*RELEASES, _OWN) if release is not None and one <= release), default=None)
+    if read is None:
+        read = min(RELEASES) if release is not None else _OWN
+    change = RELEASES.get(read, {}).get(profile.name)
+    if change is None:
+        return profile
+    new = {(section, key): value for section, key, value in change.put}
+    kept = [
+        (section, key, new.pop((section, key), value))
+        for section, key, value in profile.settings
+        if (section, key) not in change.gone
+    ]
+    return replace(profile, settings=(*kept, *((*key, value) for key, value in new.items())))
+
+
+def chain(name: str, release: tuple[int, int] | None = None) -> tuple[StockProfile, ...]:
+    """The profile and what it includes, nearest first; nothing for one that is not known. release: of tuned."""
     found: list[StockProfile] = []
     profile = PROFILES.get(name)
     while profile is not None and profile not in found:
         found.append(profile)
         profile = PROFILES.get(profile.include or "")
-    return tuple(found)
+    return tuple(in_release(one, release) for one in found)
 
 
-def boot_words(name: str) -> tuple[tuple[str, str], ...]:
+def boot_words(name: str, release: tuple[int, int] | None = None) -> tuple[tuple[str, str], ...]:
     """What the profile and those that it includes put on the boot line: each profile's name with its words, the farthest first."""
     return tuple(
         (profile.name, value.removeprefix("+"))
-        for profile in reversed(chain(name))
+        for profile in reversed(chain(name, release))
         for section, key, value in profile.settings
         if section == "bootloader" and key.startswith("cmdline")
     )

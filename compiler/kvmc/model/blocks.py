@@ -31,6 +31,13 @@ BLOCKS: tuple[BlockRow, ...] = (
         single=True,
     ),
     BlockRow(
+        "memory",
+        "What nodes without CPUs offer whose memory is of this kind: `hbm`, `nvm`, `cxl`, `gpu` or `special`. What is no page "
+        "there is normal memory for guests; `pages` and `reserve` of the pool are of nodes with CPUs alone.",
+        ("pool", "host"),
+        ("KIND",),
+    ),
+    BlockRow(
         "devices",
         "PCI devices that guests may own one each: VFs of `parent`, or those at `addresses`.",
         ("pool", "host"),

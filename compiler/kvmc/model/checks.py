@@ -11,7 +11,7 @@ from kvmc.model import conflicts, guest_checks
 from kvmc.model.nodes import Given, Node, Tables
 from kvmc.model.settings import blocks, settings
 from kvmc.model.shape_checks import check_shape
-from kvmc.model.site import Profile
+from kvmc.model.site import MemoryKind, Profile
 from kvmc.model.table import Row
 from kvmc.model.values import PciAddress
 
@@ -46,7 +46,7 @@ def _required(node: Node, owner: Node, bag: Bag) -> None:
     if not (owner.complete and node.complete):
         return
     for row in settings(node.row.name).values():
-        if row.required and row.name not in node.values:
+        if row.required and row.name not in node.values and not (row.name == "vcpus" and "memory_kind" in node.values):
             what = f"{node.row.name} `{node.name}`" + (
                 f" of {owner.row.name} `{owner.name}`" if owner is not node else ""
             )
@@ -156,6 +156,12 @@ def _host(host: Node, merged: Tables, bag: Bag) -> None:
             help=["set `realtime = true` if the kernel is built with PREEMPT_RT, else `profile = latency`"],
         )
     conflicts.check_rules(conflicts.HOST, host, host, bag)
+    for kind, memory in host.labelled("memory").items():
+        if kind not in tuple(MemoryKind):
+            words = ", ".join(f"`{one}`" for one in MemoryKind)
+            bag.error(
+                codes.BAD_LABELS, f"no kind of memory `{kind}`", Label(memory.label), help=[f"take one of {words}"]
+            )
     vswitch = host.children.get(("vswitch", ""))
     if vswitch is not None:
         conflicts.check_rules(conflicts.VSWITCH, vswitch, host, bag)

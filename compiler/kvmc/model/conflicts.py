@@ -124,9 +124,17 @@ DISK = (
         "iothread",
         ("shared", "own"),
         "bus",
-        ("sata", "scsi"),
-        "I/O threads serve virtio disks alone",
-        "set `bus = virtio`",
+        ("sata",),
+        "no I/O thread serves an emulated SATA controller",
+        "set `bus = virtio` or `bus = scsi`",
+    ),
+    Rule(
+        "iothread",
+        ("own",),
+        "bus",
+        ("scsi",),
+        "one thread serves the SCSI controller with all its disks",
+        "set `iothread = shared`, or `bus = virtio`",
     ),
     Rule(
         "queues",
@@ -140,6 +148,7 @@ DISK = (
         "queue_size", (), "bus", ("sata", "scsi"), "the rings of a virtio disk alone have a size", "set `bus = virtio`"
     ),
     Rule("cmd_per_lun", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
+    Rule("max_sectors", (), "bus", ("sata", "virtio"), "it is a setting of the SCSI controller", "set `bus = scsi`"),
     Rule(
         "iothreads",
         (),

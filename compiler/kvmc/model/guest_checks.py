@@ -86,12 +86,19 @@ def check_machine(vm: Node, bag: Bag) -> None:
 def _protected(vm: Node, bag: Bag) -> None:
     """What memory that the host cannot read excludes."""
     kind = vm.get("launch_security")
+    pinned = kind in ("sev", "sev-es")
     excluded = [
+        (
+            "locked",
+            pinned and vm.get("locked") is False,
+            "the kernel pins all of its memory, which needs the limit of locked memory lifted",
+            "set `locked = true`",
+        ),
         ("firmware", vm.get("firmware") == "bios", "only UEFI is measured at launch", "set `firmware = uefi`"),
         ("type", vm.get("type") == "qemu", "emulation has no memory that the host cannot read", "set `type = kvm`"),
         (
             "pages",
-            isinstance(vm.get("pages"), int),
+            isinstance(vm.get("pages"), int) and not pinned,
             "private memory comes from guest_memfd, which has no huge pages of the pool: they would lie idle",
             "set `pages = none`",
         ),

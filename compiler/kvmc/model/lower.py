@@ -77,6 +77,7 @@ def _host(node: Node) -> dict[str, Any]:
     fields["pool"] = node.parent.text if node.parent else None
     fields["devices"] = _named(node.labelled("devices"))
     fields["raws"] = _named(node.labelled("raw"))
+    fields["memories"] = _named(node.labelled("memory"))
     for pool in fields["devices"].values():
         first, *others = pool["parent"] or (None,)
         pool |= {
@@ -94,6 +95,8 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     fields["cells"] = {
         label: _fields(child) for label, child in sorted(node.labelled("node").items(), key=lambda one: int(one[0]))
     }
+    for cell in fields["cells"].values():
+        cell["vcpus"] = cell["vcpus"] or 0
     fields["nodes"] = len(fields["cells"]) or fields["nodes"]
     fields["dedicated"] = fields["dedicated"] or CpuSet()
     for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):

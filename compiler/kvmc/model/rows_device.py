@@ -50,7 +50,8 @@ DEVICE_ROWS: tuple[Row, ...] = (
         "disk",
         "iothread",
         Choice(Iothread),
-        "QEMU's main loop, an I/O thread shared by the guest's disks, or one of its own.",
+        "QEMU's main loop, an I/O thread shared by the guest's disks, or one of its own. Of SCSI disks: `shared` has it serve "
+        "their controller, so all of them.",
         "own",
         "none",
     ),
@@ -64,6 +65,13 @@ DEVICE_ROWS: tuple[Row, ...] = (
     ),
     Row("disk", "queue_size", PowerOfTwo(2, 1024), "Requests that each of its queues holds.", "1024"),
     Row("disk", "cmd_per_lun", Integer(1, 1024), "Commands at once for a disk of the SCSI controller.", "128"),
+    Row(
+        "disk",
+        "max_sectors",
+        Integer(1, 65535),
+        "Sectors of 512 bytes that one request to the SCSI controller moves at most; the least that a disk on it says.",
+        "2048",
+    ),
     Row("disk", "boot", Integer(1, 999), "Its place in the boot order.", "1"),
     Row("nic", "network", Ref("network"), "The network that it is on; this, `device` or `socket`.", "core"),
     Row(
@@ -140,6 +148,14 @@ DEVICE_ROWS: tuple[Row, ...] = (
         Name(),
         "Another passed device of the guest, by its label: both are on one PCIe root complex.",
         "gpu",
+    ),
+    Row(
+        "hostdev",
+        "iommufd",
+        Flag(),
+        "Whether QEMU maps the guest's memory through iommufd in place of VFIO's own container.",
+        "true",
+        "false",
     ),
     Row(
         "hostdev",

@@ -151,7 +151,8 @@ GUEST_ROWS: tuple[Row, ...] = (
         "node",
         "vcpus",
         Integer(1, 1024),
-        "How many of the guest's vCPUs; they are numbered through the nodes in order. Together they are `vcpus` of the guest.",
+        "How many of the guest's vCPUs; they are numbered through the nodes in order. Together they are `vcpus` of the guest. A "
+        "node with `memory_kind` has none.",
         "6",
         required=True,
     ),
@@ -163,6 +164,15 @@ GUEST_ROWS: tuple[Row, ...] = (
         "48GiB",
         field="memory_kib",
         required=True,
+    ),
+    Row(
+        "node",
+        "memory_kind",
+        OrNone(Choice(MemoryKind)),
+        "A node without vCPUs, behind those that have some: its memory, in normal pages, is that of a host node of this kind, the "
+        "nearest with room.",
+        "cxl",
+        "none",
     ),
     Row(
         "vm",

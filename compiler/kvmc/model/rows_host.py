@@ -230,6 +230,14 @@ HOST_ROWS: tuple[Row, ...] = (
         "resctrl_bandwidth",
     ),
     Row(
+        "memory",
+        "pages",
+        PageCounts(),
+        "Huge pages for guests, in each node without CPUs whose memory is of the kind.",
+        "8 * 1GiB",
+        "none",
+    ),
+    Row(
         "devices",
         "parent",
         OneOrMore(Pci()),

@@ -73,8 +73,9 @@ MACHINE_ROWS: tuple[Row, ...] = (
     Row(
         "class",
         "launch_security",
-        Choice(["none", "sev-snp", "tdx"]),
-        "Memory that the host cannot read: AMD's SEV-SNP or Intel's TDX.",
+        Choice(["none", "sev", "sev-es", "sev-snp", "tdx"]),
+        "Memory that the host cannot read: AMD's SEV-SNP or Intel's TDX. On older AMD CPUs SEV, which leaves the registers to "
+        "the host and its memory without integrity, or SEV-ES, which hides the registers too.",
         "sev-snp",
         "none",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from kvmc.diagnostics import Bag, Code, Label
 from kvmc.diagnostics.codes import schema as codes
@@ -74,8 +74,11 @@ def _guest_nodes(vm: Node, bag: Bag) -> None:
         text = f"`nodes = {asked.value}` of vm `{vm.name}`, which has {counted(len(nodes), 'node block')}"
         secondary = [Label(node.header) for node in nodes.values()]
         bag.error(codes.GUEST_NODES, text, vm.place("nodes"), secondary=secondary, help=["drop `nodes`"])
+    alone = [node for node in nodes.values() if isinstance(node.get("memory_kind"), MemoryKind)]
+    if alone and not _memory_nodes(vm, nodes, alone, bag):
+        return
     for name, show in (("vcpus", str), ("memory", size_text)):
-        parts = [node.get(name) for node in nodes.values()]
+        parts = [node.get(name) for node in nodes.values() if name == "memory" or node not in alone]
         whole = vm.get(name)
         numbers = [part for part in parts if isinstance(part, int)]
         if not isinstance(whole, int) or len(numbers) != len(parts) or sum(numbers) == whole:
@@ -89,15 +92,50 @@ def _guest_nodes(vm: Node, bag: Bag) -> None:
             fixes=write_one_of([show(sum(numbers))], vm.values[name].at if name in vm.values else None),
         )
     pages = vm.get("pages")
-    unit = max(pages, MIB) if isinstance(pages, int) else MIB
     for node in nodes.values():
         memory = node.get("memory")
+        unit = max(pages, MIB) if isinstance(pages, int) and node not in alone else MIB
         if isinstance(memory, int) and memory % unit and (pages is None or isinstance(pages, int)):
-            what = f"{size_text(unit)} pages" if pages else "whole MiB"
+            what = f"{size_text(unit)} pages" if unit > MIB else "whole MiB"
             text = f"{size_text(memory)} of node {node.name} of vm `{vm.name}` cannot be divided into {what}"
             secondary = [vm.place("pages")] if "pages" in vm.values else []
             help = [f"set `memory = {size_text(-(-memory // unit) * unit)}`"]
             bag.error(codes.NOT_DIVISIBLE, text, node.place("memory"), secondary=secondary, help=help)
+
+
+def _memory_nodes(vm: Node, nodes: Mapping[str, Node], alone: Sequence[Node], bag: Bag) -> bool:
+    """Nodes without vCPUs come last and keep to their memory. Whether nothing is wrong with them."""
+    for node in alone:
+        if "vcpus" in node.values:
+            bag.error(
+                codes.MEMORY_NODE,
+                f"node {node.name} of vm `{vm.name}` has vCPUs and memory of a kind",
+                node.place("memory_kind"),
+                secondary=[node.place("vcpus")],
+                notes=["its vCPUs would be shown that memory as their own, and it is on another node of the host"],
+                help=["give the memory a node of its own, without `vcpus`"],
+            )
+            return False
+    first = min(int(node.name) for node in alone)
+    after = [node for node in nodes.values() if int(node.name) > first and node not in alone]
+    if after or first == 0:
+        wrong = nodes[str(first)]
+        text = f"node {first} of vm `{vm.name}` has no vCPUs and is before " + (
+            f"node {after[0].name}, which has" if after else "every node that has"
+        )
+        bag.error(codes.MEMORY_NODE, text, wrong.header, help=["number nodes without vCPUs behind the others"])
+        return False
+    if vm.get("numatune") == MemoryMode.PREFERRED:
+        bag.error(
+            codes.MEMORY_NODE,
+            f"`numatune = preferred` of vm `{vm.name}`, whose node {first} is memory alone",
+            vm.place("numatune"),
+            secondary=[alone[0].place("memory_kind")],
+            notes=["memory of a kind comes from one node of that kind alone"],
+            help=["drop `numatune`"],
+        )
+        return False
+    return True
 
 
 def _one_node(vm: Node, bag: Bag) -> None:
@@ -128,7 +166,7 @@ _AWAY: tuple[tuple[str, Code, Callable[[object], bool], str, str], ...] = (
         codes.KIND_NODES,
         lambda value: isinstance(value, MemoryKind),
         "the guest would be shown its nodes as far from each other as their vCPUs are, and their memory lies elsewhere",
-        "give it one node, or drop `memory_kind`",
+        "give the memory a `node` of its own with `memory_kind`, or the guest one node",
     ),
 )
 """Setting, code, whether a value puts memory elsewhere, why that does not go with nodes, help."""

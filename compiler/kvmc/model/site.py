@@ -202,6 +202,13 @@ class DevicePool(_Model):
         return (self.parent, *self.others) if self.parent is not None else ()
 
 
+class KindMemory(_Model):
+    """What nodes without CPUs offer whose memory is of a kind, which is its name."""
+
+    name: str
+    pages: tuple[PageCount, ...]
+
+
 class Raw(_Model):
     """A setting that kvmc has no word for. `name`: its carrier and its key, `sysctl vm.swappiness`; of a guest `xml` and a
     label."""
@@ -247,6 +254,7 @@ class Host(_Model):
     pages: tuple[PageCount, ...]
     """Huge pages offered to guests, in each node that has CPUs and memory."""
     devices: Mapping[str, DevicePool]
+    memories: Mapping[str, KindMemory] = {}
     drained: bool = False
     """It gets no new guests."""
     host_failures: int = 0
@@ -315,6 +323,8 @@ class Disk(_Model):
     """I/O threads that its queues are spread over, with `iothread = own`."""
     queue_size: int | None = None
     cmd_per_lun: int | None = None
+    max_sectors: int | None = None
+    """Of 512 bytes."""
 
 
 class Nic(_Model):
@@ -350,6 +360,7 @@ class Hostdev(_Model):
     near: Near = Near.REQUIRE
     beside: str | None = None
     """Another passed device of the guest, on whose root complex it is."""
+    iommufd: bool = False
     within: Locality = Locality.NODE
     """What `near` means."""
 
@@ -390,6 +401,8 @@ class GuestNode(_Model):
     name: str
     vcpus: int
     memory_kib: int
+    memory_kind: MemoryKind | None = None
+    """Of a node without vCPUs: what its memory is made of."""
 
 
 class Vm(_Model):
@@ -457,7 +470,7 @@ class Vm(_Model):
     irq_affinity: IrqAffinity = IrqAffinity.DEVICE
     """`device` or `vcpus`."""
     launch_security: str = "none"
-    """libvirt's type: `sev-snp`, `tdx`, or `none`."""
+    """`sev`, `sev-es` (libvirt's type `sev` with a policy), `sev-snp`, `tdx`, or `none`."""
     cachetune: int | None = None
     """KiB of each L3 cache that its vCPUs run on: what is its alone, at least."""
     memorytune: int | None = None

@@ -178,7 +178,8 @@ def _sets(
         for left, at in (able if len(able) > len(cells) else ())
     }
     found: list[tuple[int, int, tuple[int, ...]]] = []
-    for some in islice(combinations([at for _, at in able], len(cells)), COMBINATIONS):
+    limit = _WAYS if demand.devices else COMBINATIONS  # devices may be on nodes that are not the tightest
+    for some in islice(combinations([at for _, at in able], len(cells)), limit):
         order = tuple(sorted(some))
         price = 0
         if prices:

@@ -50,6 +50,14 @@ class Cell:
     floating: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryCell:
+    """A guest node without vCPUs: memory of a kind, in normal pages, on a node of the host that has no other of the guest's."""
+
+    memory_kib: int
+    kind: MemoryKind
+
+
 def alike(one: Cell, other: Cell) -> bool:
     """Whether two cells of a guest may change places; the overhead that is no node's counts for the first, and not here."""
     return one.vcpus == other.vcpus and one.memory_kib == other.memory_kib and one.floating == other.floating
@@ -190,6 +198,8 @@ class Demand:
     close: tuple[Close, ...] = ()
     one_root: bool = False
     """All its devices are on one root complex where that can be."""
+    memory_cells: tuple[MemoryCell, ...] = ()
+    """Behind its cells."""
 
     tied: bool = field(init=False, repr=False, compare=False)
     """Whether its place depends on more than what each node has free and which hosts are claimed."""
@@ -201,7 +211,7 @@ class Demand:
     def __post_init__(self) -> None:
         put = object.__setattr__
         devices = self.near or self.beside or self.package or self.close or self.one_root
-        put(self, "tied", bool(self.relations or devices or self.tunes or self.polled))
+        put(self, "tied", bool(self.relations or devices or self.tunes or self.memory_cells or self.polled))
         put(self, "even", not self.spread and not uneven(self.cells))
         put(
             self,
@@ -234,10 +244,8 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
     for vm in site.vms.values():
         # the schema pass refuses what cannot be divided
         unit = vm.pages_kib or 1
-        assert vm.nodes <= vm.vcpus and vm.memory_kib % unit == 0 and vm.memory_kib // unit >= vm.nodes
-        vcpus = split_vcpus(vm)
-        memory = split_memory(vm)
-        normal = overhead(vm, memory, vcpus)
+        vcpus, memory, normal = _divided(vm)
+        assert all(vcpus) and all(kib and kib % unit == 0 for kib in memory)
         spread = vm.numatune is not MemoryMode.STRICT or vm.memory_kind is not None
         floating = vm.floating if vm.pinning is Pinning.MIXED else CpuSet()
         floats = tuple(len(ids & floating) for ids in _numbers(vcpus))
@@ -303,9 +311,23 @@ def derive_demands(site: Site, smt: Mapping[str, Mapping[Cores, int]], origins: 
                 )
                 for one in vm.nears.values()
             ),
+            memory_cells=tuple(
+                MemoryCell(cell.memory_kib, cell.memory_kind)
+                for cell in vm.cells.values()
+                if cell.memory_kind is not None
+            ),
             one_root=vm.beside is Near.PREFER and len(devices) > 1,
         )
     return demands
+
+
+def _divided(vm: Vm) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """vCPUs, memory and overhead of each node with vCPUs; the overhead of memory alone lies on the first of them."""
+    vcpus, memory = split_vcpus(vm), split_memory(vm)
+    normal = overhead(vm, memory, vcpus)
+    number = sum(1 for some in vcpus if some)
+    first, *others = normal[:number]
+    return vcpus[:number], memory[:number], (first + sum(normal[number:]), *others)
 
 
 def _numbers(vcpus: Sequence[int]) -> Iterator[CpuSet]:

@@ -7,7 +7,7 @@ apart. Guests that the state holds stay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,27 +15,35 @@ from ortools.sat.python import cp_model
 
 from kvmc.model.site import L3, MemoryMode, Near, Threads
 from kvmc.model.values import PciAddress
-from kvmc.resolver.demand import Claim, Demand, alike
+from kvmc.resolver.demand import Claim, Demand, MemoryCell, alike
+from kvmc.resolver.exact_relations import relate, unmet
 from kvmc.resolver.near import near_nodes, package_nodes
-from kvmc.resolver.spread import interleaved, of_kind, share
+from kvmc.resolver.spread import interleaved, of_kind, share, stores_of
 from kvmc.resolver.state import CellChoice, Choice, HostState, Machine, NodeState, State, Take
 
 LIMIT = 30.0
 """Deterministic time, about seconds, until the question stays open."""
 _BETTER = 2.0
-"""And to spread the guests over fewer L3s, once there is a placement."""
+"""And to spread the guests over fewer L3s, then to meet what is preferred, once there is a placement."""
+MOST = 150_000
+"""Nodes and L3s, for each guest those that it may lie on, until the question stays open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """choices: of every guest, where a placement exists. proven: that it does or does not; else the limit was too short."""
+    """choices: of every guest, where a placement exists. proven: that it does or does not; else a limit was reached."""
 
     choices: Mapping[str, Choice] | None
     proven: bool
+    reached: str = ""
+    """The limit, in words."""
 
 
 def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Answer:
     """Place all of these beside the guests that the state holds."""
+    large = too_large(demands, state)
+    if large is not None:
+        return Answer(None, proven=False, reached=large)
     ordered = any(len(demand.cells) > 1 for demand in demands)
     model, solver, status = _solve(demands, state, limit, ordered=ordered)
     if status == cp_model.INFEASIBLE and ordered:
@@ -44,13 +52,16 @@ def decide(demands: Sequence[Demand], state: State, limit: float = LIMIT) -> Ans
     if status == cp_model.INFEASIBLE:
         return Answer(None, proven=True)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return Answer(None, proven=False)
+        return Answer(None, proven=False, reached=f"its limit of {limit:g}")
     found = model.choices(solver)
-    model.fewer_slots(solver)
-    solver.parameters.max_deterministic_time = _BETTER
-    if solver.solve(model.model) in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        found = model.choices(solver)
-    return Answer(found, proven=True)
+    return Answer(model.better(solver) or found, proven=True)
+
+
+def too_large(demands: Sequence[Demand], state: State) -> str | None:
+    """Says so where there is more to look at than the exact search takes on: the model alone would take minutes."""
+    ways = {name: sum(1 + len(node.slots) for node in host.nodes) for name, host in state.hosts.items()}
+    number = sum(len(demand.cells) * sum(ways[host] for host in demand.hosts) for demand in demands)
+    return f"its limit of {MOST} nodes and L3s to try for all guests, there are {number}" if number > MOST else None
 
 
 def _solve(
@@ -101,6 +112,8 @@ class Model:
         self.claims: dict[Claim, list[Any]] = {}
         self.memory: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.spread: list[Any] = []
+        self.far: list[Any] = []
+        self.alone: dict[tuple[str, str], list[dict[int, Any]]] = {}
         self.caches: dict[tuple[str, str, int], Any] = {}
 
     def add(self, demand: Demand) -> list[Any]:
@@ -125,10 +138,7 @@ class Model:
             self.model.add(sum(amount * number for amount, number in uses) <= self.room[key])
         for holders in self.claims.values():
             self.model.add_at_most_one(holders)
-        if any(demand.relations for demand in self.demands):
-            from kvmc.resolver.exact_relations import relate
-
-            relate(self)
+        relate(self)
 
     def _use(self, key: tuple[Any, ...], room: int, amount: Any, number: int = 1) -> None:
         self.room[key] = room
@@ -168,11 +178,35 @@ class Model:
             self._memory(demand, name, here, on)
         if demand.devices:
             self._devices(demand, name, here, on)
+        self.alone[demand.vm, name] = [self._alone(cell, name, here, cells, on) for cell in demand.memory_cells]
+        for store in range(len(here.stores)):
+            self.model.add_at_most_one(there[store] for there in self.alone[demand.vm, name] if store in there)
         for close in demand.close:
+            there = near_nodes(close, here.machine)
+            spots = [index for index, cpus in enumerate(here.machine.nodes) if cpus.node in there]
+            near = [places[spot].at for places in cells for spot in spots]
             if close.required:
-                there = near_nodes(close, here.machine)
-                spots = [index for index, cpus in enumerate(here.machine.nodes) if cpus.node in there]
-                self.model.add(sum(places[spot].at for places in cells for spot in spots) >= on)
+                self.model.add(sum(near) >= on)
+            else:
+                self._wish(on, near)
+
+    def _wish(self, wished: Any, near: Sequence[Any]) -> None:
+        """Where `wished` holds, one of `near` should."""
+        far = self.model.new_bool_var("")
+        self.model.add(far >= wished - sum(near))
+        self.far.append(far)
+
+    def _alone(
+        self, cell: MemoryCell, name: str, here: HostState, cells: Sequence[dict[int, _Cell]], on: Any
+    ) -> dict[int, Any]:
+        """Whether a node without vCPUs is on each of the host's nodes of its kind: one that has none of the guest's other nodes."""
+        found: dict[int, Any] = {}
+        for store in stores_of(cell, here.machine, ()):
+            found[store] = there = self.model.new_bool_var("")
+            self._use((name, store, "normal"), max(here.stores[store].normal, 0), there, cell.memory_kib)
+            self.model.add_at_most_one([there, *(places[store].at for places in cells if store in places)])
+        self.model.add(sum(found.values()) == on)
+        return found
 
     def _memory(self, demand: Demand, name: str, here: HostState, on: Any) -> None:
         """Memory of cells that is not bound to their nodes: units of each cell on each node."""
@@ -299,6 +333,13 @@ class Model:
                 if spots:
                     near = [cells[spot].at for cells in self.cells[demand.vm, name] for spot in spots]
                     self.model.add(sum(near) >= take)
+                if demand.near_of(key) is Near.PREFER and function.node is not None:
+                    self._wish(
+                        take,
+                        [cells[position[function.node]].at for cells in self.cells[demand.vm, name]]
+                        if function.node in position
+                        else [],
+                    )
                 self._use((name, function.address), 1, take)
                 mine.setdefault(function.address, []).append(take)
                 groups[function.address] = function.group
@@ -319,13 +360,22 @@ class Model:
     def _goes(self, vm: str, host: str, solver: cp_model.CpSolver) -> bool:
         return (vm, host) in self.on and bool(solver.value(self.on[vm, host]))
 
-    def fewer_slots(self, solver: cp_model.CpSolver) -> None:
-        """Ask for the fewest slots under cells, starting from what was found."""
+    def places(self, vm: str, host: str) -> Iterator[tuple[int, _Cell]]:
+        """Each cell of a guest on each node of a host, by the node's position."""
+        for places in self.cells[vm, host]:
+            yield from places.items()
+
+    def better(self, solver: cp_model.CpSolver) -> dict[str, Choice] | None:
+        """With the fewest slots under cells, then the most of what is preferred, starting from what was found; as far as the limit
+        goes."""
         proto = self.model.proto
         for index in range(len(proto.variables)):
             variable = self.model.get_int_var_from_proto_index(index)
             self.model.add_hint(variable, solver.value(variable))
-        self.model.minimize(sum(self.spread))
+        missed = [*unmet(self), *self.far]
+        self.model.minimize(sum(self.spread) * (1 + len(self.demands) * len(missed)) + sum(missed))
+        solver.parameters.max_deterministic_time = _BETTER
+        return self.choices(solver) if solver.solve(self.model) in (cp_model.OPTIMAL, cp_model.FEASIBLE) else None
 
     def choices(self, solver: cp_model.CpSolver) -> dict[str, Choice]:
         found: dict[str, Choice] = {}
@@ -350,5 +400,9 @@ class Model:
             devices = tuple(
                 (key, address) for key, address, take in self.functions.get((demand.vm, name), ()) if solver.value(take)
             )
-            found[demand.vm] = Choice(name, tuple(cells), devices)
+            stores = tuple(
+                next(store for store, there in one.items() if solver.value(there))
+                for one in self.alone[demand.vm, name]
+            )
+            found[demand.vm] = Choice(name, tuple(cells), devices, stores)
         return found

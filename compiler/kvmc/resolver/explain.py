@@ -17,7 +17,7 @@ from kvmc.resolver.best import best_choice
 from kvmc.resolver.choices import fit_cell, pick_devices
 from kvmc.resolver.demand import Cell, Close, Demand, arrangements, uneven
 from kvmc.resolver.near import device_nodes, near_nodes
-from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share
+from kvmc.resolver.spread import interleaved, lay_memory, of_kind, share, stores_of
 from kvmc.resolver.state import HostState, NodeState, State
 
 _SHOWN = 6
@@ -144,6 +144,8 @@ def reason(demand: Demand, state: State, host: str) -> Reason:
         return Reason(host, "needs one L3 cache, the topology tells none", ("vm", demand.vm, "l3"), None, help)
     shortages = max((_shortages(demand, here, cell) for cell in _kinds(demand)), key=len)
     able = len(here.nodes) - len(shortages)
+    if able >= len(demand.cells) and demand.memory_cells and (why := _alone_reason(demand, here)) is not None:
+        return why
     if able >= len(demand.cells) and demand.spread and (why := _spread_reason(demand, here)) is not None:
         return why
     if able >= len(demand.cells):
@@ -400,3 +402,20 @@ def _close_reason(demand: Demand, close: Close, here: HostState) -> Reason | Non
     if len(there) > 1:
         text = f" node {machine.nodes[there[0]].node}: {first.need}, {first.free} free; {len(there)} nodes are {where}"
     return Reason(machine.host.name, text, path, first.gives, "`strength = prefer`")
+
+
+def _alone_reason(demand: Demand, here: HostState) -> Reason | None:
+    """What the nodes of a kind have too little of for the guest's nodes without vCPUs."""
+    name = here.machine.host.name
+    for cell in demand.memory_cells:
+        stores = stores_of(cell, here.machine, ())
+        path: Path = ("vm", demand.vm, "node")
+        if not stores:
+            return Reason(name, f"has no node of {cell.kind} memory", path, None, None)
+        if all(here.stores[one].normal < cell.memory_kib for one in stores):
+            most = max(here.stores[one].normal for one in stores)
+            text = (
+                f"needs {size_text(cell.memory_kib)} of {cell.kind} memory on one node, {size_text(max(most, 0))} free"
+            )
+            return Reason(name, text, path, None, None)
+    return None

@@ -95,7 +95,7 @@ def _decide(left: list[str], lost: Sequence[str], demands: Mapping[str, Demand],
         return [], ""
     if answer.proven:
         return left, "proven by exact search: no placement of its guests beside the others exists"
-    return left, f"not proven: the exact search reached its limit of {_LIMIT:g}"
+    return left, f"not proven: the exact search reached {answer.reached}"
 
 
 def _tell(

@@ -150,6 +150,8 @@ def _guest_value(lock: GuestLock) -> dict[str, Any]:
 
 def _pins_text(pins: tuple[CpuSet, ...]) -> str:
     """A CPU list a vCPU, with spaces between; one alone where all have the same."""
+    if not pins:
+        return ""
     return str(pins[0]) if len(set(pins)) == 1 else " ".join(map(str, pins))
 
 
@@ -270,7 +272,7 @@ def _guest(name: str, host: str, value: dict[str, Any]) -> GuestLock:
 
 def _cell(value: dict[str, Any], at: str, first: int) -> CellPlacement:
     _known(value, at, {"node", "memory_kib", "vcpus", "pins", "memory"})
-    vcpus = _number_in(value.get("vcpus"), f"{at}.vcpus", 1, 8192)
+    vcpus = _number_in(value.get("vcpus"), f"{at}.vcpus", 0, 8192)
     text = value.get("pins")
     if not isinstance(text, str):
         raise _FieldError(f"{at}.pins is {_shown(text)}, not CPU lists with spaces between")

@@ -9,7 +9,7 @@ from kvmc.model.cpuset import CpuSet
 from kvmc.model.origins import Origins
 from kvmc.model.site import Cores, Host, Site
 from kvmc.resolver.devices import derive_devices
-from kvmc.resolver.memory import NodeMemory, node_memory
+from kvmc.resolver.memory import kind_memory, node_memory
 from kvmc.resolver.pools import NodeCpus, check_topology, derive_pools
 from kvmc.resolver.state import Machine, Store
 from kvmc.topology.model import Topology
@@ -46,6 +46,11 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
     by_id = {node.id: node for node in topology.nodes}
     with_cpus = [node for node in topology.nodes if node.cpus & topology.usable]
     memory = {node.id: node_memory(host, node, topology.arch, origins, bag) for node in with_cpus}
+    alone = {
+        node.id: kind_memory(host, node, topology.arch, origins, bag)
+        for node in topology.nodes
+        if not node.cpus and node.memory_kib
+    }
     if pooled is None or bag.has_errors:
         return None, bag
     offer = None
@@ -66,11 +71,7 @@ def derive_machine(host: Host, topology: Topology, origins: Origins) -> tuple[Ma
             smt=most_threads(pooled.nodes, Cores.ANY),
             stores=(
                 *(Store(cpus.node, by_id[cpus.node].memory, memory[cpus.node]) for cpus in pooled.nodes),
-                *(
-                    Store(node.id, node.memory, NodeMemory({}, node.memory_kib))
-                    for node in topology.nodes
-                    if not node.cpus and node.memory_kib
-                ),
+                *(Store(id, by_id[id].memory, offered) for id, offered in alone.items()),
             ),
             kinds={kind: most for kind in Cores if (most := most_threads(pooled.nodes, kind))},
             resctrl=offer,

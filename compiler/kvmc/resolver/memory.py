@@ -90,16 +90,7 @@ def node_memory(host: Host, node: Node, arch: str, origins: Origins, bag: Bag) -
         return NodeMemory({}, 0)
     for name, counts in (("pages", host.pages), ("reserve", host.reserve_pages)):
         path = ("host", host.name, "pages") if name == "pages" else ("host", host.name, "reserve", "pages")
-        for count in counts:
-            sizes = node.page_sizes_kib or ARCH_SIZES.get(arch, ())
-            if count.number and sizes and count.size_kib not in sizes:
-                has = " and ".join(size_text(size) for size in sizes)
-                bag.error(
-                    codes.PAGE_SIZE_ABSENT,
-                    f"`{host.name}` node {node.id} has no huge pages of {size_text(count.size_kib)}, it has {has}",
-                    origins.label(path),
-                    help=(f"ask for pages of {has.replace(' and ', ' or ')}",),
-                )
+        _check_sizes(host, node, arch, counts, path, origins, bag)
     offered, kept = _kib(host.pages), _kib(host.reserve_pages)
     normal = total - offered - kept - host.reserve_memory_kib
     if normal < 0:
@@ -118,6 +109,44 @@ def node_memory(host: Host, node: Node, arch: str, origins: Origins, bag: Bag) -
     for count in host.pages:
         pages[count.size_kib] = pages.get(count.size_kib, 0) + count.number
     return NodeMemory(pages, normal)
+
+
+def kind_memory(host: Host, node: Node, arch: str, origins: Origins, bag: Bag) -> NodeMemory:
+    """What a node without CPUs offers: the pages of its kind, and all that is left of its memory."""
+    total = node.memory_kib or 0
+    offer = host.memories.get(node.memory or "")
+    if offer is None or node.memory is None:
+        return NodeMemory({}, total)
+    path = ("host", host.name, "memory", str(node.memory), "pages")
+    _check_sizes(host, node, arch, offer.pages, path, origins, bag)
+    if _kib(offer.pages) > total:
+        bag.error(
+            codes.MEMORY_EXCEEDED,
+            f"`{host.name}` node {node.id} keeps {size_text(_kib(offer.pages))} of pages, it has {size_text(total)}",
+            origins.label(path),
+            help=(f"offer fewer pages of {node.memory} memory",),
+        )
+        return NodeMemory({}, 0)
+    pages: dict[int, int] = {}
+    for count in offer.pages:
+        pages[count.size_kib] = pages.get(count.size_kib, 0) + count.number
+    return NodeMemory(pages, total - _kib(offer.pages))
+
+
+def _check_sizes(
+    host: Host, node: Node, arch: str, counts: Sequence[PageCount], path: tuple[str, ...], origins: Origins, bag: Bag
+) -> None:
+    """Huge pages of a size that the node does not have."""
+    sizes = node.page_sizes_kib or ARCH_SIZES.get(arch, ())
+    for count in counts:
+        if count.number and sizes and count.size_kib not in sizes:
+            has = " and ".join(size_text(size) for size in sizes)
+            bag.error(
+                codes.PAGE_SIZE_ABSENT,
+                f"`{host.name}` node {node.id} has no huge pages of {size_text(count.size_kib)}, it has {has}",
+                origins.label(path),
+                help=(f"ask for pages of {has.replace(' and ', ' or ')}",),
+            )
 
 
 def _exceeded(host: Host, node: int, need: str, total: int, normal: int, origins: Origins, bag: Bag) -> None:

@@ -61,6 +61,8 @@ def settle(
         memory = tuple(sorted((machine.stores[position].node, kib) for position, kib in where.memory))
         cells.append(CellPlacement(node.node, vcpus, tuple(pins), cell.memory_kib, memory))
         first += number
+    for alone, position in zip(demand.memory_cells, choice.stores, strict=True):
+        cells.append(CellPlacement(machine.stores[position].node, (), (), alone.memory_kib))
     return GuestPlacement(demand.vm, choice.host, tuple(cells), emulator, idle, dict(choice.devices)), busy
 
 

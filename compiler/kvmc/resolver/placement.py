@@ -21,7 +21,7 @@ class HostPools:
 
 @dataclass(frozen=True, slots=True)
 class CellPlacement:
-    """One guest node on one host node.
+    """One guest node on one host node. Those without vCPUs come last.
 
     vcpus: the guest's vCPU ids, in order. pins: for each of them the CPUs it may run on: one CPU where dedicated (siblings side
     by side, L3 by L3), the node's shared CPUs where shared. memory_kib: guest memory of this cell. memory: nodes, each with the KiB

@@ -16,7 +16,7 @@ from kvmc.model.site import Domain
 from kvmc.resolver.choices import COMBINATIONS, Fit, Score, fit_cell, node_spread, pick_devices, with_own
 from kvmc.resolver.demand import Cell, Demand, Relation, arrangements
 from kvmc.resolver.near import far_devices, not_close, on_roots
-from kvmc.resolver.spread import distance, lay_memory
+from kvmc.resolver.spread import distance, far_alone, lay_alone, lay_memory
 from kvmc.resolver.state import (
     CellChoice,
     Choice,
@@ -143,7 +143,8 @@ def best_related(
         if demand.close and not_close(demand, here.machine, ids, required=True):
             continue
         devices = pick_devices(demand, here, ids)
-        if devices is None:
+        stores = lay_alone(demand, here, nodes)
+        if devices is None or stores is None:
             continue
         for hidden in (bounds.wished, bounds.hidden) if bounds.wished else (bounds.hidden,):
             fits = [
@@ -160,7 +161,7 @@ def best_related(
                 CellChoice(node, fit.takes, fit.own, parts)
                 for node, fit, parts in zip(nodes, found, memory, strict=True)
             )
-            choice = Choice(host, cells, devices)
+            choice = Choice(host, cells, devices, stores)
             if broken(demand, here.machine, choice, state.groups) is not None:
                 continue
             if demand.tunes and not (here.room is not None and here.room.holds(demand, choice, here.machine)):
@@ -173,7 +174,9 @@ def best_related(
                 + len(not_close(demand, here.machine, ids, required=False))
                 + max(len(on_roots(demand, here, devices)) - 1, 0),
                 sum(here.nodes[node].devices for node in nodes) if not demand.devices else 0,
-                node_spread(here, nodes) + (distance(demand, here, memory, nodes) if demand.spread else 0),
+                node_spread(here, nodes)
+                + (distance(demand, here, memory, nodes) if demand.spread else 0)
+                + far_alone(here.machine, nodes, stores),
                 sum(fit.left for fit in found),
                 sum(here.nodes[node].cores if demand.dedicated else -here.nodes[node].shared for node in nodes),
                 here.cores,

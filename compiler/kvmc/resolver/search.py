@@ -74,18 +74,22 @@ def search(
     left = _place_all(work, needed, limit)
     prefer(work, needed)
     if not left and optional:
-        left = _place_some(work, needed, sorted(optional, key=lambda vm: -(demands[vm].weight or 0)))
+        left = _place_some(work, needed, sorted(optional, key=lambda vm: -(demands[vm].weight or 0)), limit)
     return sorted(left, key=lambda vm: position[vm])
 
 
-def _place_some(work: _Search, needed: Sequence[str], optional: Sequence[str]) -> list[str]:
+def _place_some(work: _Search, needed: Sequence[str], optional: Sequence[str], limit: int) -> list[str]:
     """As many vCPUs of the optional guests as fit, those of more weight first; the others come back."""
     work.strict = {*needed, *optional}
     left = work.fill(optional)
     if left:
         left = work.squeeze([*needed, *optional])
     work.strict = set()
-    return work.fill(left)
+    left = work.fill(left)
+    if left and not too_much(left, work.demands, work.state):
+        work.cost = _weights([work.demands[vm] for vm in (*needed, *optional)])
+        left = work.fill(work.repair(left, min(STEPS * len(left), limit)))
+    return left
 
 
 def _place_all(work: _Search, order: Sequence[str], limit: int) -> list[str]:
@@ -135,6 +139,8 @@ class _Search:
     residents: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     seed: int = 1
     index: Index | None = None
+    cost: Mapping[str, int] | None = None
+    """What it costs to leave each guest out, where that is more than its being one of them."""
 
     def find(self, vm: str, *, strict: bool) -> Choice | None:
         """The best choice over all hosts: where it was, then by score, then the first host."""
@@ -243,6 +249,8 @@ class _Search:
         return []
 
     def _weight(self, vms: Sequence[str]) -> tuple[int, int]:
+        if self.cost is not None:
+            return sum(self.cost[vm] for vm in vms), len(vms)
         return len(vms), sum(cell.vcpus for vm in vms for cell in self.demands[vm].cells)
 
     def snapshot(self, movable: Collection[str]) -> dict[str, Choice]:

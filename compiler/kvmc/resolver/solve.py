@@ -59,8 +59,10 @@ def _resolve(
             )
         return None, bag
     if not search:
-        for vm in kept.missing:
-            _tell_unplaced(vm, origins, bag)
+        if kept.missing:
+            from kvmc.resolver.missing import tell_unplaced
+
+            tell_unplaced(kept.missing, {}, "", (), origins, bag)
         kept = replace(
             kept, missing={}, demands={vm: one for vm, one in kept.demands.items() if vm not in kept.missing}
         )
@@ -101,8 +103,6 @@ def solve(site: Site, topologies: Mapping[str, Topology], kept: Kept, origins: O
         bag.extend(found)
         if bag.has_errors:
             return None, bag
-        for vm in unplaced:
-            _tell_unplaced(vm, origins, bag)
     if any(demand.tied for demand in kept.demands.values()):
         from kvmc.resolver.wishes import tell_unmet
 
@@ -153,15 +153,6 @@ def _tell_drained(site: Site, guests: Mapping[str, GuestPlacement], origins: Ori
                 origins.label(("host", host.name, "drained")),
                 help=(f"`kvmc replan --host {host.name}` moves them",),
             )
-
-
-def _tell_unplaced(vm: str, origins: Origins, bag: Bag) -> None:
-    """An optional guest has no place."""
-    bag.error(
-        codes.OPTIONAL_UNPLACED,
-        f"`{vm}` is optional and has no place: nothing is written for it",
-        origins.label(("vm", vm)),
-    )
 
 
 def _tell_far(site: Site, placement: Placement, origins: Origins, bag: Bag) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from kvmc.model.site import MemoryMode
-from kvmc.resolver.demand import Cell, Demand
+from kvmc.resolver.demand import Cell, Demand, MemoryCell
 from kvmc.resolver.state import HostState, Machine
 
 Parts = tuple[tuple[int, int], ...]
@@ -97,3 +97,32 @@ def distance(demand: Demand, here: HostState, parts: Sequence[Parts], nodes: Seq
     machine = here.machine
     rows = machine.distances
     return sum(rows.get(machine.nodes[at].node, {}).get(machine.stores[one].node, 0) for at, one, _ in away)
+
+
+def lay_alone(demand: Demand, here: HostState, nodes: Sequence[int]) -> tuple[int, ...] | None:
+    """A node of the host for each memory cell of a guest whose vCPUs are on these nodes; None where one finds none."""
+    found: list[int] = []
+    for cell in demand.memory_cells:
+        able = (
+            one
+            for one in stores_of(cell, here.machine, nodes)
+            if one not in found and one not in nodes and here.stores[one].normal >= cell.memory_kib
+        )
+        best = next(able, None)
+        if best is None:
+            return None
+        found.append(best)
+    return tuple(found)
+
+
+def stores_of(cell: MemoryCell, machine: Machine, nodes: Sequence[int]) -> list[int]:
+    """Positions of the nodes that have memory of a cell's kind, the nearest to all of these nodes first."""
+    rows = [machine.distances.get(machine.nodes[at].node, {}) for at in nodes]
+    found = [position for position, store in enumerate(machine.stores) if store.kind == cell.kind]
+    return sorted(found, key=lambda one: (sum(row.get(machine.stores[one].node, 0) for row in rows), one))
+
+
+def far_alone(machine: Machine, nodes: Sequence[int], stores: Sequence[int]) -> int:
+    """How far memory cells are from the vCPUs' nodes, in all."""
+    rows = [machine.distances.get(machine.nodes[at].node, {}) for at in nodes]
+    return sum(row.get(machine.stores[one].node, 0) for one in stores for row in rows)

@@ -91,11 +91,12 @@ class CellChoice(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Where a guest goes. devices: a function for each of its devices."""
+    """Where a guest goes. devices: a function for each of its devices. stores: by position, where each memory cell lies."""
 
     host: str
     cells: tuple[CellChoice, ...]
     devices: tuple[tuple[tuple[str, str], PciAddress], ...]
+    stores: tuple[int, ...] = ()
 
 
 class Needs(NamedTuple):
@@ -229,6 +230,8 @@ class State:
                 node.free[where.own] += sign
                 node.cores += sign
                 host.cores += sign
+        for alone, position in zip(demand.memory_cells, choice.stores, strict=True):
+            host.stores[position].normal += sign * alone.memory_kib
         if demand.tunes and host.room is not None:
             host.room.take(demand, choice, host.machine, sign)
         for _, address in choice.devices:

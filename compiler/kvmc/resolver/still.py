@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from kvmc.diagnostics.text import counted
@@ -39,17 +39,19 @@ def still_holds(
     for claim in demand.hosts[entry.host] if state is not None else ():
         if state is not None and claim in state.claims:
             return Broken(f"`place apart {claim[0]}` keeps it from `{state.claims[claim]}`")
-    if len(entry.cells) != len(demand.cells):
-        return Broken(f"locked on {counted(len(entry.cells), 'node')}, {len(demand.cells)} asked for")
+    asked = len(demand.cells) + len(demand.memory_cells)
+    if len(entry.cells) != asked:
+        return Broken(f"locked on {counted(len(entry.cells), 'node')}, {asked} asked for")
     positions = {cpus.node: position for position, cpus in enumerate(machine.nodes)}
-    nodes = [cell.node for cell in entry.cells]
+    alone = entry.cells[len(demand.cells) :]
+    nodes = [cell.node for cell in entry.cells[: len(demand.cells)]]
     if any(node not in positions for node in nodes) or len(set(nodes)) != len(nodes):
         return Broken(f"nodes {', '.join(map(str, nodes))} are not nodes with CPUs of `{entry.host}`, each once")
     cells: list[CellPlacement] = []
     choices: list[CellChoice] = []
     used = CpuSet()
     first = 0
-    for cell, locked in zip(demand.cells, entry.cells, strict=True):
+    for cell, locked in zip(demand.cells, entry.cells, strict=False):
         position = positions[locked.node]
         found = _cell(demand, cell, locked, machine, position, first, entry.emulator if demand.own else CpuSet())
         if isinstance(found, Broken):
@@ -66,10 +68,13 @@ def still_holds(
     if devices is not None:
         return devices
     emulator = entry.emulator if demand.own else union(machine.nodes[positions[node]].housekeeping for node in nodes)
-    guest = replace(entry, vm=demand.vm, cells=tuple(cells), emulator=emulator)
+    stores = _stores(demand, alone, machine, nodes)
+    if isinstance(stores, Broken):
+        return stores
+    guest = replace(entry, vm=demand.vm, cells=(*cells, *alone), emulator=emulator)
     idle = used - own_pins(guest, demand) - (emulator if demand.own else CpuSet())
     guest = replace(guest, idle=idle)
-    choice = Choice(entry.host, tuple(choices), tuple(entry.devices.items()))
+    choice = Choice(entry.host, tuple(choices), tuple(entry.devices.items()), stores)
     if demand.tunes and machine.resctrl is not None:
         from kvmc.resolver.resctrl import caches_of, room
 
@@ -85,6 +90,31 @@ def still_holds(
             with_whom = f" with `{other}`" if other != demand.vm else ""
             return Broken(f"`{relation.title}` no longer holds{with_whom}")
     return guest, choice
+
+
+def _stores(
+    demand: Demand, alone: Sequence[CellPlacement], machine: Machine, nodes: Sequence[int]
+) -> tuple[int, ...] | Broken:
+    """Where the nodes without vCPUs lie, by position."""
+    positions = {store.node: position for position, store in enumerate(machine.stores)}
+    if len({*nodes, *(cell.node for cell in alone)}) != len(nodes) + len(alone):
+        return Broken("two of its nodes are on one of the host's")
+    for cell, locked in zip(demand.memory_cells, alone, strict=True):
+        where = f"`{machine.host.name}` node {locked.node}"
+        store = machine.stores[positions[locked.node]] if locked.node in positions else None
+        if store is None or locked.vcpus:
+            return Broken(f"{where} is no node for memory alone")
+        if store.kind != cell.kind:
+            return Broken(f"{where}: its memory is not of `memory_kind = {cell.kind}`")
+        if locked.memory_kib != cell.memory_kib:
+            return Broken(
+                f"locked with {size_text(locked.memory_kib)} on {where}, {size_text(cell.memory_kib)} asked for"
+            )
+        if cell.memory_kib > store.memory.normal_kib:
+            return Broken(
+                f"{where}: needs {size_text(cell.memory_kib)} of its memory, {size_text(store.memory.normal_kib)} offered"
+            )
+    return tuple(positions[locked.node] for locked in alone)
 
 
 def _cell(

@@ -167,8 +167,10 @@ def _was(before: Before, demand: Demand) -> Before:
 
 def _any_vcpus(vm: Vm) -> dict[str, object]:
     """As many vCPUs in each node as fill whole cores of any kind."""
-    cells = {name: cell.model_copy(update={"vcpus": _ANY_VCPUS}) for name, cell in vm.cells.items()}
-    return {"vcpus": vm.nodes * _ANY_VCPUS, "cells": cells}
+    cells = {
+        name: cell.model_copy(update={"vcpus": _ANY_VCPUS}) if cell.vcpus else cell for name, cell in vm.cells.items()
+    }
+    return {"vcpus": (sum(1 for cell in cells.values() if cell.vcpus) or vm.nodes) * _ANY_VCPUS, "cells": cells}
 
 
 class _Unknown:
@@ -193,6 +195,7 @@ def _without(demand: Demand, *, cpus: bool, memory: bool) -> Demand:
     return replace(
         demand,
         cells=cells,
+        memory_cells=() if memory else demand.memory_cells,
         dedicated=demand.dedicated and not cpus,
         own=demand.own and not cpus,
         pages_kib=None if memory else demand.pages_kib,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kvmc.audit import xml
 from kvmc.audit.domain import Domain
-from kvmc.verify.canonical import Holds, element, key_of
+from kvmc.verify.canonical import Canonical, Holds, element, key_of
 from kvmc.verify.guest_facts import Fact
 
 _WHOLE = frozenset({"features", "clock", "cpu", "cputune", "devices", "memoryBacking", "numatune", "pm"})
@@ -15,12 +15,16 @@ _WHOLE = frozenset({"features", "clock", "cpu", "cputune", "devices", "memoryBac
 
 _TOLD = frozenset(
     {
-        "name", "uuid", "title", "description", "metadata", "memory", "currentMemory", "vcpu", "vcpus", "iothreads", "iothreadids",
+        "name", "uuid", "title", "description", "metadata", "sysinfo",
+        "memory", "currentMemory", "vcpu", "vcpus", "iothreads", "iothreadids",
         "os", "numatune", "cpu/model", "cpu/topology", "cpu/numa", "cputune/vcpupin", "cputune/emulatorpin", "cputune/iothreadpin",
-        "cputune/vcpusched", "devices/disk", "devices/interface", "features/pmu", "memoryBacking/hugepages", "memoryBacking/locked",
+        "cputune/vcpusched", "features/pmu", "memoryBacking/hugepages", "memoryBacking/locked",
     }
 )  # fmt: skip
-"""What the facts tell, and what only describes a guest."""
+"""What the facts tell, what only describes a guest, and what a capture leaves out since it may hold a secret."""
+
+_PARTS_TOLD = frozenset({"address", "driver", "mac", "model", "source", "target"})
+"""Of disks, NICs and passed functions."""
 
 
 def elements(domain: Domain, *, live: bool = False) -> dict[str, Fact]:
@@ -39,12 +43,27 @@ def elements(domain: Domain, *, live: bool = False) -> dict[str, Fact]:
             facts[f"`{node.tag}`"] = Fact(Holds(((tag, attributes, "", ()),)), _head(node), node.span, loose=True)
         for inner in node.elements():
             path = f"{node.tag}/{inner.tag}"
-            if path not in _TOLD and not (path == "devices/hostdev" and inner.get("type") == "pci"):
-                name = " ".join((f"`{path}`", *(part for part in key_of(inner) if part)))
-                found.setdefault(name, []).append(inner)
+            key = " ".join(part for part in key_of(inner) if part)
+            passed = path == "devices/hostdev" and inner.get("type") == "pci"
+            if passed or path in ("devices/disk", "devices/interface"):
+                for part in inner.elements():
+                    if part.tag not in _PARTS_TOLD:
+                        found.setdefault(f"`{path}/{part.tag}` {key}", []).append(part)
+            elif path not in _TOLD:
+                found.setdefault(f"`{path}` {key}".rstrip(), []).append(inner)
     for name, nodes in found.items():
-        facts[name] = Fact(Holds(tuple(map(element, nodes))), _text(nodes[0]), nodes[0].span, loose=True)
+        facts[name] = Fact(
+            Holds(tuple(_open(element(node)) for node in nodes)), _text(nodes[0]), nodes[0].span, loose=True
+        )
     return facts
+
+
+def _open(meaning: Canonical) -> Canonical:
+    """Without what a capture leaves out: QEMU's environment, and passwords."""
+    tag, attributes, text, children = meaning
+    assert isinstance(attributes, tuple) and isinstance(children, tuple)
+    inner = tuple(_open(child) for child in children if not child[0].endswith("}env"))
+    return tag, tuple(pair for pair in attributes if pair[0] != "passwd"), text, inner
 
 
 def _head(node: xml.Node) -> str:

@@ -80,7 +80,7 @@ def _disk(root: etree._Element, plan: DiskPlan) -> None:
         "cache": plan.cache,
         "io": plan.io,
         "discard": plan.discard,
-        "iothread": plan.iothread,
+        "iothread": plan.iothread if plan.bus == "virtio" else None,
         "queues": plan.queues if plan.bus == "virtio" else None,
         "queue_size": plan.queue_size,
     }
@@ -111,13 +111,17 @@ def _controllers(root: etree._Element, guest: GuestPlan) -> None:
         _address(_add(root, "controller", type="sata", index="0"), _AHCI)
     if guest.scsi_address is not None:
         scsi = _add(root, "controller", type="scsi", index="0", model="virtio-scsi")
-        # Queues and depth are the controller's, whichever disk asks.
+        # Queues, depth and the I/O thread are the controller's, whichever disk asks.
         disks = [disk for disk in guest.disks if disk.bus == "scsi"]
         most = {
             "queues": [disk.queues or 0 for disk in disks],
             "cmd_per_lun": [disk.cmd_per_lun or 0 for disk in disks],
         }
         asked = {name: str(max(values)) for name, values in most.items() if any(values)}
+        lengths = [disk.max_sectors for disk in disks if disk.max_sectors is not None]
+        asked |= {"max_sectors": str(min(lengths))} if lengths else {}
+        threads = [disk.iothread for disk in disks if disk.iothread is not None]
+        asked |= {"iothread": str(threads[0])} if threads else {}
         if asked:
             _add(scsi, "driver", **asked)
         _address(scsi, guest.scsi_address)
@@ -184,6 +188,6 @@ def _mdev(root: etree._Element, plan: MdevPlan) -> None:
 
 def _hostdev(root: etree._Element, plan: HostdevPlan) -> None:
     hostdev = _add(root, "hostdev", mode="subsystem", type="pci", managed="yes")
-    _add(hostdev, "driver", name="vfio")
+    _add(hostdev, "driver", name="vfio", **({"iommufd": "yes"} if plan.iommufd else {}))
     _address(_add(hostdev, "source"), plan.device, typed=False)
     _address(hostdev, plan.address)

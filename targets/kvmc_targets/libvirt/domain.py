@@ -89,7 +89,8 @@ def _memory_backing(root: etree._Element, guest: GuestPlan) -> None:
         return
     backing = _add(root, "memoryBacking")
     if guest.pages_kib is not None:
-        nodes = CpuSet.of(cell.id for cell in guest.cells)
+        # The pool's pages are on nodes with CPUs.
+        nodes = CpuSet.of(cell.id for cell in guest.cells if cell.vcpus)
         _add(_add(backing, "hugepages"), "page", size=guest.pages_kib, unit="KiB", nodeset=nodes)
     if guest.dedicated:
         _add(backing, "nosharepages")
@@ -206,7 +207,8 @@ def _cpu(root: etree._Element, guest: GuestPlan, libvirt: VersionRange) -> None:
         _add(cpu, "feature", policy=policy, name=feature)
     numa = _add(cpu, "numa")
     for cell in guest.cells:
-        element = _add(numa, "cell", id=cell.id, cpus=CpuSet.of(cell.vcpus), memory=cell.memory_kib, unit="KiB")
+        cpus = {"cpus": CpuSet.of(cell.vcpus)} if cell.vcpus else {}
+        element = _add(numa, "cell", id=cell.id, **cpus, memory=cell.memory_kib, unit="KiB")
         if cell.distances:
             _distances(element, cell.distances)
 
@@ -245,8 +247,10 @@ def _hyperv(features: etree._Element, libvirt: VersionRange) -> None:
 
 
 def _launch_security(root: etree._Element, guest: GuestPlan) -> None:
-    """SEV-SNP: simultaneous threads are allowed, debugging is not. TDX: no exception where the host takes a page away."""
-    policies = {"sev-snp": "0x00030000", "tdx": "0x10000000"}
+    """SEV: no debugging, and no key that another guest has too; SEV-ES is a bit of the same policy. SEV-SNP: sibling threads
+    are allowed, debugging is not. TDX: no exception where the host takes a page away."""
+    policies = {"sev": "0x0003", "sev-es": "0x0007", "sev-snp": "0x00030000", "tdx": "0x10000000"}
     if guest.launch_security != "none":
-        security = _add(root, "launchSecurity", type=guest.launch_security)
+        kind = "sev" if guest.launch_security == "sev-es" else guest.launch_security
+        security = _add(root, "launchSecurity", type=kind)
         _text(security, "policy", policies[guest.launch_security])

@@ -28,7 +28,7 @@ KINDS = {
     "tuned": r"etc/tuned/.*",
     "modprobe": r"etc/modprobe\.d/.*",
     "unit": r"etc/systemd/.*",
-    "script": r"etc/kvmc/(make-vfs|reserve-hugepages)|etc/kernel/install\.d/.*",
+    "script": r"etc/kvmc/(make-vfs|reserve-hugepages|place-irqs)|etc/kernel/install\.d/.*",
     "apply": r"apply\.json",
     "measure": r"measure/.*",
 }
@@ -248,6 +248,8 @@ UNIT: dict[str, Operator] = {
         changing(r"^(?:RemainAfterExit|DefaultDependencies)=([a-z]+)$", word),
         changing(r"^(?:Type|Options)=(\S+)$", word),
         changing(r"^TimeoutStartSec=([0-9]+)$", number),
+        changing(r"^(?:OnActiveSec|OnUnitInactiveSec|AccuracySec)=([0-9]+)s$", number),
+        changing(r"^ConditionPathExists=(!/\S+)$", word),
         changing(r"(IRQBALANCE_BANNED_CPULIST)=", word),
     ),
     "missing": dropping(r"^(?!Description)[A-Z\[]"),
@@ -266,6 +268,11 @@ SCRIPT: dict[str, Operator] = {
     "devices": any_of(
         changing(r"^make_vfs \S+ ([0-9]+)$", number),
         changing(r"^make_vfs [0-9a-f]{4}:([0-9a-f]{2}):", lambda _, old: f"{int(old, 16) ^ 1:02x}"),
+    ),
+    "interrupts": any_of(
+        changing(r"^place_node ([0-9]+) ", number),
+        changing(rf"^place_(?:node [0-9]+|rest) {_LIST}\b", cpus),
+        changing(r"^place_rest \S+ ([0-9a-f])", lambda _, old: f"{int(old, 16) ^ 4:x}"),
     ),
     "names": changing(rf"^\s*{_LATER}[^#\n]*?\b([a-z_]{{3,}})\b(?=[^a-z_\n]*$)", word),
     "missing": dropping(r"^\s*(?!#)\S"),

@@ -12,7 +12,7 @@ from audit.mutation.trees import Built, build
 from hostconfig.test_fleet import flags
 from kvmc.model.cpuset import CpuSet
 from kvmc.model.values import PciAddress
-from kvmc.topology.model import CoreKind, Cpu, Memory, Node, PciDevice, Sriov, Topology
+from kvmc.topology.model import CacheKind, CoreKind, Cpu, Memory, Node, PciDevice, Resctrl, Sriov, Topology
 from kvmc.topology.snapshot import dumps
 from support.machines import GIB, machine
 
@@ -36,6 +36,14 @@ def _intel() -> Topology:
         machine(cores_per_l3=6, memory_gib=24, pci=_devices()),
         cpu=Cpu("GenuineIntel", "Intel(R) Xeon(R)", frozenset(("ept", "vmx", "constant_tsc"))),
     )
+
+
+def _parts() -> Topology:
+    """As `_intel`, with L3 caches of 16 ways that the kernel counts from 1 down to 0."""
+    found = _intel()
+    kinds = (CacheKind(3, "unified", 32 * 1024, found.online),)
+    limits = (Resctrl("L3", 8, 16, 1), Resctrl("MB", 8, step_percent=10, min_percent=10))
+    return dataclasses.replace(found, caches=kinds, resctrl=limits, l3_ids=(1, 0))
 
 
 def _amd() -> Topology:
@@ -64,7 +72,15 @@ def _hbm() -> Topology:
     return dataclasses.replace(found, nodes=(*nodes, *hbm))
 
 
-MACHINES = {"hybrid": _hybrid, "arm": _arm, "hbm": _hbm, "measured": _intel, "amd": _amd, "intel": _intel}
+MACHINES = {
+    "hybrid": _hybrid,
+    "arm": _arm,
+    "hbm": _hbm,
+    "measured": _intel,
+    "amd": _amd,
+    "intel": _intel,
+    "parts": _parts,
+}
 """The machine of each rig; those whose audit takes least come first, and have the faults that all could have."""
 
 

@@ -21,7 +21,14 @@ def _host(built: Built) -> str:
     return host
 
 
-PINNED = {("intel", "rt"): 2, ("intel", "mix"): 1, ("intel", "web"): 2, ("amd", "wide"): 3, ("hybrid", "fast"): 1}
+PINNED = {
+    ("intel", "rt"): 2,
+    ("intel", "mix"): 1,
+    ("intel", "web"): 2,
+    ("amd", "wide"): 3,
+    ("parts", "wide"): 4,
+    ("hybrid", "fast"): 1,
+}
 """Guests whose masks are tried, each so many-th fault."""
 
 
@@ -65,14 +72,18 @@ def test_the_rigs_are_right(name: str) -> None:
     assert [item.message for item in RIGS[name].audit(RIGS[name].trees)] == []
 
 
-@pytest.mark.parametrize(("name", "path"), FAULTS)
-def test_what_is_told_of_each_fault(name: str, path: str, pytestconfig: pytest.Config) -> None:
+PART = 20
+PARTS = [(name, path, first) for (name, path), some in FAULTS.items() for first in range(0, len(_chosen(some)), PART)]
+
+
+@pytest.mark.parametrize(("name", "path", "first"), PARTS)
+def test_what_is_told_of_each_fault(name: str, path: str, first: int, pytestconfig: pytest.Config) -> None:
     built = RIGS[name]
     update = pytestconfig.getoption("--update")
     wanted = golden.sections(name)
-    if update:
+    if update and not first:
         wanted = {title: text for title, text in wanted.items() if not title.startswith(f"{path} ")}
-    for fault in _chosen(FAULTS[name, path]):
+    for fault in _chosen(FAULTS[name, path])[first : first + PART]:
         title = f"{path} {fault.title}"
         text = golden.brief(*_audit(built, path, fault))
         if update:

@@ -37,13 +37,18 @@ TREES = _trees()
 FAULTS = _all_faults(TREES)
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_what_is_told_of_each_fault(host: str, pytestconfig: pytest.Config) -> None:
+PART = 12
+
+
+@pytest.mark.parametrize(
+    ("host", "first"), [(host, first) for host, some in FAULTS.items() for first in range(0, len(some), PART)]
+)
+def test_what_is_told_of_each_fault(host: str, first: int, pytestconfig: pytest.Config) -> None:
     update = pytestconfig.getoption("--update")
     wanted = golden.sections(GOLDEN)
-    if update:
+    if update and not first:
         wanted = {title: text for title, text in wanted.items() if not title.startswith(f"{host} ")}
-    for path, fault in FAULTS[host]:
+    for path, fault in FAULTS[host][first : first + PART]:
         texts = {**TREES[host], path: fault.text}
         files = [Found(name, text, kind_of(name, text)) for name, text in texts.items()]
         text = golden.brief(audit_handwritten(host, files, HOSTS[host]), texts)

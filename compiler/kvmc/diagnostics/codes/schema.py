@@ -53,3 +53,4 @@ RELATION_GUEST = Code("KVMC0282", Severity.ERROR, "a relation contradicts its gu
 BAD_FEATURE = Code("KVMC0260", Severity.ERROR, "a CPU feature that libvirt does not know")
 NO_REASON = Code("KVMC0261", Severity.ERROR, "CPU features that a guest needs are hidden without a reason")
 MDEV_ANYWHERE = Code("KVMC0262", Severity.ERROR, "a guest with a mediated device is tied to no host")
+MEMORY_NODE = Code("KVMC0288", Severity.ERROR, "a guest's node without vCPUs cannot be as it is written")

@@ -13,7 +13,7 @@ import tarfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kvmc_files import GRUB_MENU, ApplyError, boot_entry, digest, put, put_json, read_json
+from ansible.module_utils.kvmc_files import GRUB_MENU, ApplyError, boot_entry, digest, put, put_json, read_json, unfit
 
 DOCUMENTATION = r"""
 ---
@@ -43,6 +43,8 @@ RETURN = r"""
 installed: {description: Files that were written., type: list, returned: apply}
 removed: {description: Files that were removed., type: list, returned: apply}
 steps: {description: Commands that were run., type: list, returned: always}
+begun: {description: Whether this run has changed the host. A way back from one that did not would undo an earlier run., type: bool,
+        returned: always}
 reboot: {description: Whether something waits for a boot., type: bool, returned: apply}
 """
 
@@ -68,6 +70,7 @@ class Host:
         self.owned = {"/" + one["path"]: one for one in module.params["owned"]}
         self.known = read_json(self.path("state.json"), {"complete": True, "domains": {}, "backup": 0})
         self.ran: list[str] = []
+        self.begun = False
 
     def path(self, *parts: str) -> str:
         return os.path.join(self.state, *parts)
@@ -144,9 +147,11 @@ class Host:
         }
         if not own and not guests:
             return dict(result, changed=False)
+        self.possible(install, remove, steps + guests)
         if self.check:
             return dict(result, changed=True)
         manifest = self.backup(install, remove, guests, reboot=reboot)
+        self.begun = True
         self.remember(complete=False, backup=manifest["number"])
         for one in remove:
             for step in one["before"]:
@@ -172,6 +177,16 @@ class Host:
             domains={name: digest(os.path.join(self.tree, name)) for name in sorted(domains)},
         )
         return dict(result, steps=self.ran, changed=True)
+
+    def possible(self, install: list[Row], remove: list[Row], steps: list[Row]) -> None:
+        """Raises ApplyError where it is known beforehand that this cannot end well: nothing is changed then."""
+        why = unfit([one["path"] for one in install])
+        if why:
+            raise ApplyError(f"{why}. Nothing was changed")
+        steps = steps + [step for one in remove for step in one["before"] + one["after"]]
+        lacking = [step["run"][0] for step in steps if shutil.which(step["run"][0]) is None]
+        if lacking:
+            raise ApplyError(f"this host has no {lacking[0]}, which a step needs. Nothing was changed")
 
     def unpack(self, archive: str) -> None:
         """The compiled files and nothing else become `tree`; they are no part of the system, so a check does this too."""
@@ -369,8 +384,8 @@ def main() -> None:
         try:
             result = host.apply() if module.params["action"] == "apply" else host.rollback()
         except (ApplyError, OSError) as error:
-            module.fail_json(msg=str(error), steps=host.ran, changed=bool(host.ran) or not host.known["complete"])
-    module.exit_json(**result)
+            module.fail_json(msg=str(error), steps=host.ran, changed=host.begun, begun=host.begun)
+    module.exit_json(**result, begun=host.begun)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ GRUB_MENU = "/boot/grub/grub.cfg"
 GRUB_BEFORE = "/etc/grub.d/42_kvmc_before"
 ENTRIES = "/boot/loader/entries"
 ENTRY_BEFORE = ENTRIES + "/kvmc-before.conf"
+GRUB_DROP_IN = "/etc/default/grub.d/zz-kvmc.cfg"
+BLS_WORDS = "/etc/kvmc/cmdline"
+KARGS = "/usr/lib/bootc/kargs.d/90-kvmc.toml"
 TITLE = "before kvmc changed the boot line"
 
 
@@ -65,6 +68,45 @@ def put(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0, made: lis
 
 def put_json(path: str, value: object) -> None:
     put(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode(), 0o600)
+
+
+def unfit(paths: list[str], root: str = "/") -> str:
+    """Why a host does not take boot-time settings in the way that they were compiled for; empty where it does. paths: the files
+    that are to be written and are not there yet."""
+
+    def has(path: str) -> bool:
+        return os.path.exists(os.path.join(root, path.lstrip("/")))
+
+    image = has("/run/ostree-booted")
+    below_usr = [path for path in paths if path.startswith("/usr/")]
+    if image and below_usr:
+        return (
+            f"{below_usr[0]} is part of this host's image, which nobody writes to while it runs: put it into the image, bring that "
+            "out with `bootc upgrade`, and run this again"
+        )
+    if image and (GRUB_DROP_IN in paths or BLS_WORDS in paths):
+        return "this host's system is an image (/run/ostree-booted): its platform needs `boot = bootc`"
+    if not image and KARGS in paths:
+        return (
+            "this host's system is no image (no /run/ostree-booted): its platform needs `boot = grub` or `boot = bls`"
+        )
+    entries = os.path.join(root, ENTRIES.lstrip("/"))
+    listed = os.path.isdir(entries) and any(name.endswith(".conf") for name in os.listdir(entries))
+    if GRUB_DROP_IN in paths and listed and _blscfg(os.path.join(root, "etc/default/grub")):
+        return f"this host keeps its boot entries in {ENTRIES}, where GRUB's menu takes them from: its platform needs `boot = bls`"
+    if BLS_WORDS in paths and not listed:
+        return f"this host has no boot entries in {ENTRIES}: its platform needs `boot = grub`"
+    return ""
+
+
+def _blscfg(path: str) -> bool:
+    """Whether GRUB's settings name boot entries, as those of Fedora and RHEL do."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = re.findall(r"^\s*GRUB_ENABLE_BLSCFG=[\"']?(\w*)", file.read(), re.MULTILINE)
+    except FileNotFoundError:
+        return False
+    return bool(found) and found[-1] == "true"
 
 
 def boot_entry() -> tuple[str, str, int] | None:
