@@ -9,7 +9,7 @@ from audit.small_tree import DU, HOST, RT, WEB, tree
 from audit.support import GIB, shown, site, topology
 from kvmc.audit.check import audit_host, audit_site
 from kvmc.audit.tree import MAX_FILE_BYTES, read_tree
-from kvmc.diagnostics import Code
+from kvmc.diagnostics import Code, Span
 from kvmc.diagnostics.codes import audit as codes
 from kvmc.model.site import Domain, Emulator, Isolation, Place, Site
 
@@ -75,6 +75,9 @@ def test_a_host_without_artifacts() -> None:
 
 def test_artifacts_of_no_host() -> None:
     assert codes_of({HOST: tree(), "ghost": tree()}, site()) == [codes.HOST_EXTRA]
+    (one,) = audit_site({HOST: tree(), "ghost": tree()}, {HOST: topology()}, site())
+    assert one.primary is not None and one.primary.span == Span("ghost/apply.json", 0, 0)
+    assert codes_of({HOST: tree(), "ghost": {}}, site()) == [codes.HOST_EXTRA]
 
 
 def test_a_guest_bound_to_another_host() -> None:

@@ -45,7 +45,7 @@ MODELS: dict[str, type[BaseModel]] = {
 
 NOT_SETTINGS = {
     site.Site: {"name", "platforms", "hosts", "networks", "storages", "vms", "places"},
-    site.Host: {"shared_overcommits", "name", "pool", "devices", "memories", "raws"},
+    site.Host: {"name", "pool", "devices", "memories", "raws", "shared_overcommits"},
     site.Platform: {"name", "known"},
     site.DevicePool: {"name", "others"},
     site.Vm: {"name", "lineage", "cells", "disks", "nics", "hostdevs", "mdevs", "raws", "nears", "passed"},

@@ -173,7 +173,7 @@ def test_why_a_guest_is_where_it_is() -> None:
     assert facts["node"] == "0: 1 node asked for, beside `n3`"
     assert facts["host"].endswith("one of 2 with room beside the other guests")
     places = {one.place: one.text for one in told.elsewhere}
-    assert places[f"{placement.guests['upf'].host} node 1"] == "no room, or not beside its devices"
+    assert places[f"{placement.guests['upf'].host} node 1"] == "no free function of `n3` there"
     assert set(places) == {"kvm-a node 1", "kvm-b"}
     told = why(site, MACHINE, placement.guests["db"], *found, locked=True)
     assert dict(told.facts)["host"] == "kvm-a: its `host` says so"

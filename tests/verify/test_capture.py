@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.running import kvmc
+from kvmc.hostconfig.owned import OWNED
 from kvmc.knowledge.knobs import MODPROBE, SYSCTL
 from kvmc.model.cpuset import CpuSet
 from kvmc.verify import capture as script
@@ -19,6 +20,7 @@ from kvmc.verify.boot import words_of
 from kvmc.verify.capture import SYSCTLS, capture, summarise, write
 from kvmc.verify.check import verify_host
 from kvmc.verify.difference import Kind
+from kvmc.verify.installed import _captured
 from kvmc.verify.root import FolderRoot
 
 PATH = Path(script.__file__)
@@ -54,6 +56,30 @@ def test_every_knob_that_kvmc_writes_is_captured() -> None:
     assert {knob.key.replace(".", "/") for knob in SYSCTL} <= set(SYSCTLS)
     modules = {knob.key.partition(".")[0] for knob in MODPROBE}
     assert all(module.startswith("kvm") for module in modules)
+
+
+def test_every_file_that_kvmc_may_own_is_captured() -> None:
+    paths = [one.path for one in OWNED]
+    assert [path for path in paths if not _captured(path)] == [] and len(paths) > 20
+    assert not _captured("etc/shadow") and not _captured("etc/kvmc/below/it")
+
+
+def test_what_files_of_the_host_name_is_captured_and_no_more() -> None:
+    files = {
+        "etc/sysctl.d/90-kvmc.conf": b"# x\nnet.core.rmem_max = 1\n-net/ipv4/conf/eth0.7/rp_filter=0\nvm.stat_refresh = 1\n",
+        "etc/sysctl.d/50-other.conf": b"net.core.wmem_max = 1\n",
+        "etc/tuned/kvmc/tuned.conf": b"[sysfs]\n/sys/a/b=1\n/sys/../etc/shadow=1\n/proc/x=1\n",
+        "etc/tuned/other/tuned.conf": b"[sysfs]\n/sys/c=1\n",
+        "etc/modprobe.d/kvmc.conf": b"options kvm-intel ple_gap=0\nblacklist x\n",
+        "etc/sysctl.conf": b"net.core.somaxconn = 1\n",
+    }
+    files["etc/sysctl.d/91-kvmc.conf"] = b"net.ipv4.tcp_fastopen_key = 1\nkernel.random.secret = 1\n"
+    assert script._named(files) == [
+        "sys/module/kvm_intel/parameters/*",
+        "proc/sys/net/core/rmem_max",
+        "proc/sys/net/ipv4/conf/eth0.7/rp_filter",
+        "sys/a/b",
+    ]
 
 
 def test_this_machine_is_told_truly(here: Path) -> None:

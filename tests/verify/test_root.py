@@ -164,6 +164,20 @@ def test_an_archive_is_never_unpacked(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad.tar"]
 
 
+def test_what_could_not_be_compared_is_no_zero(edge: Built, root: dict[str, str], tmp_path: Path) -> None:
+    tree = edge.folder / "generated"
+    assert verify_tree(tree, None, tmp_path / "nowhere").summary == "this host: could not be compared\n"
+    assert verify_tree(tree, "nosuch", tmp_path).summary == "nosuch: could not be compared\n"
+    texts = edge.trees["edge-17a"]
+    changed = root | {"proc/sys/vm/swappiness": "60\n"}
+    assert verify_host("edge-17a", texts, TextRoot(changed)).summary == "edge-17a: 1 difference\n"
+    del changed["proc/irq/default_smp_affinity"]
+    told = verify_host("edge-17a", texts, TextRoot(changed)).summary
+    assert told == "edge-17a: 2 differences, and not all could be compared\n"
+    broken = verify_host("edge-17a", dict(texts) | {"domains/du-1.xml": "<domain"}, TextRoot(root))
+    assert broken.summary == "edge-17a: 1 difference, and not all could be compared\n"
+
+
 def test_a_host_that_nobody_compiled(edge: Built, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     verdict = verify_tree(edge.folder / "generated", "edge-99", tmp_path / "empty")

@@ -100,6 +100,9 @@ def _strict(context: Context, domain: Domain) -> None:
         )
         return
     vm = context.vm(domain)
+    if context.site is None and any(at.value.cell is not None for at in domain.numa):
+        # Where all of it, cell by cell, says the same mode, that is what was asked for.
+        held = held and len({at.value.mode for at in domain.numa}) > 1
     for at in domain.numa:
         if vm is not None and vm.numatune is not MemoryMode.STRICT:
             if at.value.mode != vm.numatune.value and at.span not in blamed:

@@ -208,7 +208,7 @@ def _shortages(demand: Demand, here: HostState, cell: Cell) -> dict[int, Shortag
     return {
         position: shortage
         for position in range(len(here.nodes))
-        if (shortage := _shortage(demand, cell, here, position)) is not None
+        if (shortage := shortage_on(demand, cell, here, position)) is not None
     }
 
 
@@ -260,7 +260,7 @@ def _node_reason(demand: Demand, here: HostState, shortages: Mapping[int, Shorta
     return Reason(host, text, blame, gives, nearest.help)
 
 
-def _shortage(demand: Demand, cell: Cell, here: HostState, position: int) -> Shortage | None:
+def shortage_on(demand: Demand, cell: Cell, here: HostState, position: int) -> Shortage | None:
     """What the node has too little of for the cell."""
     node = here.nodes[position]
     host = here.machine.host.name
@@ -361,7 +361,7 @@ def _device_reason(demand: Demand, here: HostState) -> Reason:
         nodes = sorted({one.node for one in free if one.node is not None})
         able = [node for node in nodes if pick_devices(demand, here, everywhere) is not None]
         lacking = next((position for position, cpus in enumerate(here.machine.nodes) if cpus.node in nodes), None)
-        shortage = _shortage(demand, demand.cells[0], here, lacking) if lacking is not None else None
+        shortage = shortage_on(demand, demand.cells[0], here, lacking) if lacking is not None else None
         if shortage is not None:
             at = here.machine.nodes[lacking or 0].node
             text = f" node {at}: {shortage.need}, {shortage.free} free; the functions of `{pool}` are there"
@@ -394,7 +394,7 @@ def _close_reason(demand: Demand, close: Close, here: HostState) -> Reason | Non
     where = f"near the device of `near {close.label}`"
     if not there:
         return Reason(machine.host.name, f"no node {where} has CPUs for guests", path)
-    short = [_shortage(demand, demand.cells[0], here, index) for index in there]
+    short = [shortage_on(demand, demand.cells[0], here, index) for index in there]
     if len(demand.cells) > 1 or None in short:
         return None
     first = next(one for one in short if one is not None)

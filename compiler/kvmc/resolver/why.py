@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvmc.diagnostics.text import counted
 from kvmc.model.cpuset import CpuSet, union
 from kvmc.model.site import Cores, Emulator, Near, Site, Threads
 from kvmc.model.values import size_text
 from kvmc.resolver.best import best_choice
+from kvmc.resolver.choices import pick_devices
 from kvmc.resolver.demand import Demand, Relation
-from kvmc.resolver.explain import reason
+from kvmc.resolver.explain import reason, shortage_on
 from kvmc.resolver.leftover import measure
 from kvmc.resolver.placement import GuestPlacement
 from kvmc.resolver.relations import held_by_others
@@ -97,7 +98,7 @@ def _l3(site: Site, guest: GuestPlacement, topology: Topology) -> str:
     groups = [cpus for cpus in topology.l3 or () if cpus & pins]
     if not groups:
         return "not told by the topology"
-    shown = ", ".join(f"CPUs {pins & cpus} of {cpus}" for cpus in groups[:4])
+    shown = ", ".join(f"{pins & cpus} of the one of CPUs {cpus}" for cpus in groups[:4])
     more = f" and {len(groups) - 4} more" if len(groups) > 4 else ""
     return f"{shown}{more}: `l3 = {site.vms[guest.vm].l3}`"
 
@@ -174,9 +175,28 @@ def _other_nodes(demand: Demand, own: Choice, state: State) -> list[Elsewhere]:
         if position == own.cells[0].node:
             continue
         other = best_choice(demand, state, own.host, strict=False, only=(position,))
-        text = _cost(demand, own, other[1], state) if other else "no room, or not beside its devices"
+        text = _cost(demand, own, other[1], state) if other else _no_room(demand, here, position)
         found.append(Elsewhere(f"{own.host} node {cpus.node}", text))
     return found
+
+
+def _no_room(demand: Demand, here: HostState, position: int) -> str:
+    """What keeps a guest of one cell off a node of its host."""
+    short = shortage_on(demand, demand.cells[0], here, position)
+    if short is not None:
+        return f"{short.need}, {short.free} free"
+    node = here.machine.nodes[position].node
+    lacking = [
+        pool
+        for key, pool in demand.devices
+        if pick_devices(replace(demand, devices=((key, pool),)), here, [node]) is None
+    ]
+    if lacking:
+        return f"no free function of {', '.join(f'`{pool}`' for pool in dict.fromkeys(lacking))} there"
+    titles = [f"`{one.title}`" for one in demand.relations if one.required] + [
+        f"`near {one.label}`" for one in demand.close if one.required
+    ]
+    return f"not with {', '.join(titles)}" if titles else "no room"
 
 
 def _other_hosts(site: Site, demand: Demand, own: Choice, state: State) -> list[Elsewhere]:

@@ -48,12 +48,14 @@ class Verdict:
         """A line for people."""
         if self.equal:
             return f"{self.host}: runs as it was compiled\n"
+        if not self.differences:
+            return f"{self.host or 'this host'}: could not be compared\n"
         waits = [one for one in self.differences if one.pending]
         text = f"{self.host}: {counted(len(self.differences), 'difference')}"
         for effect in (Effect.RESTART, Effect.REBOOT):
             number = sum(one.effect is effect for one in waits)
             text += f", {number} pending a {effect}" if number else ""
-        return text + "\n"
+        return text + ("" if self.readable else ", and not all could be compared") + "\n"
 
 
 def verify_host(name: str, texts: Mapping[str, str], root: Root, elsewhere: Mapping[str, str] | None = None) -> Verdict:

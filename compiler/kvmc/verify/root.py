@@ -111,7 +111,7 @@ def open_root(path: Path) -> Root | str:
     except (tarfile.TarError, EOFError):
         return "is neither a folder nor a tar archive"
     except OSError as error:
-        return (error.strerror or "cannot be read").lower()
+        return f"cannot be read: {(error.strerror or str(error)).lower()}"
     except Exception:  # zlib, lzma and header fields each have errors of their own
         return "is a damaged archive"
 

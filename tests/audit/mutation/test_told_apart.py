@@ -30,6 +30,7 @@ class Apart:
     edits: tuple[tuple[str, str, str], ...] = ()
     ask: Ask | None = None
     locks: bool = True
+    site: bool = True
 
 
 def vm(name: str, **changes: object) -> Ask:
@@ -144,6 +145,12 @@ ROWS = [
     Apart("near what is not there", "parts", ask=part("near", "nears", "card", address=(OTHER,))),
     Apart("near a pool", "parts", ask=part("near", "nears", "card", address=None, device="gpu")),
     Apart("near virtual functions", "parts", ask=part("near", "nears", "card", address=None, device="n3")),
+    *(Apart(f"no site: {name}", name, site=False, locks=False) for name in MACHINES),
+    Apart("plans without a site", "measured", (("measure/guests/rt/disk-root.fio", "", ""),), site=False),
+    Apart("plans of more without a site", "measured", (("measure/guests/rt/disk-more.fio", "@measure/guests/rt/disk-root.fio", ""),), site=False),
+    Apart("commits without a site", "measured", (("measure/guests/rt/commit-root.fio", "", ""),), site=False),
+    Apart("numjobs", "measured", (("measure/guests/rt/disk-root.fio", r"numjobs=\d+", "numjobs=0"),)),
+    Apart("a distance on two cells", "amd", xml("twin", (r'sibling id="1" value="\d+"', 'sibling id="1" value="99"'))),
     Apart("all beside each other", "parts", ask=vm("wide", beside=Near.REQUIRE)),
 ]  # fmt: skip
 
@@ -162,7 +169,7 @@ def test_what_is_told(row: Apart, pytestconfig: pytest.Config) -> None:
             changed = re.sub(old, new, files[path])
             assert changed != files[path], (path, old, files[path])
             files[path] = changed
-    site = row.ask(built.site) if row.ask is not None else built.site
+    site = row.ask(built.site) if row.ask is not None else built.site if row.site else None
     items = audit_site({name: files}, built.topologies, site, built.locks if row.locks else None)
     text = golden.brief(items, {f"{name}/{path}": text for path, text in files.items()})
     assert golden.same(GOLDEN, row.name, text, update=pytestconfig.getoption("--update")), text
