@@ -9,6 +9,7 @@ from kvmc.diagnostics import Bag
 from kvmc.model.site import Domain, Place, Site, Strength, Vm
 from kvmc.resolver.keep import keep
 from kvmc.resolver.placement import Placement
+from kvmc.resolver.search import search
 from kvmc.resolver.solve import resolve
 from kvmc.resolver.state import State
 from support.machines import machine
@@ -58,6 +59,17 @@ def test_optional_guests_go_by_weight(vms: list[tuple[str, int, int]], placed: s
     assert {note for item in bag for note in item.notes} == {
         "proven by exact search: no other choice of optional guests has more vCPUs, weight by weight"
     }
+
+
+def test_one_that_gives_way_to_others_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fast search placed `a`; the exact one takes it out again."""
+    pytest.importorskip("ortools")
+    monkeypatch.setattr(
+        missing, "search", lambda demands, _, *rest: ["b", "c"] if not search(demands, ["a"], *rest) else []
+    )
+    placement, bag = place(a_site([a_host("kvm-a")], [optional("a", 10), optional("b", 8), optional("c", 8)]))
+    assert list(placement.guests) == ["b", "c"]
+    assert [item.message.split("`")[1] for item in bag] == ["a"]
 
 
 @pytest.mark.usefixtures("blind")

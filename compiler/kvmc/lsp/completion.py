@@ -11,7 +11,7 @@ from pathlib import Path
 from kvmc import std
 from kvmc.lsp.devices import device_text
 from kvmc.lsp.sites import View
-from kvmc.model.kinds import Choice, Flag, Kind, ListOf, OrNone, PageCounts, PageSize, Size
+from kvmc.model.kinds import Choice, Flag, Kind, ListOf, OneOrMore, OrNone, PageCounts, PageSize, Size
 from kvmc.model.settings import blocks, children, defaults, settings
 from kvmc.model.table import BlockRow, Row
 from kvmc.model.texts import CpuModel, Pci, Ref, RelativePath
@@ -133,6 +133,8 @@ def _values(view: View, file: str, row: Row, kind: Kind) -> Iterator[Offer]:
             known = defaults(row.block)[row.name]
             some = known if isinstance(known, tuple) and known else row.example.strip("[]").split(", ")
             yield from (Offer(str(one), What.VALUE) for one in some)
+    elif isinstance(kind, OneOrMore):
+        yield from _values(view, file, row, kind.item)
     elif isinstance(kind, OrNone):
         yield Offer("none", What.WORD)
         yield from _values(view, file, row, kind.kind)

@@ -102,7 +102,8 @@ def _vm(node: Node, lineage: tuple[str, ...]) -> dict[str, Any]:
     for kind in ("disk", "nic", "hostdev", "mdev", "raw", "near"):
         fields[f"{kind}s"] = {label: _fields(child) for (inner, label), child in node.children.items() if inner == kind}
     passed = node.children.get(("passed", ""))
-    fields["passed"] = _passed(node, _fields(passed), fields) if passed is not None else None
+    if passed is not None:
+        fields["passed"] = _passed(node, _fields(passed), fields)
     return fields
 
 

@@ -478,17 +478,17 @@ class Vm(_Model):
     mdevs: Mapping[str, Mdev] = {}
     raws: Mapping[str, Raw] = {}
     nears: Mapping[str, NearDevice] = {}
-    passed: Passed | None = None
+    passed: Passed = Passed()
 
     @property
     def beside(self) -> Near:
         """Whether all its passed devices are on one root complex."""
-        return self.passed.beside if self.passed is not None else Near.ANY
+        return self.passed.beside
 
     @property
     def expander(self) -> bool:
         """Whether its passed devices are shown on its nodes, where it has several."""
-        return self.passed is not None and self.passed.expander and self.nodes > 1
+        return self.passed.expander and self.nodes > 1
 
     @property
     def floating(self) -> CpuSet:

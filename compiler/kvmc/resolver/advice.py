@@ -185,7 +185,7 @@ def _looser_devices(vm: Vm) -> Iterator[Change]:
         if close.strength is Strength.REQUIRE:
             soft = (("vm", vm.name, "near", close.name, "strength"), Strength.PREFER)
             yield Change(f"`strength = prefer` {where}", (soft,))
-    if vm.passed is not None and vm.beside is Near.REQUIRE:
+    if vm.beside is Near.REQUIRE:
         softer = vm.passed.model_copy(update={"beside": Near.PREFER})
         yield Change(f"`beside = prefer` in `passed` of `{vm.name}`", ((("vm", vm.name, "passed"), softer),))
     for kind, label, beside, near, within in passed:

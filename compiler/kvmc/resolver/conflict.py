@@ -126,7 +126,7 @@ def _relaxed(vm: Vm, setting: Sequence[str]) -> dict[str, Any]:
     if setting[0] == "near":
         return {"nears": {name: one for name, one in vm.nears.items() if name != setting[1]}}
     if setting[0] == "passed":
-        return {"passed": None if vm.passed is None else vm.passed.model_copy(update={"beside": Near.ANY})}
+        return {"passed": vm.passed.model_copy(update={"beside": Near.ANY})}
     if setting[-1] in PASSED:
         return passed_update(vm, setting[0], setting[1], setting[-1], PASSED[setting[-1]])
     if setting[0] == "nic":

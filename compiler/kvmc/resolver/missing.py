@@ -51,7 +51,7 @@ def place_missing(
         verdict, help = "", ()
         if len(facts) < len(left):
             verdict, help = _most(kept, [vm for vm in missing if vm not in facts], locked, state)
-        left = [vm for vm in left if vm not in state.chosen]
+        left = [vm for vm in missing if vm not in state.chosen]
         tell_unplaced(left, facts, verdict, help, origins, bag)
     return left, bag
 
